@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a device implements.  Private to kernels/.
+ *
+ * A backend is one folder and one line in device.c's table.  Its operations have the signatures of
+ * ops.h and may trust every argument.  Structs of a backend begin with the base structs here.
+ */
+#ifndef SANA_KERNELS_BACKEND_H
+#define SANA_KERNELS_BACKEND_H
+
+#include "ops.h"
+
+G_BEGIN_DECLS
+
+typedef struct SanaBackend SanaBackend;
+
+struct SanaDevice {
+    const SanaBackend *backend;
+    gint refs; /* atomic */
+    char name[32];
+};
+
+struct SanaPool {
+    SanaDevice *device;
+    GPtrArray *blocks; /* from backend->alloc */
+    GPtrArray *packed; /* from backend->pack_*, freed by backend->free_packed */
+    size_t bytes;
+    GError *error;
+};
+
+struct SanaStream {
+    SanaDevice *device;
+    gint cancelled;       /* atomic; set by any thread */
+    bool failed;          /* the sticky error stands */
+    GError *error;        /* it */
+    char *scratch;        /* base of the stack, 64-byte aligned */
+    size_t size, top;     /* bytes reserved, in use */
+    SanaTapFunc tap;      /* or NULL */
+    void *tap_user;
+    SanaPlan plan;        /* planner only */
+};
+
+struct SanaBackend {
+    const char *name;
+
+    /* device: open returns NULL with one sentence in *why (g_free).  which: "" or the text after
+     * the colon of the name. */
+    SanaDevice *(*open)(const char *which, char **why);
+    void (*close)(SanaDevice *dev);
+    bool (*supports)(const SanaDevice *dev, SanaDType dtype);
+    SanaDType (*best_dtype)(const SanaDevice *dev);
+    size_t (*free_memory)(const SanaDevice *dev);
+
+    /* memory: 64-byte aligned, NULL when there is none */
+    void *(*alloc)(SanaDevice *dev, size_t bytes);
+    void (*free)(SanaDevice *dev, void *p);
+    /* dst on the device ← src on the host, dense, converting dtypes; at load time only */
+    void (*upload_convert)(SanaDevice *dev, SanaTensor dst, SanaTensor src);
+
+    /* weights: *bytes is what the packed form takes; return NULL when there is no memory */
+    void *(*pack_linear)(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
+                         const SanaTensor *sources, int n_sources, size_t *bytes);
+    void *(*pack_conv)(SanaDevice *dev, const SanaConv *k, SanaDType dtype, SanaTensor source,
+                       size_t *bytes);
+    void (*free_packed)(SanaDevice *dev, void *packed);
+
+    /* streams */
+    SanaStream *(*stream_open)(SanaDevice *dev, char **why); /* zeroed base, NULL on failure */
+    void (*stream_close)(SanaStream *s);
+    void (*copy_in)(SanaStream *s, void *dst, const void *host, size_t bytes);
+    void (*copy_out)(SanaStream *s, void *host, const void *src, size_t bytes);
+    void (*finish)(SanaStream *s);
+    /* NULL: forward is simply called */
+    void (*replay)(SanaStream *s, SanaReplay **replay, SanaForward forward, void *user);
+    void (*replay_free)(SanaStream *s, SanaReplay *replay);
+
+    /* operations, all of them */
+    __typeof__(sana_linear) *linear;
+    __typeof__(sana_conv) *conv;
+    __typeof__(sana_glu_depthwise) *glu_depthwise;
+    __typeof__(sana_linear_attention) *linear_attention;
+    __typeof__(sana_attention) *attention;
+    __typeof__(sana_rope) *rope;
+    __typeof__(sana_norm) *norm;
+    __typeof__(sana_norm_modulate) *norm_modulate;
+    __typeof__(sana_add_gated) *add_gated;
+    __typeof__(sana_activate) *activate;
+    __typeof__(sana_add) *add;
+    __typeof__(sana_mix) *mix;
+    __typeof__(sana_geglu) *geglu;
+    __typeof__(sana_embed_tokens) *embed_tokens;
+    __typeof__(sana_timestep_embedding) *timestep_embedding;
+    __typeof__(sana_pixel_unshuffle) *pixel_unshuffle;
+    __typeof__(sana_pixel_shuffle) *pixel_shuffle;
+    __typeof__(sana_add_unshuffled_mean) *add_unshuffled_mean;
+    __typeof__(sana_add_shuffled_repeat) *add_shuffled_repeat;
+    __typeof__(sana_image_load) *image_load;
+    __typeof__(sana_image_store) *image_store;
+};
+
+extern const SanaBackend sana_reference_backend;
+extern const SanaBackend sana_cpu_backend;
+extern const SanaBackend sana_planner_backend;
+
+/* Host memory, shared by the devices that compute on the host. */
+void *sana_host_alloc(SanaDevice *dev, size_t bytes);
+void sana_host_free(SanaDevice *dev, void *p);
+size_t sana_host_free_memory(const SanaDevice *dev);
+void sana_host_copy_in(SanaStream *s, void *dst, const void *host, size_t bytes);
+void sana_host_copy_out(SanaStream *s, void *host, const void *src, size_t bytes);
+SanaStream *sana_host_stream_open(SanaDevice *dev, char **why);
+void sana_host_stream_close(SanaStream *s);
+
+G_END_DECLS
+#endif
