@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "kernels/backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+G_DEFINE_QUARK(sana-device-error, sana_device_error)
+
+/* One line per backend. */
+static const SanaBackend *const backends[] = {
+    &sana_cpu_backend,
+    &sana_reference_backend,
+    &sana_planner_backend,
+};
+
+#define ALIGNMENT 64
+
+static size_t
+align_up(size_t bytes)
+{
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* Bytes of a dense tensor, or false when it cannot be addressed. */
+static bool
+tensor_bytes(SanaDType dtype, int h, int w, int c, size_t *bytes)
+{
+    if (h < 1 || w < 1 || c < 1)
+        return false;
+    size_t n = (size_t)h * (size_t)w; /* two ints always fit */
+    return !__builtin_mul_overflow(n, (size_t)c, &n) &&
+           !__builtin_mul_overflow(n, sana_dtype_size(dtype), bytes) && *bytes < SIZE_MAX / 2;
+}
+
+/* --- tensors --------------------------------------------------------------------------------- */
+
+const char *
+sana_dtype_name(SanaDType dtype)
+{
+    static const char *const names[] = {"f32", "bf16", "f16", "u8", "u16"};
+    return names[dtype];
+}
+
+SanaTensor
+sana_tensor(void *data, SanaDType dtype, int h, int w, int c)
+{
+    return (SanaTensor){data, dtype, h, w, c, c};
+}
+
+static void *
+offset(SanaTensor x, size_t elements)
+{
+    return x.data ? (char *)x.data + elements * sana_dtype_size(x.dtype) : NULL;
+}
+
+SanaTensor
+sana_rows(SanaTensor x, int first, int count)
+{
+    x.data = offset(x, (size_t)first * (size_t)x.stride);
+    x.h = 1;
+    x.w = count;
+    return x;
+}
+
+SanaTensor
+sana_columns(SanaTensor x, int first, int count)
+{
+    x.data = offset(x, (size_t)first);
+    x.c = count;
+    return x;
+}
+
+SanaTensor
+sana_reshape(SanaTensor x, int h, int w, int c)
+{
+    return sana_tensor(x.data, x.dtype, h, w, c);
+}
+
+/* --- devices --------------------------------------------------------------------------------- */
+
+static const SanaBackend *
+find_backend(const char *name, size_t length)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(backends); i++)
+        if (strlen(backends[i]->name) == length && strncmp(backends[i]->name, name, length) == 0)
+            return backends[i];
+    return NULL;
+}
+
+static char *
+backend_names(void)
+{
+    GString *names = g_string_new(NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(backends); i++)
+        g_string_append_printf(names, "%s%s", i ? ", " : "", backends[i]->name);
+    return g_string_free(names, FALSE);
+}
+
+SanaDevice *
+sana_device_open(const char *name, GError **error)
+{
+    if (strcmp(name, "auto") == 0)
+        name = "cpu";
+    const char *colon = strchr(name, ':');
+    size_t length = colon ? (size_t)(colon - name) : strlen(name);
+    const SanaBackend *backend = find_backend(name, length);
+    if (!backend) {
+        char *known = backend_names();
+        g_set_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING,
+                    "device \"%s\" is not in this build; choose one of auto, %s", name, known);
+        g_free(known);
+        return NULL;
+    }
+    char *why = NULL;
+    SanaDevice *dev = backend->open(colon ? colon + 1 : "", &why);
+    if (!dev) {
+        g_set_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING, "device \"%s\": %s", name,
+                    why ? why : "not available");
+        g_free(why);
+        return NULL;
+    }
+    dev->backend = backend;
+    dev->refs = 1;
+    if (!dev->name[0])
+        g_strlcpy(dev->name, backend->name, sizeof dev->name);
+    return dev;
+}
+
+SanaDevice *
+sana_device_ref(SanaDevice *dev)
+{
+    g_atomic_int_inc(&dev->refs);
+    return dev;
+}
+
+void
+sana_device_unref(SanaDevice *dev)
+{
+    if (dev && g_atomic_int_dec_and_test(&dev->refs))
+        dev->backend->close(dev);
+}
+
+const char *
+sana_device_name(const SanaDevice *dev)
+{
+    return dev->name;
+}
+
+bool
+sana_device_supports(const SanaDevice *dev, SanaDType dtype)
+{
+    return dtype == SANA_F32 || dev->backend->supports(dev, dtype);
+}
+
+SanaDType
+sana_device_best_dtype(const SanaDevice *dev)
+{
+    return dev->backend->best_dtype(dev);
+}
+
+size_t
+sana_device_free_memory(const SanaDevice *dev)
+{
+    return dev->backend->free_memory(dev);
+}
+
+/* --- pools ----------------------------------------------------------------------------------- */
+
+SanaPool *
+sana_pool_new(SanaDevice *dev)
+{
+    SanaPool *pool = g_new0(SanaPool, 1);
+    pool->device = sana_device_ref(dev);
+    pool->blocks = g_ptr_array_new();
+    pool->packed = g_ptr_array_new();
+    return pool;
+}
+
+void
+sana_pool_free(SanaPool *pool)
+{
+    if (!pool)
+        return;
+    const SanaBackend *backend = pool->device->backend;
+    for (guint i = 0; i < pool->packed->len; i++)
+        backend->free_packed(pool->device, pool->packed->pdata[i]);
+    for (guint i = 0; i < pool->blocks->len; i++)
+        backend->free(pool->device, pool->blocks->pdata[i]);
+    g_ptr_array_free(pool->packed, TRUE);
+    g_ptr_array_free(pool->blocks, TRUE);
+    g_clear_error(&pool->error);
+    sana_device_unref(pool->device);
+    g_free(pool);
+}
+
+SanaDevice *
+sana_pool_device(SanaPool *pool)
+{
+    return pool->device;
+}
+
+size_t
+sana_pool_bytes(const SanaPool *pool)
+{
+    return pool->bytes;
+}
+
+const GError *
+sana_pool_error(const SanaPool *pool)
+{
+    return pool->error;
+}
+
+static void
+pool_fail(SanaPool *pool, const char *what, size_t bytes)
+{
+    if (pool->error)
+        return;
+    g_set_error(&pool->error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MEMORY,
+                "out of memory on device %s: %s of %.1f MiB after %.1f MiB; free memory or choose "
+                "a smaller model or size",
+                pool->device->name, what, (double)bytes / (1 << 20),
+                (double)pool->bytes / (1 << 20));
+}
+
+static bool
+is_planner(const SanaDevice *dev)
+{
+    return dev->backend == &sana_planner_backend;
+}
+
+SanaTensor
+sana_pool_tensor(SanaPool *pool, SanaDType dtype, int h, int w, int c)
+{
+    SanaTensor x = sana_tensor(NULL, dtype, h, w, c);
+    size_t bytes;
+    if (!tensor_bytes(dtype, h, w, c, &bytes)) {
+        pool_fail(pool, "a tensor too large to address", 0);
+        return x;
+    }
+    if (!is_planner(pool->device)) {
+        x.data = pool->device->backend->alloc(pool->device, align_up(bytes));
+        if (!x.data) {
+            pool_fail(pool, "a tensor", bytes);
+            return x;
+        }
+        g_ptr_array_add(pool->blocks, x.data);
+    }
+    pool->bytes += align_up(bytes);
+    return x;
+}
+
+static bool
+keep_packed(SanaPool *pool, void *packed, void **slot, size_t bytes)
+{
+    if (!packed && !is_planner(pool->device)) {
+        pool_fail(pool, "weights", bytes);
+        return false;
+    }
+    if (packed)
+        g_ptr_array_add(pool->packed, packed);
+    *slot = packed;
+    pool->bytes += bytes;
+    return true;
+}
+
+bool
+sana_pool_linear(SanaPool *pool, SanaLinear *l, SanaDType dtype, const SanaTensor *sources,
+                 int n_sources)
+{
+    size_t bytes = (size_t)l->in * (size_t)l->out * sana_dtype_size(dtype);
+    void *packed =
+        pool->device->backend->pack_linear(pool->device, l, dtype, sources, n_sources, &bytes);
+    return keep_packed(pool, packed, &l->packed, bytes);
+}
+
+bool
+sana_pool_conv(SanaPool *pool, SanaConv *k, SanaDType dtype, SanaTensor source)
+{
+    size_t bytes = (size_t)k->out * (size_t)(k->in / k->groups) * (size_t)(k->kernel * k->kernel) *
+                   sana_dtype_size(dtype);
+    void *packed = pool->device->backend->pack_conv(pool->device, k, dtype, source, &bytes);
+    return keep_packed(pool, packed, &k->packed, bytes);
+}
+
+SanaTensor
+sana_pool_upload(SanaPool *pool, SanaTensor host, SanaDType dtype)
+{
+    SanaTensor x = sana_pool_tensor(pool, dtype, host.h, host.w, host.c);
+    if (x.data)
+        pool->device->backend->upload_convert(pool->device, x, host);
+    return x;
+}
+
+/* --- streams --------------------------------------------------------------------------------- */
+
+SanaStream *
+sana_stream_new(SanaDevice *dev, GError **error)
+{
+    char *why = NULL;
+    SanaStream *s = dev->backend->stream_open(dev, &why);
+    if (!s) {
+        g_set_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_FAILED,
+                    "device %s cannot start a stream: %s", dev->name, why ? why : "unknown cause");
+        g_free(why);
+        return NULL;
+    }
+    s->device = sana_device_ref(dev);
+    return s;
+}
+
+void
+sana_stream_free(SanaStream *s)
+{
+    if (!s)
+        return;
+    SanaDevice *dev = s->device;
+    if (s->scratch)
+        dev->backend->free(dev, s->scratch);
+    g_clear_error(&s->error);
+    dev->backend->stream_close(s);
+    sana_device_unref(dev);
+}
+
+SanaDevice *
+sana_stream_device(SanaStream *s)
+{
+    return s->device;
+}
+
+bool
+sana_stream_reserve(SanaStream *s, size_t bytes, GError **error)
+{
+    if (bytes <= s->size || is_planner(s->device))
+        return true;
+    g_return_val_if_fail(s->top == 0, false);
+    const SanaBackend *backend = s->device->backend;
+    if (s->scratch)
+        backend->free(s->device, s->scratch);
+    s->scratch = backend->alloc(s->device, align_up(bytes));
+    s->size = s->scratch ? align_up(bytes) : 0;
+    if (!s->scratch)
+        g_set_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MEMORY,
+                    "out of memory on device %s: %.1f MiB of scratch; choose a smaller size",
+                    s->device->name, (double)bytes / (1 << 20));
+    return s->scratch != NULL;
+}
+
+SanaTensor
+sana_scratch(SanaStream *s, SanaDType dtype, int h, int w, int c)
+{
+    SanaTensor x = sana_tensor(NULL, dtype, h, w, c);
+    size_t bytes;
+    if (!tensor_bytes(dtype, h, w, c, &bytes)) {
+        sana_fail(s, SANA_DEVICE_ERROR_FAILED, "impossible scratch tensor (%d, %d, %d)", h, w, c);
+        return x;
+    }
+    size_t top = s->top + align_up(bytes);
+    if (is_planner(s->device))
+        s->plan.scratch_peak = MAX(s->plan.scratch_peak, top);
+    else if (top > s->size)
+        sana_fail(s, SANA_DEVICE_ERROR_FAILED,
+                  "scratch of %zu bytes exceeds the %zu that were planned", top, s->size);
+    else
+        x.data = s->scratch + s->top;
+    s->top = top;
+    return x;
+}
+
+size_t
+sana_mark(SanaStream *s)
+{
+    return s->top;
+}
+
+void
+sana_pop(SanaStream *s, size_t mark)
+{
+    s->top = mark;
+}
+
+void
+sana_upload(SanaStream *s, SanaTensor dst, const void *host)
+{
+    if (sana_stream_ok(s))
+        s->device->backend->copy_in(s, dst.data, host, sana_bytes(dst));
+}
+
+void
+sana_download(SanaStream *s, void *host, SanaTensor src)
+{
+    if (sana_stream_ok(s))
+        s->device->backend->copy_out(s, host, src.data, sana_bytes(src));
+}
+
+void
+sana_fail(SanaStream *s, SanaDeviceError code, const char *format, ...)
+{
+    if (s->failed)
+        return;
+    va_list args;
+    va_start(args, format);
+    s->error = g_error_new_valist(SANA_DEVICE_ERROR, code, format, args);
+    va_end(args);
+    s->failed = true;
+}
+
+bool
+sana_stream_ok(const SanaStream *s)
+{
+    return !s->failed && !g_atomic_int_get(&s->cancelled);
+}
+
+bool
+sana_stream_finish(SanaStream *s, GError **error)
+{
+    s->device->backend->finish(s);
+    bool cancelled = g_atomic_int_exchange(&s->cancelled, 0);
+    GError *failure = g_steal_pointer(&s->error);
+    s->failed = false;
+    s->top = 0;
+    if (cancelled) {
+        g_clear_error(&failure);
+        g_set_error_literal(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_CANCELLED, "cancelled");
+        return false;
+    }
+    if (failure)
+        g_propagate_error(error, failure);
+    return failure == NULL;
+}
+
+void
+sana_stream_cancel(SanaStream *s)
+{
+    g_atomic_int_set(&s->cancelled, 1);
+}
+
+void
+sana_stream_replay(SanaStream *s, SanaReplay **replay, SanaForward forward, void *user)
+{
+    if (s->device->backend->replay && !s->tap)
+        s->device->backend->replay(s, replay, forward, user);
+    else
+        forward(s, user);
+}
+
+void
+sana_replay_free(SanaStream *s, SanaReplay **replay)
+{
+    if (*replay)
+        s->device->backend->replay_free(s, *replay);
+    *replay = NULL;
+}
+
+void
+sana_stream_set_tap(SanaStream *s, SanaTapFunc func, void *user)
+{
+    s->tap = func;
+    s->tap_user = user;
+}
+
+void
+sana_tap(SanaStream *s, SanaTensor x, const char *format, ...)
+{
+    if (!s->tap || !sana_stream_ok(s))
+        return;
+    va_list args;
+    va_start(args, format);
+    char *name = g_strdup_vprintf(format, args);
+    va_end(args);
+    s->tap(s, name, x, s->tap_user);
+    g_free(name);
+}
+
+SanaPlan
+sana_stream_plan(const SanaStream *s)
+{
+    return s->plan;
+}
+
+void
+sana_stream_plan_reset(SanaStream *s)
+{
+    s->plan = (SanaPlan){0};
+}

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Checks once, then dispatches; devices trust what comes through here. */
+#include "kernels/backend.h"
+
+
+#define OPS (s->device->backend)
+
+/* Ends the operation, with the failed condition as the error, unless the stream is already out of
+ * order. */
+#define REQUIRE(condition)                                                                        \
+    do {                                                                                          \
+        if (!sana_stream_ok(s))                                                                   \
+            return;                                                                               \
+        if (!(condition)) {                                                                       \
+            sana_fail(s, SANA_DEVICE_ERROR_FAILED, "%s: requires %s", __func__, #condition);      \
+            return;                                                                               \
+        }                                                                                         \
+    } while (0)
+
+static bool
+is_float(SanaTensor x)
+{
+    return x.dtype == SANA_F32 || x.dtype == SANA_BF16 || x.dtype == SANA_F16;
+}
+
+static bool
+is_shape(SanaTensor x)
+{
+    return x.h > 0 && x.w > 0 && x.c > 0 && x.stride >= x.c;
+}
+
+/* A tensor of floats that the operation reads or writes. */
+static bool
+valid(SanaTensor x)
+{
+    return is_shape(x) && is_float(x);
+}
+
+static bool
+valid_dense(SanaTensor x)
+{
+    return valid(x) && sana_is_dense(x);
+}
+
+static bool
+same_positions(SanaTensor a, SanaTensor b)
+{
+    return sana_positions(a) == sana_positions(b);
+}
+
+static bool
+same_shape(SanaTensor a, SanaTensor b)
+{
+    return same_positions(a, b) && a.c == b.c;
+}
+
+static bool
+is_vector(SanaTensor x, int c)
+{
+    return valid(x) && sana_positions(x) == 1 && x.c == c;
+}
+
+/* --- products and convolutions --------------------------------------------------------------- */
+
+void
+sana_linear(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, SanaAct act,
+            SanaTensor residual)
+{
+    REQUIRE(valid(x) && valid(y) && same_positions(x, y));
+    REQUIRE(x.c == l->in && y.c == l->out);
+    REQUIRE(y.dtype == x.dtype || y.dtype == SANA_F32);
+    REQUIRE(sana_is_none(residual) || (valid(residual) && same_shape(residual, y)));
+    REQUIRE(sana_is_none(residual) || residual.dtype == y.dtype);
+    OPS->linear(s, y, x, l, act, residual);
+}
+
+static bool
+conv_fits(SanaTensor y, SanaTensor x, const SanaConv *k)
+{
+    int h = (x.h * k->upsample - 1) / k->stride + 1, w = (x.w * k->upsample - 1) / k->stride + 1;
+    return x.c == k->in && y.c == k->out && y.h == h && y.w == w;
+}
+
+void
+sana_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
+{
+    REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
+    REQUIRE(x.h <= INT32_MAX / 4 && x.w <= INT32_MAX / 4);
+    REQUIRE(conv_fits(y, x, k));
+    OPS->conv(s, y, x, k, act);
+}
+
+void
+sana_glu_depthwise(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k)
+{
+    REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
+    REQUIRE(k->kernel == 3 && k->groups == k->in && k->out == k->in && k->stride == 1);
+    REQUIRE(x.c == k->in && x.c == 2 * y.c && x.h == y.h && x.w == y.w);
+    OPS->glu_depthwise(s, y, x, k);
+}
+
+/* --- attention ------------------------------------------------------------------------------- */
+
+void
+sana_linear_attention(SanaStream *s, SanaTensor y, SanaTensor qkv, int head_dim,
+                      SanaQkvOrder order)
+{
+    REQUIRE(valid(y) && valid_dense(qkv) && same_positions(y, qkv));
+    REQUIRE(head_dim > 0 && y.c % head_dim == 0 && qkv.c == 3 * y.c);
+    OPS->linear_attention(s, y, qkv, head_dim, order);
+}
+
+static bool
+attention_fits(SanaTensor q, SanaTensor k, SanaAttention a)
+{
+    return a.heads > 0 && a.kv_heads > 0 && a.heads % a.kv_heads == 0 && q.c % a.heads == 0 &&
+           k.c == q.c / a.heads * a.kv_heads &&
+           (!a.causal || sana_positions(k) >= sana_positions(q));
+}
+
+void
+sana_attention(SanaStream *s, SanaTensor y, SanaTensor q, SanaTensor k, SanaTensor v,
+               SanaAttention a)
+{
+    REQUIRE(valid(y) && valid(q) && same_shape(y, q));
+    REQUIRE(valid(k) && valid(v) && same_shape(k, v) && k.dtype == v.dtype);
+    REQUIRE(attention_fits(q, k, a));
+    OPS->attention(s, y, q, k, v, a);
+}
+
+void
+sana_rope(SanaStream *s, SanaTensor x, int head_dim, int first, float theta)
+{
+    REQUIRE(valid(x) && head_dim > 0 && head_dim % 2 == 0 && x.c % head_dim == 0);
+    REQUIRE(first >= 0 && theta > 0);
+    OPS->rope(s, x, head_dim, first, theta);
+}
+
+/* --- norms and modulation -------------------------------------------------------------------- */
+
+void
+sana_norm(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, SanaAct act,
+          SanaTensor residual)
+{
+    REQUIRE(valid(x) && valid(y) && same_shape(x, y));
+    REQUIRE(is_vector(norm->weight, x.c) && norm->weight.dtype == SANA_F32);
+    REQUIRE(sana_is_none(norm->bias) ||
+            (is_vector(norm->bias, x.c) && norm->bias.dtype == SANA_F32));
+    REQUIRE(sana_is_none(residual) || (valid(residual) && same_shape(residual, y)));
+    OPS->norm(s, y, x, norm, act, residual);
+}
+
+void
+sana_norm_modulate(SanaStream *s, SanaTensor y, SanaTensor x, SanaTensor shift, SanaTensor scale,
+                   float eps)
+{
+    REQUIRE(valid(x) && valid(y) && same_shape(x, y));
+    REQUIRE(is_vector(shift, x.c) && is_vector(scale, x.c));
+    OPS->norm_modulate(s, y, x, shift, scale, eps);
+}
+
+void
+sana_add_gated(SanaStream *s, SanaTensor x, SanaTensor y, SanaTensor gate)
+{
+    REQUIRE(valid(x) && valid(y) && same_shape(x, y));
+    REQUIRE(is_vector(gate, x.c));
+    OPS->add_gated(s, x, y, gate);
+}
+
+/* --- pointwise ------------------------------------------------------------------------------- */
+
+void
+sana_activate(SanaStream *s, SanaTensor y, SanaTensor x, SanaAct act)
+{
+    REQUIRE(valid(x) && valid(y) && same_shape(x, y));
+    OPS->activate(s, y, x, act);
+}
+
+void
+sana_add(SanaStream *s, SanaTensor y, SanaTensor a, SanaTensor b)
+{
+    REQUIRE(valid_dense(y) && valid_dense(a) && valid_dense(b) && same_shape(y, a));
+    REQUIRE(same_shape(a, b) || is_vector(b, a.c));
+    OPS->add(s, y, a, b);
+}
+
+void
+sana_mix(SanaStream *s, SanaTensor y, SanaTensor a, SanaTensor b, SanaTensor coef)
+{
+    REQUIRE(valid_dense(y) && valid_dense(a) && valid_dense(b));
+    REQUIRE(same_shape(y, a) && same_shape(y, b));
+    REQUIRE(is_vector(coef, 2) && coef.dtype == SANA_F32);
+    OPS->mix(s, y, a, b, coef);
+}
+
+void
+sana_geglu(SanaStream *s, SanaTensor y, SanaTensor x)
+{
+    REQUIRE(valid_dense(x) && valid_dense(y) && same_positions(x, y) && x.c == 2 * y.c);
+    OPS->geglu(s, y, x);
+}
+
+void
+sana_embed_tokens(SanaStream *s, SanaTensor y, SanaTensor table, const int32_t *ids, float scale)
+{
+    REQUIRE(valid_dense(y) && valid_dense(table) && y.c == table.c);
+    for (size_t i = 0; i < sana_positions(y); i++)
+        REQUIRE(ids[i] >= 0 && (size_t)ids[i] < sana_positions(table));
+    OPS->embed_tokens(s, y, table, ids, scale);
+}
+
+void
+sana_timestep_embedding(SanaStream *s, SanaTensor y, SanaTensor t)
+{
+    REQUIRE(is_vector(t, 1) && t.dtype == SANA_F32);
+    REQUIRE(valid_dense(y) && sana_positions(y) == 1 && y.c % 2 == 0);
+    OPS->timestep_embedding(s, y, t);
+}
+
+/* --- resolution ------------------------------------------------------------------------------ */
+
+void
+sana_pixel_unshuffle(SanaStream *s, SanaTensor y, SanaTensor x)
+{
+    REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
+    REQUIRE(x.h == 2 * y.h && x.w == 2 * y.w && y.c == 4 * x.c);
+    OPS->pixel_unshuffle(s, y, x);
+}
+
+void
+sana_pixel_shuffle(SanaStream *s, SanaTensor y, SanaTensor x)
+{
+    REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
+    REQUIRE(y.h == 2 * x.h && y.w == 2 * x.w && x.c == 4 * y.c);
+    OPS->pixel_shuffle(s, y, x);
+}
+
+/* large is small enlarged by f ∈ {1, 2}. */
+static bool
+is_enlarged(SanaTensor large, SanaTensor small)
+{
+    int f = large.h / small.h;
+    return (f == 1 || f == 2) && large.h == f * small.h && large.w == f * small.w;
+}
+
+void
+sana_add_unshuffled_mean(SanaStream *s, SanaTensor y, SanaTensor x)
+{
+    REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
+    REQUIRE(is_enlarged(x, y));
+    REQUIRE((size_t)x.c * (size_t)(x.h / y.h * (x.h / y.h)) % (size_t)y.c == 0);
+    OPS->add_unshuffled_mean(s, y, x);
+}
+
+void
+sana_add_shuffled_repeat(SanaStream *s, SanaTensor y, SanaTensor x)
+{
+    REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
+    REQUIRE(is_enlarged(y, x));
+    REQUIRE((size_t)y.c * (size_t)(y.h / x.h * (y.h / x.h)) % (size_t)x.c == 0);
+    OPS->add_shuffled_repeat(s, y, x);
+}
+
+/* --- pictures -------------------------------------------------------------------------------- */
+
+static bool
+is_picture(SanaTensor x)
+{
+    return is_shape(x) && (x.c == 3 || x.c == 4) &&
+           (x.dtype == SANA_U8 || x.dtype == SANA_U16 || x.dtype == SANA_F32);
+}
+
+void
+sana_image_load(SanaStream *s, SanaTensor y, SanaTensor x)
+{
+    REQUIRE(is_picture(x) && valid_dense(y) && y.c == 3 && x.h == y.h && x.w == y.w);
+    OPS->image_load(s, y, x);
+}
+
+void
+sana_image_store(SanaStream *s, SanaTensor y, SanaTensor x)
+{
+    REQUIRE(is_picture(y) && valid_dense(x) && x.c == 3 && x.h == y.h && x.w == y.w);
+    OPS->image_store(s, y, x);
+}
+
+/* --- checks ---------------------------------------------------------------------------------- */
+
+/* A float is finite unless all exponent bits are set; an or over blocks keeps the loop a vector
+ * one without reading a branch per element. */
+#define BLOCK 4096
+
+static bool
+finite32(const uint32_t *bits, size_t n)
+{
+    for (size_t i = 0; i < n; i += BLOCK) {
+        unsigned bad = 0;
+        for (size_t j = i; j < MIN(n, i + BLOCK); j++)
+            bad |= (bits[j] & 0x7f800000u) == 0x7f800000u;
+        if (bad)
+            return false;
+    }
+    return true;
+}
+
+static bool
+finite16(const uint16_t *bits, size_t n, uint16_t exponent)
+{
+    for (size_t i = 0; i < n; i += BLOCK) {
+        unsigned bad = 0;
+        for (size_t j = i; j < MIN(n, i + BLOCK); j++)
+            bad |= (bits[j] & exponent) == exponent;
+        if (bad)
+            return false;
+    }
+    return true;
+}
+
+bool
+sana_all_finite(SanaTensor host)
+{
+    size_t n = sana_positions(host) * (size_t)host.c;
+    switch (host.dtype) {
+    case SANA_F32:
+        return finite32(host.data, n);
+    case SANA_BF16:
+        return finite16(host.data, n, 0x7f80);
+    case SANA_F16:
+        return finite16(host.data, n, 0x7c00);
+    default:
+        return true;
+    }
+}
