@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What both elements share: the common properties and their values, where the
+ * model is found, how a GError becomes a message on the bus, and the pixels
+ * that pass between GStreamer and pipelines/sana.h.
+ *
+ * A GstSanaSettings is a set of values that belongs to one thread; its strings
+ * are reference counted and never change, so that taking a copy is cheap.  A
+ * GstSanaCommon is the one of an element that setters and the streaming thread
+ * share, behind a lock of its own that is held only while copying.
+ */
+#ifndef GST_SANA_COMMON_H
+#define GST_SANA_COMMON_H
+
+#include <gst/gst.h>
+#include <gst/video/video.h>
+
+#include "pipelines/sana.h"
+
+G_BEGIN_DECLS
+
+#define GST_TYPE_SANA_PRECISION (gst_sana_precision_get_type ())
+GType gst_sana_precision_get_type (void);
+
+/* Property ids of the common properties; an element's own follow. */
+enum
+{
+  GST_SANA_PROP_0,
+  GST_SANA_PROP_MODEL_PATH,
+  GST_SANA_PROP_DEVICE,
+  GST_SANA_PROP_PRECISION,
+  GST_SANA_PROP_PROMPT,
+  GST_SANA_PROP_SEED,
+  GST_SANA_PROP_STEPS,
+  GST_SANA_PROP_GUIDANCE_SCALE,
+  GST_SANA_PROP_INSTRUCTION,
+  GST_SANA_PROP_CLEAN_CAPTION,
+  GST_SANA_PROP_MAX_SEQUENCE_LENGTH,
+  GST_SANA_PROP_MAX_TIMESTEPS,
+  GST_SANA_PROP_INTERMEDIATE_TIMESTEPS,
+  GST_SANA_PROP_LAST
+};
+
+/* Values of the common properties.  The strings are GRefStrings. */
+typedef struct
+{
+  char *model_path;             /* or NULL */
+  char *device;
+  SanaPrecision precision;
+  char *prompt;
+  guint64 seed;
+  guint steps;
+  gdouble guidance_scale;
+  char *instruction;            /* or NULL: the one the model was trained with */
+  gboolean clean_caption;
+  guint max_sequence_length;
+  gdouble max_timesteps;
+  gdouble intermediate_timesteps;
+} GstSanaSettings;
+
+typedef struct
+{
+  GMutex lock;
+  GstSanaSettings settings;
+} GstSanaCommon;
+
+/* Frees what *settings holds and makes it all zeros. */
+void gst_sana_settings_clear (GstSanaSettings * settings);
+
+/* dest holds nothing, or all zeros. */
+void gst_sana_settings_copy (GstSanaSettings * dest,
+    const GstSanaSettings * src);
+
+/* Whether both give the same embedding: prompt, instruction, clean-caption and
+ * max-sequence-length. */
+gboolean gst_sana_settings_same_prompt (const GstSanaSettings * a,
+    const GstSanaSettings * b);
+
+/* Steps, guidance, seed and timesteps; the rest is SANA_PARAMS_DEFAULT. */
+void gst_sana_settings_get_params (const GstSanaSettings * settings,
+    SanaParams * params);
+
+/* default_steps is the only default in which the elements differ. */
+void gst_sana_common_install_properties (GObjectClass * klass,
+    guint default_steps);
+void gst_sana_common_init (GstSanaCommon * common, guint default_steps);
+void gst_sana_common_clear (GstSanaCommon * common);
+
+/* Any thread; never block.  FALSE when the id is not a common one. */
+gboolean gst_sana_common_set_property (GstSanaCommon * common,
+    GstElement * element, guint id, const GValue * value, GParamSpec * pspec);
+gboolean gst_sana_common_get_property (GstSanaCommon * common, guint id,
+    GValue * value);
+
+/* The values now, a copy to be cleared.  snapshot holds nothing, or all
+ * zeros. */
+void gst_sana_common_snapshot (GstSanaCommon * common,
+    GstSanaSettings * snapshot);
+
+/* --- model, messages ------------------------------------------------------ */
+
+/* The property's directory; else the environment's SANA_MODEL_PATH; else the
+ * demo model, installed or in the source tree.  (transfer full) */
+gchar *gst_sana_find_model (const gchar * model_path);
+
+/* NULL to READY: what can be said without loading.  FALSE: an ERROR message
+ * was posted.  Call with no lock held. */
+gboolean gst_sana_check_model (GstElement * element,
+    const GstSanaSettings * settings);
+
+/* What was being done when an error came; it makes the first half of the
+ * sentence. */
+typedef enum
+{
+  GST_SANA_DOING_OPEN,          /* "Cannot open the model: …" */
+  GST_SANA_DOING_PROMPT,        /* "Cannot encode the prompt: …" */
+  GST_SANA_DOING_FRAME,         /* "Cannot compute a frame: …" */
+} GstSanaDoing;
+
+/* Posts an ERROR message for a SANA_ERROR, or nothing when it says CANCELLED.
+ * Call with no lock held. */
+void gst_sana_post_error (GstElement * element, GstSanaDoing doing,
+    const GError * error);
+
+/* The same sentence as a WARNING message. */
+void gst_sana_post_warning (GstElement * element, GstSanaDoing doing,
+    const GError * error);
+
+/* A PROGRESS message of code "open"; percent < 0: none.  No lock held. */
+void gst_sana_post_progress (GstElement * element, GstProgressType type,
+    gint percent, const gchar * text);
+
+/* --- pictures ------------------------------------------------------------- */
+
+/* SANA_IMAGE_RGBA64 as GStreamer calls it. */
+#if G_BYTE_ORDER == G_LITTLE_ENDIAN
+#define GST_SANA_VIDEO_FORMAT_RGBA64 GST_VIDEO_FORMAT_RGBA64_LE
+#else
+#define GST_SANA_VIDEO_FORMAT_RGBA64 GST_VIDEO_FORMAT_RGBA64_BE
+#endif
+
+/* Caps of everything GstVideoConverter reads and writes, any size, framerate
+ * from 0/1. */
+#define GST_SANA_VIDEO_CAPS GST_VIDEO_CAPS_MAKE (GST_VIDEO_FORMATS_ALL)
+
+/*
+ * The picture that stands between `video` and the model: RGB when video is RGB
+ * of 8 bits, else RGBA64 (8 bits would lose up to 4 of 255 on the way to YUV);
+ * width × height, sRGB, default strides, video's framerate.
+ */
+void gst_sana_work_info (GstVideoInfo * work, const GstVideoInfo * video,
+    gint width, gint height);
+
+/* Points `image` at the pixels of a mapped frame made by gst_sana_work_info();
+ * valid while it is mapped. */
+void gst_sana_image_from_frame (SanaImage * image, const GstVideoFrame * frame);
+
+/* The least multiple of factor that is at least size, and at least factor. */
+gint gst_sana_round_up (gint size, gint factor);
+
+G_END_DECLS
+#endif /* GST_SANA_COMMON_H */

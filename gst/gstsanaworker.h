@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The compute thread of one element, from READY→PAUSED to PAUSED→READY.
+ *
+ * It loads the model (or shares it: gstsanamodel.h), owns a SanaSession for
+ * frames, and keeps a second one on a thread of its own that encodes prompts.
+ * An element submits jobs; they are computed one after the other in the order
+ * of submission, and handed back by done().  Inference never runs in a
+ * streaming thread, and nothing here makes one wait except
+ * gst_sana_worker_stop(), for at most about 0.3 s.
+ *
+ *   READY→PAUSED  worker = gst_sana_worker_start (element, &settings, &funcs);
+ *   chain, create gst_sana_worker_submit (worker, &job->parent);
+ *   FLUSH_START   gst_sana_worker_flush (worker);
+ *   PAUSED→READY  gst_sana_worker_stop (worker);
+ *
+ * The worker posts every message about loading (PROGRESS of code "open"),
+ * prompts and frames, ERROR messages too; the element decides what flows.
+ *
+ * No lock is held while loading, computing, posting or calling the element.
+ */
+#ifndef GST_SANA_WORKER_H
+#define GST_SANA_WORKER_H
+
+#include "gstsanacommon.h"
+
+G_BEGIN_DECLS
+
+typedef struct _GstSanaWorker GstSanaWorker;
+typedef struct _GstSanaJob GstSanaJob;
+
+/*
+ * One frame to compute: the first member of an element's own struct.  It
+ * belongs to the submitter until submitted, to the worker until done(), and
+ * then to the submitter again.
+ */
+struct _GstSanaJob
+{
+  /* The values this frame is computed with, to be filled by
+   * gst_sana_common_snapshot() and cleared by free(). */
+  GstSanaSettings settings;
+
+  /* TRUE: the frame waits for the embedding of its own prompt (not live).
+   * FALSE: it is computed with the newest embedding there is while the new one
+   * is being encoded (live); only the very first frame waits. */
+  gboolean await_prompt;
+
+  /* Compute thread, no lock held: computes one frame with calls of `session`,
+   * which another thread may cancel.  `session`'s model lives at least as long.
+   * Must not touch the element: it may be stopped meanwhile. */
+  gboolean (*run) (GstSanaJob * job, SanaSession * session,
+      SanaPrompt * prompt, const SanaModelInfo * info, GError ** error);
+
+  /* Any thread: frees a job that nobody waits for any more.  Must not touch the
+   * element. */
+  void (*free) (GstSanaJob * job);
+};
+
+typedef struct
+{
+  /* Compute thread, once: the model is there (info, valid until stop), or
+   * error says why not, after it was posted. */
+  void (*ready) (GstElement * element, const SanaModelInfo * info,
+      const GError * error);
+
+  /* Compute thread: the job is finished and belongs to the element again;
+   * error is NULL, or why there is no frame, after it was posted.  After an
+   * error of loading every job comes back with that error. */
+  void (*done) (GstElement * element, GstSanaJob * job, const GError * error);
+} GstSanaWorkerFuncs;
+
+/*
+ * Returns at once; loads in the background what settings' model-path, device
+ * and precision name, and then encodes its prompt.  funcs must be static.
+ */
+GstSanaWorker *gst_sana_worker_start (GstElement * element,
+    const GstSanaSettings * settings, const GstSanaWorkerFuncs * funcs);
+
+/* Takes the job; never blocks.  From any thread, done() included. */
+void gst_sana_worker_submit (GstSanaWorker * worker, GstSanaJob * job);
+
+/*
+ * Cancels the job being computed and frees it and all that wait.  When this
+ * returns, done() has ended or will not be called for any job submitted before;
+ * so hold no lock that done() takes.  Does not wait for the computation.
+ */
+void gst_sana_worker_flush (GstSanaWorker * worker);
+
+/*
+ * Flushes, cancels loading and encoding, and frees the worker.  When this
+ * returns neither ready() nor done() run or will be called, and no message will
+ * be posted; so hold no lock that they take.  A computation that does not end
+ * within 0.3 s is left to end by itself.  NULL is fine.
+ */
+void gst_sana_worker_stop (GstSanaWorker * worker);
+
+/* How long run() took of late, in nanoseconds: a running mean, 0 before the
+ * first frame.  Any thread. */
+GstClockTime gst_sana_worker_frame_time (GstSanaWorker * worker);
+
+G_END_DECLS
+#endif /* GST_SANA_WORKER_H */
