@@ -20,7 +20,7 @@ typedef struct SanaJson SanaJson;
 #define SANA_JSON_MAX_LIST 16
 
 /* Opens directory/name (at most 16 MiB, at most 64 levels deep; bare Infinity, -Infinity and NaN
- * are tolerated as values).  The top must be an object. */
+ * are tolerated where nothing asks for them).  The top must be an object. */
 SanaJson *sana_json_open(const char *directory, const char *name, GError **error);
 void sana_json_free(SanaJson *j); /* NULL is fine */
 
@@ -38,11 +38,10 @@ const char *sana_json_string(SanaJson *j, const char *key, const char *fallback)
  * At most SANA_JSON_MAX_LIST entries. */
 int sana_json_ints(SanaJson *j, const char *key, int *values, const int *fallback,
                    int fallback_count, int min, int max);
-/* One string for all `count` entries, or a list of exactly `count`. */
+/* One string for all `count` entries, or a list of exactly `count`; a null in the list gives NULL. */
 void sana_json_strings(SanaJson *j, const char *key, const char **values, int count,
                        const char *fallback);
-/* A list of `count` lists of ints ("[[], [5]]") into values[i][…], counts[i]; absent: fallback for
- * the entry i given by fallback_counts (may be NULL: all empty). */
+/* A list of `count` lists of ints ("[[], [5]]") into values[i][…], counts[i]; absent: all empty. */
 void sana_json_int_lists(SanaJson *j, const char *key, int values[][SANA_JSON_MAX_LIST],
                          int *counts, int count, int min, int max);
 /* Entry i of list `key`, a string such as model_index.json's ["diffusers", "SCMScheduler"];

@@ -45,7 +45,8 @@ typedef struct {
  * `<stem>.<variant>-00001-of-00002.safetensors` or `<stem>-00001-of-00002.<variant>.safetensors`
  * through `<stem>.safetensors.index[.<variant>].json` / `<stem>.<variant>.safetensors.index.json`)
  * or without.  stem is "diffusion_pytorch_model" or "model".  Without a variant wins; else bf16,
- * else fp16.  A shard name is a plain file name in that directory.
+ * else fp16; of one variant a single file wins over an index.  A shard name is a plain file name in
+ * that directory.
  */
 SanaSafetensors *sana_safetensors_open(const char *directory, const char *stem, GError **error);
 void sana_safetensors_free(SanaSafetensors *st); /* NULL is fine */
@@ -56,7 +57,8 @@ const SanaStoredTensor *sana_safetensors_at(const SanaSafetensors *st, size_t i)
 const SanaStoredTensor *sana_safetensors_find(const SanaSafetensors *st, const char *name);
 
 /* Tells the system that these bytes are not needed now: they leave resident memory and come back
- * from the file when touched. */
+ * from the file when touched.  t NULL: everything.  Bytes may lie on pages shared with neighbours,
+ * which stay. */
 void sana_safetensors_release(const SanaSafetensors *st, const SanaStoredTensor *t);
 
 G_END_DECLS
