@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define G_LOG_DOMAIN "sana"
+
+#include "engine/bind.h"
+
+#include "kernels/convert.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MAX_LISTED 20 /* names in one sentence; the rest goes to the log */
+
+struct SanaBinder {
+    SanaPool *pool;
+    SanaDType dtype;
+    SanaSafetensors *files;
+    bool planner;
+
+    GString *prefix;
+    GArray *lengths; /* gsize: of the prefix before each sana_bind_enter() */
+    GString *name;   /* of the tensor at hand */
+
+    GHashTable *used;    /* SanaStoredTensor */
+    GPtrArray *problems; /* char *, one each */
+
+    GCancellable *cancellable;
+    bool cancelled;
+    SanaBindProgress progress;
+    void *user;
+    double bytes_done, bytes_total;
+};
+
+typedef struct {
+    int n;
+    int64_t d[4];
+} Shape;
+
+static const Shape none = {0, {0}};
+
+SanaBinder *
+sana_binder_new(SanaPool *pool, SanaDType dtype, SanaSafetensors *files)
+{
+    SanaBinder *b = g_new0(SanaBinder, 1);
+    b->pool = pool;
+    b->dtype = dtype;
+    b->files = files;
+    b->planner = strcmp(sana_device_name(sana_pool_device(pool)), "planner") == 0;
+    b->prefix = g_string_new(NULL);
+    b->lengths = g_array_new(FALSE, FALSE, sizeof(gsize));
+    b->name = g_string_new(NULL);
+    b->used = g_hash_table_new(NULL, NULL);
+    b->problems = g_ptr_array_new_with_free_func(g_free);
+    for (size_t i = 0; i < sana_safetensors_count(files); i++)
+        b->bytes_total += (double)sana_safetensors_at(files, i)->bytes;
+    return b;
+}
+
+void
+sana_binder_watch(SanaBinder *b, GCancellable *cancellable, SanaBindProgress func, void *user)
+{
+    b->cancellable = cancellable;
+    b->progress = func;
+    b->user = user;
+}
+
+void
+sana_bind_enter(SanaBinder *b, const char *format, ...)
+{
+    va_list args;
+    gsize length = b->prefix->len;
+    g_array_append_val(b->lengths, length);
+    va_start(args, format);
+    g_string_append_vprintf(b->prefix, format, args);
+    va_end(args);
+    if (b->prefix->len > length)
+        g_string_append_c(b->prefix, '.');
+}
+
+void
+sana_bind_leave(SanaBinder *b)
+{
+    g_return_if_fail(b->lengths->len > 0);
+    guint last = b->lengths->len - 1;
+    g_string_truncate(b->prefix, g_array_index(b->lengths, gsize, last));
+    g_array_set_size(b->lengths, last);
+}
+
+bool
+sana_bind_has(const SanaBinder *b, const char *name)
+{
+    g_autofree char *full = g_strconcat(b->prefix->str, name, NULL);
+    return sana_safetensors_find(b->files, full) != NULL;
+}
+
+/* --- one stored tensor ----------------------------------------------------------------------- */
+
+static G_GNUC_PRINTF(2, 3) void problem(SanaBinder *b, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_ptr_array_add(b->problems, g_strconcat(b->name->str, " ", text, NULL));
+}
+
+/* Nothing more is read after a cancellation or when memory ran out. */
+static bool
+stopped(SanaBinder *b)
+{
+    if (!b->cancelled)
+        b->cancelled = g_cancellable_is_cancelled(b->cancellable);
+    return b->cancelled || sana_pool_error(b->pool);
+}
+
+/* A network that cannot be complete is checked to its end, but no longer packed. */
+static bool
+packing(SanaBinder *b)
+{
+    return b->problems->len == 0 && !stopped(b);
+}
+
+static char *
+shape_string(const int64_t *d, int n)
+{
+    GString *s = g_string_new("(");
+    for (int i = 0; i < n; i++)
+        g_string_append_printf(s, "%s%" G_GINT64_FORMAT, i ? "," : "", d[i]);
+    g_string_append_c(s, ')');
+    return g_string_free(s, FALSE);
+}
+
+static bool
+has_shape(const SanaStoredTensor *t, Shape want)
+{
+    return want.n > 0 && t->n_dims == want.n &&
+           memcmp(t->dims, want.d, sizeof want.d[0] * (size_t)want.n) == 0;
+}
+
+static bool
+stored_dtype(const SanaStoredTensor *t, SanaDType *dtype)
+{
+    static const struct {
+        const char *name;
+        SanaDType dtype;
+    } known[] = {{"F32", SANA_F32}, {"BF16", SANA_BF16}, {"F16", SANA_F16}};
+    for (size_t i = 0; i < G_N_ELEMENTS(known); i++)
+        if (strcmp(t->dtype, known[i].name) == 0) {
+            *dtype = known[i].dtype;
+            return true;
+        }
+    return false;
+}
+
+/* A stored tensor that fits, as a host view (1, rows, c).  NULL data on the planner. */
+typedef struct {
+    const SanaStoredTensor *stored;
+    SanaTensor view;
+    void *copy; /* where the file keeps it at an odd address */
+} Source;
+
+/* Finds prefix + name + suffix of one of two shapes; *stored is NULL after a problem. */
+static bool
+take(SanaBinder *b, Source *s, const char *name, const char *suffix, Shape want, Shape also)
+{
+    SanaDType dtype = SANA_F32;
+    *s = (Source){0};
+    if (stopped(b))
+        return false;
+    g_string_printf(b->name, "%s%s%s", b->prefix->str, name, suffix);
+    const SanaStoredTensor *t = sana_safetensors_find(b->files, b->name->str);
+    if (!t) {
+        problem(b, "is missing");
+        return false;
+    }
+    g_hash_table_add(b->used, (gpointer)t);
+    if (!has_shape(t, want) && !has_shape(t, also)) {
+        g_autofree char *is = shape_string(t->dims, t->n_dims);
+        g_autofree char *expected = shape_string(want.d, want.n);
+        problem(b, "is stored %s, expected %s", is, expected);
+        return false;
+    }
+    if (!stored_dtype(t, &dtype)) {
+        problem(b, "is stored as %s, expected F32, BF16 or F16", t->dtype);
+        return false;
+    }
+    int64_t row = 1;
+    for (int i = 1; i < want.n; i++)
+        row *= want.d[i];
+    if (row > INT32_MAX) {
+        problem(b, "has rows too long to compute with");
+        return false;
+    }
+    bool vector = want.n == 1;
+    s->stored = t;
+    s->view = sana_tensor(b->planner ? NULL : (void *)t->data, dtype, 1,
+                          vector ? 1 : (int)want.d[0], vector ? (int)want.d[0] : (int)row);
+    return true;
+}
+
+/* Whether the values can be used: in place for the device, and all numbers. */
+static bool
+open_values(SanaBinder *b, Source *s)
+{
+    if (b->planner)
+        return true;
+    if ((uintptr_t)s->view.data % sana_dtype_size(s->view.dtype) != 0)
+        s->view.data = s->copy = g_memdup2(s->view.data, s->stored->bytes);
+    if (sana_all_finite(s->view))
+        return true;
+    problem(b, "holds NaN or infinity");
+    return false;
+}
+
+static void
+count(SanaBinder *b, const SanaStoredTensor *t)
+{
+    b->bytes_done += (double)t->bytes;
+    if (b->progress)
+        b->progress(b->bytes_total > 0 ? fmin(b->bytes_done / b->bytes_total, 1) : 1, b->user);
+}
+
+static void
+close_values(SanaBinder *b, Source *s)
+{
+    if (!s->stored)
+        return;
+    g_free(s->copy);
+    if (!b->planner)
+        sana_safetensors_release(b->files, s->stored);
+    count(b, s->stored);
+    *s = (Source){0};
+}
+
+static bool
+take_values(SanaBinder *b, Source *s, const char *name, const char *suffix, Shape want, Shape also)
+{
+    if (take(b, s, name, suffix, want, also) && open_values(b, s))
+        return true;
+    close_values(b, s);
+    return false;
+}
+
+/* --- vectors --------------------------------------------------------------------------------- */
+
+static float
+element(SanaTensor x, int i)
+{
+    if (x.dtype == SANA_F32)
+        return ((const float *)x.data)[i];
+    uint16_t half = ((const uint16_t *)x.data)[i];
+    return x.dtype == SANA_BF16 ? sana_bf16_to_f32(half) : sana_f16_to_f32(half);
+}
+
+/* A vector as F32 (zeros on the planner; g_free), NULL after a problem. */
+static float *
+take_vector(SanaBinder *b, const char *name, const char *suffix, int c)
+{
+    Source s;
+    Shape shape = {1, {c}};
+    if (!take_values(b, &s, name, suffix, shape, none))
+        return NULL;
+    float *values = g_new0(float, (gsize)c);
+    for (int i = 0; i < c && !b->planner; i++)
+        values[i] = element(s.view, i);
+    close_values(b, &s);
+    return values;
+}
+
+/* Takes the array. */
+static SanaTensor
+keep_vector(SanaBinder *b, float *values, int c)
+{
+    SanaTensor x = SANA_NONE;
+    if (values && packing(b))
+        x = sana_pool_upload(b->pool, sana_tensor(values, SANA_F32, 1, 1, c), SANA_F32);
+    g_free(values);
+    return x;
+}
+
+/* --- products and convolutions --------------------------------------------------------------- */
+
+/* <name>.bias of each name, one after the other. */
+static SanaTensor
+bind_biases(SanaBinder *b, const char *const *names, int n, int out)
+{
+    float *all = NULL;
+    for (int i = 0; i < n; i++) {
+        float *values = take_vector(b, names[i], ".bias", out);
+        if (values && n == 1)
+            return keep_vector(b, values, out);
+        if (values) {
+            if (!all)
+                all = g_new0(float, (gsize)n *(gsize)out);
+            memcpy(all + (size_t)i * (size_t)out, values, (size_t)out * sizeof *all);
+        }
+        g_free(values);
+    }
+    return keep_vector(b, all, n * out);
+}
+
+void
+sana_bind_stack(SanaBinder *b, SanaLinear *l, const char *const *names, int out, int in, bool bias)
+{
+    int n = 0;
+    bool whole = true;
+    while (names[n])
+        n++;
+    g_return_if_fail(n > 0 && out <= INT32_MAX / n);
+    *l = (SanaLinear){.in = in, .out = n * out};
+    if (bias)
+        l->bias = bind_biases(b, names, n, out);
+
+    g_autofree Source *sources = g_new0(Source, n);
+    g_autofree SanaTensor *views = g_new0(SanaTensor, n);
+    Shape shape = {2, {out, in}}, convolution = {4, {out, in, 1, 1}};
+    for (int i = 0; i < n; i++) {
+        whole &= take_values(b, &sources[i], names[i], ".weight", shape, convolution);
+        views[i] = sources[i].view;
+    }
+    if (whole && packing(b))
+        sana_pool_linear(b->pool, l, b->dtype, views, n);
+    for (int i = 0; i < n; i++)
+        close_values(b, &sources[i]);
+}
+
+void
+sana_bind_linear(SanaBinder *b, SanaLinear *l, const char *name, int out, int in, bool bias)
+{
+    const char *names[] = {name, NULL};
+    sana_bind_stack(b, l, names, out, in, bias);
+}
+
+void
+sana_bind_conv(SanaBinder *b, SanaConv *k, const char *name, bool bias)
+{
+    Source s;
+    k->stride = MAX(k->stride, 1);
+    k->upsample = MAX(k->upsample, 1);
+    k->groups = MAX(k->groups, 1);
+    k->bias = bias ? bind_biases(b, &name, 1, k->out) : SANA_NONE;
+    k->packed = NULL;
+    Shape shape = {4, {k->out, k->in / k->groups, k->kernel, k->kernel}};
+    if (take_values(b, &s, name, ".weight", shape, none) && packing(b))
+        sana_pool_conv(b->pool, k, b->dtype, s.view);
+    close_values(b, &s);
+}
+
+/* --- norms and tables ------------------------------------------------------------------------ */
+
+void
+sana_bind_rms_norm(SanaBinder *b, SanaNorm *norm, const char *name, int c, float eps, float offset,
+                   bool bias)
+{
+    *norm = (SanaNorm){.kind = SANA_NORM_RMS, .eps = eps};
+    float *weight = take_vector(b, name, ".weight", c);
+    for (int i = 0; weight && i < c; i++)
+        weight[i] += offset;
+    norm->weight = keep_vector(b, weight, c);
+    if (bias)
+        norm->bias = bind_biases(b, &name, 1, c);
+}
+
+void
+sana_bind_batch_norm(SanaBinder *b, SanaNorm *norm, const char *name, int c, float eps)
+{
+    *norm = (SanaNorm){.kind = SANA_NORM_AFFINE, .eps = eps};
+    float *weight = take_vector(b, name, ".weight", c);
+    float *bias = take_vector(b, name, ".bias", c);
+    g_autofree float *mean = take_vector(b, name, ".running_mean", c);
+    g_autofree float *variance = take_vector(b, name, ".running_var", c);
+    for (int i = 0; weight && bias && mean && variance && i < c; i++) {
+        double spread = (double)variance[i] + (double)eps;
+        if (!(spread > 0) && !b->planner) {
+            problem(b, "holds a negative variance");
+            break;
+        }
+        double scale = b->planner ? 1 : weight[i] / sqrt(spread);
+        weight[i] = (float)scale;
+        bias[i] = (float)(bias[i] - mean[i] * scale);
+    }
+    norm->weight = keep_vector(b, weight, c);
+    norm->bias = keep_vector(b, bias, c);
+}
+
+void
+sana_bind_table(SanaBinder *b, SanaTensor *x, const char *name, int rows, int c)
+{
+    Source s;
+    Shape shape = {2, {rows, c}}, vector = {rows == 1, {c}};
+    *x = SANA_NONE;
+    if (take_values(b, &s, name, "", shape, vector) && packing(b))
+        *x = sana_pool_upload(b->pool, s.view, SANA_F32);
+    close_values(b, &s);
+}
+
+void
+sana_bind_mapped(SanaBinder *b, SanaTensor *x, const char *name, int rows, int c)
+{
+    Source s;
+    Shape shape = {2, {rows, c}};
+    *x = SANA_NONE;
+    if (rows <= 0) {
+        g_autofree char *full = g_strconcat(b->prefix->str, name, NULL);
+        const SanaStoredTensor *t = sana_safetensors_find(b->files, full);
+        shape.d[0] = t && t->n_dims == 2 && t->dims[0] > 0 ? t->dims[0] : 1;
+    }
+    if (!take(b, &s, name, "", shape, none))
+        return;
+    count(b, s.stored);
+    if ((uintptr_t)s.stored->data % sana_dtype_size(s.view.dtype) != 0) {
+        problem(b, "lies at an odd place in its file (save it again with the safetensors library)");
+        return;
+    }
+    *x = s.view;
+}
+
+/* --- the end --------------------------------------------------------------------------------- */
+
+static void
+list_problems(SanaBinder *b, const char *what, GError **error)
+{
+    GString *text = g_string_new(NULL);
+    guint n = b->problems->len;
+    for (guint i = 0; i < MIN(n, MAX_LISTED); i++)
+        g_string_append_printf(text, "%s%s", i ? "; " : "", (char *)b->problems->pdata[i]);
+    if (n > MAX_LISTED) {
+        g_string_append_printf(text, "; and %u more, which G_MESSAGES_DEBUG=sana lists",
+                               n - MAX_LISTED);
+        for (guint i = 0; i < n; i++)
+            g_info("%s: %s", what, (char *)b->problems->pdata[i]);
+    }
+    const char *file = sana_safetensors_count(b->files) > 0 ? sana_safetensors_at(b->files, 0)->file
+                                                            : "an empty file";
+    g_set_error(error, SANA_FILE_ERROR, SANA_FILE_ERROR_WEIGHTS,
+                "the weights of the %s (%s) do not fit its config.json: %s; download both again",
+                what, file, text->str);
+    g_string_free(text, TRUE);
+}
+
+static bool
+ignored(const char *name, const char *const *ignore)
+{
+    for (; ignore && *ignore; ignore++)
+        if (g_pattern_match_simple(*ignore, name))
+            return true;
+    return false;
+}
+
+static void
+warn_unused(SanaBinder *b, const char *what, const char *const *ignore)
+{
+    GString *text = g_string_new(NULL);
+    guint n = 0;
+    for (size_t i = 0; i < sana_safetensors_count(b->files); i++) {
+        const SanaStoredTensor *t = sana_safetensors_at(b->files, i);
+        if (g_hash_table_contains(b->used, t) || ignored(t->name, ignore))
+            continue;
+        if (n++ < MAX_LISTED)
+            g_string_append_printf(text, "%s%s", text->len ? ", " : "", t->name);
+    }
+    if (n > MAX_LISTED)
+        g_string_append_printf(text, " and %u more", n - MAX_LISTED);
+    if (n > 0)
+        g_warning("unused weights of the %s: %s", what, text->str);
+    g_string_free(text, TRUE);
+}
+
+static bool
+finish(SanaBinder *b, const char *what, const char *const *ignore, GError **error)
+{
+    if (b->cancelled) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "loading the %s was cancelled", what);
+        return false;
+    }
+    if (sana_pool_error(b->pool)) {
+        if (error)
+            *error = g_error_copy(sana_pool_error(b->pool));
+        return false;
+    }
+    if (b->problems->len > 0)
+        list_problems(b, what, error);
+    warn_unused(b, what, ignore);
+    return b->problems->len == 0;
+}
+
+bool
+sana_binder_finish(SanaBinder *b, const char *what, const char *const *ignore, GError **error)
+{
+    bool ok = finish(b, what, ignore, error);
+    if (!b->planner)
+        sana_safetensors_release(b->files, NULL);
+    g_ptr_array_unref(b->problems);
+    g_hash_table_unref(b->used);
+    g_string_free(b->name, TRUE);
+    g_string_free(b->prefix, TRUE);
+    g_array_unref(b->lengths);
+    g_free(b);
+    return ok;
+}
