@@ -279,41 +279,37 @@ keep_vector(SanaBinder *b, float *values, int c)
 
 /* --- products and convolutions --------------------------------------------------------------- */
 
-/* <name>.bias of each name, one after the other. */
+/* <name>.bias (outs[i]) of each of n names, one after the other: total values. */
 static SanaTensor
-bind_biases(SanaBinder *b, const char *const *names, int n, int out)
+bind_biases(SanaBinder *b, const char *const *names, const int *outs, int n, int total)
 {
-    float *all = NULL;
-    for (int i = 0; i < n; i++) {
-        float *values = take_vector(b, names[i], ".bias", out);
-        if (values && n == 1)
-            return keep_vector(b, values, out);
-        if (values) {
-            if (!all)
-                all = g_new0(float, (gsize)n *(gsize)out);
-            memcpy(all + (size_t)i * (size_t)out, values, (size_t)out * sizeof *all);
-        }
-        g_free(values);
+    g_autofree float *all = g_new0(float, total);
+    bool whole = true;
+    for (int i = 0, at = 0; i < n; at += outs[i++]) {
+        g_autofree float *values = take_vector(b, names[i], ".bias", outs[i]);
+        if (values)
+            memcpy(all + at, values, (size_t)outs[i] * sizeof *all);
+        whole &= values != NULL;
     }
-    return keep_vector(b, all, n * out);
+    return keep_vector(b, whole ? g_steal_pointer(&all) : NULL, total);
 }
 
 void
-sana_bind_stack(SanaBinder *b, SanaLinear *l, const char *const *names, int out, int in, bool bias)
+sana_bind_stack(SanaBinder *b, SanaLinear *l, const char *const *names, const int *outs, int in,
+                bool bias)
 {
-    int n = 0;
+    int n = 0, total = 0;
     bool whole = true;
-    while (names[n])
-        n++;
-    g_return_if_fail(n > 0 && out <= INT32_MAX / n);
-    *l = (SanaLinear){.in = in, .out = n * out};
+    for (; names[n]; n++)
+        total += outs[n];
+    *l = (SanaLinear){.in = in, .out = total};
     if (bias)
-        l->bias = bind_biases(b, names, n, out);
+        l->bias = bind_biases(b, names, outs, n, total);
 
     g_autofree Source *sources = g_new0(Source, n);
     g_autofree SanaTensor *views = g_new0(SanaTensor, n);
-    Shape shape = {2, {out, in}}, convolution = {4, {out, in, 1, 1}};
     for (int i = 0; i < n; i++) {
+        Shape shape = {2, {outs[i], in}}, convolution = {4, {outs[i], in, 1, 1}};
         whole &= take_values(b, &sources[i], names[i], ".weight", shape, convolution);
         views[i] = sources[i].view;
     }
@@ -326,8 +322,7 @@ sana_bind_stack(SanaBinder *b, SanaLinear *l, const char *const *names, int out,
 void
 sana_bind_linear(SanaBinder *b, SanaLinear *l, const char *name, int out, int in, bool bias)
 {
-    const char *names[] = {name, NULL};
-    sana_bind_stack(b, l, names, out, in, bias);
+    sana_bind_stack(b, l, (const char *[]){name, NULL}, &out, in, bias);
 }
 
 void
@@ -337,7 +332,7 @@ sana_bind_conv(SanaBinder *b, SanaConv *k, const char *name, bool bias)
     k->stride = MAX(k->stride, 1);
     k->upsample = MAX(k->upsample, 1);
     k->groups = MAX(k->groups, 1);
-    k->bias = bias ? bind_biases(b, &name, 1, k->out) : SANA_NONE;
+    k->bias = bias ? bind_biases(b, &name, &k->out, 1, k->out) : SANA_NONE;
     k->packed = NULL;
     Shape shape = {4, {k->out, k->in / k->groups, k->kernel, k->kernel}};
     if (take_values(b, &s, name, ".weight", shape, none) && packing(b))
@@ -357,7 +352,7 @@ sana_bind_rms_norm(SanaBinder *b, SanaNorm *norm, const char *name, int c, float
         weight[i] += offset;
     norm->weight = keep_vector(b, weight, c);
     if (bias)
-        norm->bias = bind_biases(b, &name, 1, c);
+        norm->bias = bind_biases(b, &name, &c, 1, c);
 }
 
 void
@@ -431,9 +426,10 @@ list_problems(SanaBinder *b, const char *what, GError **error)
     }
     const char *file = sana_safetensors_count(b->files) > 0 ? sana_safetensors_at(b->files, 0)->file
                                                             : "an empty file";
-    g_set_error(error, SANA_FILE_ERROR, SANA_FILE_ERROR_WEIGHTS,
-                "the weights of the %s (%s) do not fit its config.json: %s; download both again",
-                what, file, text->str);
+    g_set_error(
+        error, SANA_FILE_ERROR, SANA_FILE_ERROR_WEIGHTS,
+        "the weights of the %s (%s) cannot be used: %s; download them and config.json again", what,
+        file, text->str);
     g_string_free(text, TRUE);
 }
 
@@ -473,13 +469,14 @@ finish(SanaBinder *b, const char *what, const char *const *ignore, GError **erro
         return false;
     }
     if (sana_pool_error(b->pool)) {
-        if (error)
-            *error = g_error_copy(sana_pool_error(b->pool));
+        g_propagate_error(error, g_error_copy(sana_pool_error(b->pool)));
         return false;
     }
     if (b->problems->len > 0)
         list_problems(b, what, error);
-    warn_unused(b, what, ignore);
+    /* A planner's pass is followed by the real one, unless it failed. */
+    if (!b->planner || b->problems->len > 0)
+        warn_unused(b, what, ignore);
     return b->problems->len == 0;
 }
 

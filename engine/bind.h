@@ -41,9 +41,10 @@ bool sana_bind_has(const SanaBinder *b, const char *name);
 /* <name>.weight (out, in) or (out, in, 1, 1), and <name>.bias (out) if bias. */
 void sana_bind_linear(SanaBinder *b, SanaLinear *l, const char *name, int out, int in, bool bias);
 
-/* Products that share their input, stacked along out: names is NULL-terminated, each (out, in). */
-void sana_bind_stack(SanaBinder *b, SanaLinear *l, const char *const *names, int out, int in,
-                     bool bias);
+/* Products that share their input, stacked along out: names is NULL-terminated, names[i] is
+ * (outs[i], in).  The outs are at most 2^20 each. */
+void sana_bind_stack(SanaBinder *b, SanaLinear *l, const char *const *names, const int *outs,
+                     int in, bool bias);
 
 /* <name>.weight (out, in/groups, kernel, kernel), and <name>.bias if bias.  The shape fields of *k
  * (in, out, kernel, stride, upsample, groups; 0 reads as 1 for the last three) are set before. */
@@ -67,7 +68,9 @@ void sana_bind_mapped(SanaBinder *b, SanaTensor *x, const char *name, int rows, 
  * Ends the load and frees the binder.  `what` names the component ("transformer").  False with
  * SANA_FILE_ERROR_WEIGHTS listing every problem, the pool's error (memory), or G_IO_ERROR_CANCELLED.
  * Unused tensors that match none of `ignore` (NULL-terminated glob patterns, may be NULL) are
- * logged as one g_warning-level message through g_log domain "sana".
+ * logged as one g_warning-level message through g_log domain "sana" (on the planner, which a real
+ * load follows, only if there were problems).  Errors and warnings list 20 names each and count the
+ * rest; all problems are then in the log at level info.
  */
 bool sana_binder_finish(SanaBinder *b, const char *what, const char *const *ignore,
                         GError **error);

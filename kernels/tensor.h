@@ -92,7 +92,7 @@ SanaTensor sana_rows(SanaTensor x, int first, int count);
 /* Channels first … first + count − 1 of every position, (h, w, count).  Shares x's memory. */
 SanaTensor sana_columns(SanaTensor x, int first, int count);
 
-/* The same dense memory as another shape with the same number of elements. */
+/* The same dense memory as another shape with as many elements, or fewer. */
 SanaTensor sana_reshape(SanaTensor x, int h, int w, int c);
 
 #ifdef __cplusplus
