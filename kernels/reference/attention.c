@@ -27,8 +27,7 @@ sum_outer(double *state, SanaTensor qkv, HeadChannels ch, int d)
         for (int i = 0; i <= d; i++) {
             double v = i < d ? load(qkv, row, ch.v + i) : 1;
             for (int j = 0; j < d; j++)
-                state[i * d + j] +=
-                    v * sana_reference_act(SANA_ACT_RELU, load(qkv, row, ch.k + j));
+                state[i * d + j] += v * sana_reference_act(SANA_ACT_RELU, load(qkv, row, ch.k + j));
         }
 }
 

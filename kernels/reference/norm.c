@@ -51,6 +51,5 @@ sana_reference_add_gated(SanaStream *s, SanaTensor x, SanaTensor y, SanaTensor g
 {
     for (size_t row = 0; row < sana_positions(x); row++)
         for (int ch = 0; ch < x.c; ch++)
-            store(x, row, ch,
-                  load(x, row, ch) + (double)load(gate, 0, ch) * load(y, row, ch));
+            store(x, row, ch, load(x, row, ch) + (double)load(gate, 0, ch) * load(y, row, ch));
 }

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Every operation, in every form and odd shape, on every device and in every dtype it has, against
+ * the reference; the reference against figures worked out by hand; and what is refused.
+ *
+ *   check_ops                                    all of it (GLib's options: -l, -p PATH, --seed)
+ *   check_ops --bench [OP] [--device NAME]       the same operations, timed at SANA's 512² sizes
+ */
+#include "ops_case.h"
+
+#include <string.h>
+
+/* The reference is one of them: what it stores as BF16 and F16 is compared with its F32. */
+static const char *const devices[] = {"reference", "cpu", "cuda"};
+static const SanaDType dtypes[] = {SANA_F32, SANA_BF16, SANA_F16};
+static const CaseSet *const sets[] = {ops_product_sets, ops_attention_sets, ops_other_sets,
+                                      ops_picture_sets};
+
+typedef struct {
+    const CaseSet *set;
+    const char *device;
+    SanaDType dtype;
+} Entry;
+
+/* NULL, and the test skipped, where this machine or this build has no such device. */
+static SanaDevice *
+open_or_skip(const char *name)
+{
+    GError *error = NULL;
+    SanaDevice *dev = sana_device_open(name, &error);
+    if (g_error_matches(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING)) {
+        g_test_skip(error->message);
+        g_clear_error(&error);
+        return NULL;
+    }
+    g_assert_no_error(error);
+    return dev;
+}
+
+static void
+test_against_reference(gconstpointer data)
+{
+    const Entry *entry = data;
+    Runner r = {.run = ops_compare, .dtype = entry->dtype};
+
+    r.device = open_or_skip(entry->device);
+    if (!r.device)
+        return;
+    if (sana_device_supports(r.device, entry->dtype)) {
+        r.reference = sana_device_open("reference", NULL);
+        r.random = (guint32)g_test_rand_int();
+        entry->set->check(&r);
+        sana_device_unref(r.reference);
+    } else {
+        char *why = g_strdup_printf("%s does not compute in %s", entry->device,
+                                    sana_dtype_name(entry->dtype));
+        g_test_skip(why);
+        g_free(why);
+    }
+    sana_device_unref(r.device);
+}
+
+static void
+register_device(const char *device)
+{
+    for (size_t t = 0; t < G_N_ELEMENTS(dtypes); t++)
+        for (size_t i = 0; i < G_N_ELEMENTS(sets); i++)
+            for (const CaseSet *set = sets[i]; set->op; set++) {
+                Entry *entry = g_new(Entry, 1);
+                *entry = (Entry){set, device, dtypes[t]};
+                char *path =
+                    g_strdup_printf("/ops/%s/%s/%s", device, sana_dtype_name(dtypes[t]), set->op);
+                g_test_add_data_func_full(path, entry, test_against_reference, g_free);
+                g_free(path);
+            }
+}
+
+static void
+bench_device(const char *name, const char *op)
+{
+    GError *error = NULL;
+    Runner r = {.run = ops_measure, .random = 1};
+
+    r.device = sana_device_open(name, &error);
+    if (!r.device) {
+        g_printerr("%s\n", error->message);
+        g_clear_error(&error);
+        return;
+    }
+    r.planner = sana_device_open("planner", NULL);
+    for (size_t t = 0; t < G_N_ELEMENTS(dtypes); t++) {
+        r.dtype = dtypes[t];
+        if (r.dtype != SANA_F32 && r.dtype != sana_device_best_dtype(r.device))
+            continue;
+        for (size_t i = 0; i < G_N_ELEMENTS(sets); i++)
+            for (const CaseSet *set = sets[i]; set->op; set++)
+                if (!op || strcmp(op, set->op) == 0)
+                    set->bench(&r);
+    }
+    sana_device_unref(r.planner);
+    sana_device_unref(r.device);
+}
+
+static int
+bench_main(int argc, char **argv)
+{
+    const char *op = NULL, *device = NULL;
+
+    for (int i = 2; i < argc; i++)
+        if (strcmp(argv[i], "--device") == 0 && i + 1 < argc)
+            device = argv[++i];
+        else
+            op = argv[i];
+    g_print("%10s %9s %9s  %-9s %s\n", "median ms", "GB/s", "GFLOP/s", "device", "case");
+    for (size_t i = 0; i < G_N_ELEMENTS(devices); i++) /* the reference only when asked for */
+        if (device ? strcmp(device, devices[i]) == 0 : i > 0)
+            bench_device(devices[i], op);
+    return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0)
+        return bench_main(argc, argv);
+    g_test_init(&argc, &argv, NULL);
+    ops_truth_register();
+    for (size_t i = 0; i < G_N_ELEMENTS(devices); i++) {
+        register_device(devices[i]);
+        ops_refusal_register(devices[i]);
+    }
+    ops_refusal_register("planner");
+    return g_test_run();
+}

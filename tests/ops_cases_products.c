@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Cases of linear, conv and glu_depthwise. */
+#include "ops_case.h"
+
+/* --- linear: y, x, residual ------------------------------------------------------------------ */
+
+static void
+call_linear(SanaStream *s, const Case *c, SanaTensor *t)
+{
+    sana_linear(s, t[0], t[1], &c->linear, c->act, t[2]);
+}
+
+static Case
+linear(int n, int in, int out)
+{
+    return (Case){.op = "linear",
+                  .call = call_linear,
+                  .linear = {.in = in, .out = out},
+                  .args = {{OUT, 1, n, out}, {IN, 1, n, in}, {NONE}}};
+}
+
+static void
+check_linear_forms(Runner *r, Case c)
+{
+    int n = c.args[0].w, out = c.args[0].c;
+
+    c.bias = true;
+    for (c.act = SANA_ACT_NONE; c.act <= SANA_ACT_MISH; c.act++)
+        r->run(r, &c);
+    c.act = SANA_ACT_NONE;
+    c.args[2] = (Arg){IN, 1, n, out};
+    r->run(r, &c);
+    c.act = SANA_ACT_SILU; /* the activation comes before the residual */
+    r->run(r, &c);
+    c.act = SANA_ACT_NONE;
+    c.bias = false;
+    c.args[0].role = INOUT;
+    c.args[2] = (Arg){SAME, .same = 0};
+    r->run(r, &c);
+    c.args[0].pad = 6;
+    c.args[1].pad = 10;
+    r->run(r, &c);
+    c.args[2] = (Arg){NONE};
+    c.args[0].role = OUT;
+    r->run(r, &c);
+    c.args[0] = (Arg){OUT, 1, n, out, .type = FIXED_F32};
+    r->run(r, &c);
+    c.args[2] = (Arg){IN, 1, n, out, .type = FIXED_F32};
+    c.bias = true;
+    r->run(r, &c);
+}
+
+static void
+check_linear(Runner *r)
+{
+    static const int shapes[][3] = {
+        {1, 1, 1},    {1, 8, 3},     {2, 3, 5},       {17, 33, 17},  {91, 64, 96},
+        {1, 256, 48}, {5, 1152, 40}, {300, 257, 130}, {64, 32, 224}, {1000, 16, 32},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(shapes); i++) {
+        Case c = linear(shapes[i][0], shapes[i][1], shapes[i][2]);
+        r->run(r, &c);
+        c.bias = true;
+        r->run(r, &c);
+    }
+    check_linear_forms(r, linear(13, 40, 24));
+    check_linear_forms(r, linear(1, 17, 33));
+
+    Case stacked = linear(7, 48, 96);
+    stacked.parts = 3;
+    stacked.bias = true;
+    r->run(r, &stacked);
+    stacked.source = FIXED_BF16;
+    r->run(r, &stacked);
+}
+
+static void
+bench_linear(Runner *r)
+{
+    Case c = linear(256, 1152, 3456);
+    r->run(r, &c);
+    c = linear(256, 1152, 5760); /* Mix-FFN */
+    c.bias = true;
+    c.act = SANA_ACT_SILU;
+    r->run(r, &c);
+    c = linear(256, 2880, 1152);
+    r->run(r, &c);
+    c = linear(4096, 512, 4096); /* autoencoder, stage 3 at 64 × 64 */
+    r->run(r, &c);
+    c = linear(20, 2304, 9216); /* Gemma, a new prompt */
+    r->run(r, &c);
+}
+
+/* --- conv: y, x ------------------------------------------------------------------------------ */
+
+static void
+call_conv(SanaStream *s, const Case *c, SanaTensor *t)
+{
+    sana_conv(s, t[0], t[1], &c->conv, c->act);
+}
+
+static Case
+conv(int h, int w, SanaConv k)
+{
+    k.upsample = MAX(k.upsample, 1);
+    k.stride = MAX(k.stride, 1);
+    k.groups = MAX(k.groups, 1);
+    int to_h = (h * k.upsample - 1) / k.stride + 1, to_w = (w * k.upsample - 1) / k.stride + 1;
+    return (Case){.op = "conv",
+                  .call = call_conv,
+                  .conv = k,
+                  .bias = true,
+                  .args = {{OUT, to_h, to_w, k.out}, {IN, h, w, k.in}}};
+}
+
+static void
+run_conv(Runner *r, int h, int w, SanaConv k)
+{
+    Case c = conv(h, w, k);
+    r->run(r, &c);
+}
+
+static const int maps[][2] = {{1, 1}, {1, 9}, {9, 1}, {3, 5}, {7, 13}, {16, 22}};
+
+static void
+check_conv_dense(Runner *r)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(maps); i++) {
+        int h = maps[i][0], w = maps[i][1];
+        run_conv(r, h, w, (SanaConv){.in = 17, .out = 9, .kernel = 3});
+        run_conv(r, h, w, (SanaConv){.in = 32, .out = 48, .kernel = 3});
+        run_conv(r, h, w, (SanaConv){.in = 16, .out = 33, .kernel = 3, .stride = 2});
+        run_conv(r, h, w, (SanaConv){.in = 7, .out = 5, .kernel = 3, .upsample = 2});
+        run_conv(r, h, w, (SanaConv){.in = 32, .out = 16, .kernel = 3, .upsample = 2});
+        run_conv(r, h, w, (SanaConv){.in = 24, .out = 40, .kernel = 1});
+        run_conv(r, h, w, (SanaConv){.in = 3, .out = 128, .kernel = 3});
+        run_conv(r, h, w, (SanaConv){.in = 128, .out = 3, .kernel = 3});
+    }
+    run_conv(r, 40, 46, (SanaConv){.in = 64, .out = 64, .kernel = 3});
+    run_conv(r, 4, 6, (SanaConv){.in = 3, .out = 40, .kernel = 3, .stride = 2});
+    run_conv(r, 5, 3, (SanaConv){.in = 40, .out = 3, .kernel = 3, .upsample = 2});
+}
+
+static void
+check_conv_grouped(Runner *r)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(maps); i++) {
+        int h = maps[i][0], w = maps[i][1];
+        run_conv(r, h, w, (SanaConv){.in = 37, .out = 37, .kernel = 3, .groups = 37});
+        run_conv(r, h, w, (SanaConv){.in = 64, .out = 64, .kernel = 3, .groups = 64});
+        run_conv(r, h, w, (SanaConv){.in = 48, .out = 48, .kernel = 5, .groups = 48});
+        run_conv(r, h, w, (SanaConv){.in = 6, .out = 6, .kernel = 7, .groups = 6});
+        run_conv(r, h, w, (SanaConv){.in = 192, .out = 192, .kernel = 1, .groups = 6});
+        run_conv(r, h, w, (SanaConv){.in = 48, .out = 48, .kernel = 1, .groups = 6});
+        run_conv(r, h, w, (SanaConv){.in = 12, .out = 24, .kernel = 3, .groups = 3});
+    }
+}
+
+static void
+check_conv(Runner *r)
+{
+    check_conv_dense(r);
+    check_conv_grouped(r);
+
+    SanaConv kernels[] = {
+        {.in = 16, .out = 24, .kernel = 3},
+        {.in = 16, .out = 24, .kernel = 3, .upsample = 2},
+        {.in = 24, .out = 24, .kernel = 3, .groups = 24},
+        {.in = 64, .out = 64, .kernel = 1, .groups = 2},
+        {.in = 16, .out = 8, .kernel = 1},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(kernels); i++) {
+        Case c = conv(7, 5, kernels[i]);
+        for (c.act = SANA_ACT_SILU; c.act <= SANA_ACT_MISH; c.act++)
+            r->run(r, &c);
+        c.act = SANA_ACT_NONE;
+        c.source = FIXED_BF16;
+        r->run(r, &c);
+        c.bias = false;
+        r->run(r, &c);
+    }
+}
+
+static void
+bench_conv(Runner *r)
+{
+    Case c = conv(512, 512, (SanaConv){.in = 128, .out = 128, .kernel = 3});
+    c.act = SANA_ACT_SILU;
+    r->run(r, &c);
+    run_conv(r, 256, 256, (SanaConv){.in = 256, .out = 256, .kernel = 3});
+    run_conv(r, 128, 128, (SanaConv){.in = 512, .out = 512, .kernel = 3});
+    run_conv(r, 512, 512, (SanaConv){.in = 3, .out = 128, .kernel = 3});
+    run_conv(r, 512, 512, (SanaConv){.in = 128, .out = 3, .kernel = 3});
+    run_conv(r, 512, 512, (SanaConv){.in = 128, .out = 256, .kernel = 3, .stride = 2});
+    run_conv(r, 256, 256, (SanaConv){.in = 256, .out = 128, .kernel = 3, .upsample = 2});
+    run_conv(r, 64, 64, (SanaConv){.in = 1536, .out = 1536, .kernel = 5, .groups = 1536});
+    run_conv(r, 64, 64, (SanaConv){.in = 1536, .out = 1536, .kernel = 1, .groups = 48});
+}
+
+/* --- glu_depthwise: y, x --------------------------------------------------------------------- */
+
+static void
+call_glu_depthwise(SanaStream *s, const Case *c, SanaTensor *t)
+{
+    sana_glu_depthwise(s, t[0], t[1], &c->conv);
+}
+
+static void
+run_glu_depthwise(Runner *r, int h, int w, int ch, bool bias)
+{
+    Case c = {.op = "glu_depthwise",
+              .call = call_glu_depthwise,
+              .bias = bias,
+              .conv = {.in = 2 * ch,
+                       .out = 2 * ch,
+                       .kernel = 3,
+                       .stride = 1,
+                       .upsample = 1,
+                       .groups = 2 * ch},
+              .args = {{OUT, h, w, ch}, {IN, h, w, 2 * ch}}};
+    r->run(r, &c);
+}
+
+static void
+check_glu_depthwise(Runner *r)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(maps); i++) {
+        run_glu_depthwise(r, maps[i][0], maps[i][1], 1, true);
+        run_glu_depthwise(r, maps[i][0], maps[i][1], 21, true);
+        run_glu_depthwise(r, maps[i][0], maps[i][1], 80, true);
+        run_glu_depthwise(r, maps[i][0], maps[i][1], 64, false);
+    }
+    run_glu_depthwise(r, 33, 40, 47, true);
+}
+
+static void
+bench_glu_depthwise(Runner *r)
+{
+    run_glu_depthwise(r, 16, 16, 2880, true);
+    run_glu_depthwise(r, 64, 64, 2048, true);
+}
+
+const CaseSet ops_product_sets[] = {
+    {"linear", check_linear, bench_linear},
+    {"conv", check_conv, bench_conv},
+    {"glu_depthwise", check_glu_depthwise, bench_glu_depthwise},
+    {NULL},
+};
