@@ -19,7 +19,7 @@ own bf16 is from its f32 (bf16_db).  cases/<name>.safetensors holds, in f32:
     tap:<module>                 [count, mean, rms, sample …] of a module's first output, channels
                                  last: element i·stride of the flattened tensor, where stride is
                                  the first number ≥ max(1, count / 40) that shares no divisor with
-                                 the channels, while there are elements.  For the text encoder
+                                 count, while there are elements.  For the text encoder
                                  (layers.i, norm) only the last valid position counts as the tensor.
                                  caption_norm counts valid rows only.
 """
@@ -169,10 +169,10 @@ def load_pipeline(case, dtype):
 # --- taps ---------------------------------------------------------------------------------------
 
 
-def sample(x, channels):
+def sample(x):
     x = x.detach().float().reshape(-1)
     stride = max(1, x.numel() // SAMPLES)
-    while math.gcd(stride, channels) != 1:
+    while math.gcd(stride, x.numel()) != 1:
         stride += 1
     d = x.double()
     head = torch.tensor([x.numel(), d.mean(), d.square().mean().sqrt()], dtype=torch.float32)
@@ -201,7 +201,7 @@ def watch(module, taps, rows):
                 y = y[0][rows("mask")]
             elif y.dim() == 4:
                 y = y[0].movedim(0, -1)
-            taps["tap:" + name] = sample(y, y.shape[-1])
+            taps["tap:" + name] = sample(y)
         return store
 
     for name, m in module.named_modules():

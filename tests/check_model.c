@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Every golden case, drawn here and compared with what diffusers drew: in f32 on the reference and
+ * cpu devices, and in bf16 on the cpu device where it has that type.
+ *
+ * --verbose prints a line of figures a case.
+ */
+#include "pipelines/sana.h"
+#include "tests/golden.h"
+#include "tests/golden_network.h"
+
+#include <string.h>
+
+/* Against f32 of the reference. */
+#define MAX_EMBEDS_ERROR 1e-5
+#define MAX_LATENT_ERROR 2e-5
+#define MIN_PICTURE_DB 70.0
+/* Above this an inner tensor is called wrong when a case fails. */
+#define TAP_ERROR 2e-5
+/* bf16: against f32 of the reference, and against the reference's own bf16. */
+#define MIN_BF16_DB 30.0
+#define MAX_BF16_LOSS_DB 1.0
+
+typedef struct {
+    const char *device;
+    SanaPrecision precision;
+    const char *name; /* of the case */
+} Run;
+
+typedef struct {
+    double embeds, latent, picture; /* errors, and dB */
+    int rows;
+    bool has_embeds, has_picture;
+} Figures;
+
+static SanaModel *
+load(const Run *run, const char *directory)
+{
+    SanaModelOptions options = {.device = run->device, .precision = run->precision};
+    g_autoptr(GError) error = NULL;
+    SanaModel *model = sana_model_load(directory, &options, NULL, &error);
+    g_assert_no_error(error);
+    return model;
+}
+
+static SanaPrompt *
+encode(SanaSession *session, const Golden *g)
+{
+    g_autoptr(GError) error = NULL;
+    SanaPrompt *prompt;
+    if (g->prompt) {
+        SanaPromptParams params = {.instruction = g->instruction,
+                                   .max_sequence_length = g->max_sequence_length};
+        prompt = sana_session_encode(session, g->prompt, &params, &error);
+    } else {
+        const float *embeds = golden_floats(g, "given_embeds", NULL);
+        const guint8 *mask = golden_bytes(g, "given_mask", NULL);
+        prompt = sana_session_encode_embeds(session, embeds, mask,
+                                            golden_dim(g, "given_embeds", 0), &error);
+    }
+    g_assert_no_error(error);
+    return prompt;
+}
+
+static void
+measure_embeds(SanaSession *session, SanaPrompt *prompt, const Golden *g, Figures *f)
+{
+    size_t count;
+    const float *expected = golden_floats(g, "embeds", &count);
+    if (!expected)
+        return;
+    f->rows = sana_prompt_rows(prompt);
+    g_assert_cmpint(f->rows, ==, golden_dim(g, "embeds", 0));
+    g_autofree float *embeds = g_new(float, count);
+    g_autoptr(GError) error = NULL;
+    sana_session_get_embeds(session, prompt, embeds, &error);
+    g_assert_no_error(error);
+    f->embeds = golden_error(embeds, expected, count);
+    f->has_embeds = true;
+}
+
+static SanaParams
+settings(const Golden *g)
+{
+    SanaParams p = SANA_PARAMS_DEFAULT;
+    p.steps = g->steps;
+    p.guidance_scale = g->guidance_scale;
+    p.seed = g->seed;
+    p.max_timesteps = g->max_timesteps;
+    p.intermediate_timesteps = g->intermediate_timesteps;
+    p.timesteps = g->has_timesteps ? g->timesteps : NULL;
+    p.strength = g->strength;
+    p.strength_mode = g->continuous ? SANA_STRENGTH_CONTINUOUS : SANA_STRENGTH_DIFFUSERS;
+    p.n_images = g->n_images;
+    p.latents = golden_floats(g, "start_latents", NULL);
+    return p;
+}
+
+static void
+draw_once(SanaSession *session, SanaPrompt *prompt, const Golden *g, const SanaParams *params,
+          const SanaImage *images)
+{
+    g_autoptr(GError) error = NULL;
+    if (g->call == GOLDEN_TEXT_TO_IMAGE) {
+        sana_session_text_to_image(session, prompt, params, images, &error);
+    } else {
+        g_autofree guint8 *pixels = g_memdup2(golden_bytes(g, "source", NULL),
+                                              (size_t)g->width * (size_t)g->height * 3);
+        SanaImage source = {SANA_IMAGE_RGB, g->width, g->height, (gsize)g->width * 3, pixels};
+        sana_session_image_to_image(session, prompt, params, &source, images, &error);
+    }
+    g_assert_no_error(error);
+}
+
+/* (3, h, w) ← (h, w, 3) */
+static void
+planes(float *out, const float *in, size_t pixels)
+{
+    for (size_t i = 0; i < pixels; i++) {
+        for (size_t c = 0; c < 3; c++)
+            out[c * pixels + i] = in[i * 3 + c];
+    }
+}
+
+static void
+measure_pictures(SanaSession *session, SanaPrompt *prompt, const Golden *g, Figures *f)
+{
+    size_t n_latent, n_image, pixels = (size_t)g->width * (size_t)g->height;
+    const float *latent = golden_floats(g, "latent", &n_latent);
+    const float *image = golden_floats(g, "image", &n_image);
+    g_assert_cmpuint(n_image, ==, (size_t)g->n_images * pixels * 3);
+    g_autofree float *ours = g_new(float, n_latent);
+    g_autofree float *rows = g_new(float, n_image);
+    g_autofree float *ours_image = g_new(float, n_image);
+    g_autofree SanaImage *images = g_new0(SanaImage, g->n_images);
+    for (int i = 0; i < g->n_images; i++)
+        images[i] = (SanaImage){SANA_IMAGE_RGB_F32, g->width, g->height,
+                                (gsize)g->width * 3 * sizeof(float),
+                                rows + (size_t)i * pixels * 3};
+
+    SanaParams params = settings(g);
+    draw_once(session, prompt, g, &params, images);
+    params.latent_out = ours;
+    draw_once(session, prompt, g, &params, images);
+    for (int i = 0; i < g->n_images; i++)
+        planes(ours_image + (size_t)i * pixels * 3, images[i].pixels, pixels);
+    f->latent = golden_error(ours, latent, n_latent);
+    f->picture = golden_psnr(ours_image, image, n_image);
+    f->has_picture = true;
+}
+
+static void
+report(const Run *run, const Golden *g, const Figures *f, const GoldenTaps *taps)
+{
+    g_autoptr(GString) line = g_string_new(NULL);
+    double worst;
+    int n = golden_taps_compared(taps, &worst);
+    g_string_printf(line, "%-9s %-4s %-34s", run->device,
+                    run->precision == SANA_PRECISION_F32 ? "f32" : "bf16", g->name);
+    if (f->has_embeds)
+        g_string_append_printf(line, "  embeds %.1e", f->embeds);
+    if (f->has_picture)
+        g_string_append_printf(line, "  latent %.1e  picture %5.1f dB", f->latent, f->picture);
+    if (f->has_picture && run->precision == SANA_PRECISION_BF16)
+        g_string_append_printf(line, " (diffusers %.1f)", g->bf16_db);
+    g_string_append_printf(line, "  taps %d, worst %.1e", n, worst);
+    g_test_message("%s", line->str);
+}
+
+static void
+judge(const Run *run, const Golden *g, const Figures *f, const GoldenTaps *taps)
+{
+    double worst;
+    int n = golden_taps_compared(taps, &worst);
+    g_autofree char *unknown = golden_taps_unknown(taps);
+    if (golden_floats(g, "tap:norm", NULL)) {
+        g_assert_cmpint(n, >=, f->has_picture ? 12 : 2);
+        g_assert_cmpstr(unknown, ==, "");
+    }
+    if (run->precision == SANA_PRECISION_BF16) {
+        g_assert_cmpfloat(f->picture, >=, MIN_BF16_DB);
+        g_assert_cmpfloat(f->picture, >=, g->bf16_db - MAX_BF16_LOSS_DB);
+        return;
+    }
+    bool right = (!f->has_embeds || f->embeds <= MAX_EMBEDS_ERROR) &&
+                 (!f->has_picture ||
+                  (f->latent <= MAX_LATENT_ERROR && f->picture >= MIN_PICTURE_DB));
+    g_autofree char *wrong = golden_taps_first_wrong(taps, TAP_ERROR);
+    if (!right && wrong)
+        g_test_message("%s: %s", g->name, wrong);
+    if (f->has_embeds)
+        g_assert_cmpfloat(f->embeds, <=, MAX_EMBEDS_ERROR);
+    if (f->has_picture) {
+        g_assert_cmpfloat(f->latent, <=, MAX_LATENT_ERROR);
+        g_assert_cmpfloat(f->picture, >=, MIN_PICTURE_DB);
+    }
+}
+
+static void
+run_pipelines(const Run *run, Golden *g)
+{
+    char *directory = golden_assemble(g);
+    SanaModel *model = load(run, directory);
+    g_autoptr(GError) error = NULL;
+    SanaSession *session = sana_session_new(model, &error);
+    g_assert_no_error(error);
+    bool draws = g->call != GOLDEN_ENCODE;
+    if (draws) /* its trial run is not to be seen by the taps */
+        sana_session_prepare(session, g->width, g->height, &error);
+    g_assert_no_error(error);
+
+    Figures f = {0};
+    GoldenTaps *taps = golden_taps_new(g);
+    sana_session_set_tap(session, golden_taps_see, taps);
+    SanaPrompt *prompt = encode(session, g);
+    measure_embeds(session, prompt, g, &f);
+    if (draws)
+        measure_pictures(session, prompt, g, &f);
+    report(run, g, &f, taps);
+    judge(run, g, &f, taps);
+
+    golden_taps_free(taps);
+    sana_prompt_unref(prompt);
+    sana_session_free(session);
+    sana_model_unref(model);
+    golden_discard(directory);
+}
+
+static void
+run_transformer(const Run *run, const Golden *g)
+{
+    GoldenTaps *taps = golden_taps_new(g);
+    double error = golden_transformer_error(g, run->device, taps);
+    double worst;
+    int n = golden_taps_compared(taps, &worst);
+    g_test_message("%-9s f32  %-34s  output %.1e  taps %d, worst %.1e", run->device, g->name,
+                   error, n, worst);
+    g_autofree char *wrong = golden_taps_first_wrong(taps, TAP_ERROR);
+    if (error > MAX_LATENT_ERROR && wrong)
+        g_test_message("%s: %s", g->name, wrong);
+    g_assert_cmpint(n, >=, 8);
+    g_assert_cmpfloat(error, <=, MAX_LATENT_ERROR);
+    golden_taps_free(taps);
+}
+
+static bool
+has_precision(const Run *run, const Golden *g)
+{
+    SanaModelOptions options = {.device = run->device, .precision = run->precision};
+    g_autoptr(GError) error = NULL;
+    char *directory = golden_assemble(g);
+    bool has = sana_model_check(directory, &options, &error);
+    golden_discard(directory);
+    if (!has)
+        g_assert_error(error, SANA_ERROR, SANA_ERROR_UNSUPPORTED);
+    return has;
+}
+
+static void
+check_case(gconstpointer data)
+{
+    const Run *run = data;
+    Golden *g = golden_open(run->name);
+    if (g->call == GOLDEN_TRANSFORMER) {
+        run_transformer(run, g);
+    } else if (run->precision == SANA_PRECISION_F32 || has_precision(run, g)) {
+        run_pipelines(run, g);
+    } else {
+        g_test_skip("the device has no bf16");
+    }
+    golden_free(g);
+}
+
+static void
+free_run(gpointer data)
+{
+    g_free((char *)((Run *)data)->name);
+    g_free(data);
+}
+
+static void
+add(const char *device, SanaPrecision precision, const char *name)
+{
+    g_autofree char *path = g_strdup_printf(
+        "/model/%s/%s/%s", device, precision == SANA_PRECISION_F32 ? "f32" : "bf16", name);
+    Run *run = g_new(Run, 1);
+    *run = (Run){device, precision, g_strdup(name)};
+    g_test_add_data_func_full(path, run, check_case, free_run);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_auto(GStrv) names = golden_names();
+    g_assert_cmpuint(g_strv_length(names), >, 80);
+    for (char **name = names; *name; name++) {
+        bool draws = !g_str_has_prefix(*name, "prompt_") && !g_str_has_prefix(*name, "transformer_");
+        add("cpu", SANA_PRECISION_F32, *name);
+        add("reference", SANA_PRECISION_F32, *name);
+        if (draws)
+            add("cpu", SANA_PRECISION_BF16, *name);
+    }
+    return g_test_run();
+}
