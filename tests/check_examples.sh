@@ -1,0 +1,178 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Runs what people copy: every file of examples/ and every block marked "sh runnable" of README.md,
+# with the built plugin, and short test pictures in place of cameras and clips.  Speaks TAP.
+# usage: check_examples.sh BUILD_ROOT [SOURCE_ROOT]
+set -u
+build=$(cd "$1" && pwd)
+source=$(cd "${2:-$(dirname "$0")/..}" && pwd)
+plugin=$build/gst/libgstsana.so
+
+if grep -q __tsan_init "$plugin"; then
+    echo "1..0 # SKIP gst-launch-1.0 itself is not built with ThreadSanitizer"
+    exit 0
+fi
+if grep -q __asan_init "$plugin"; then
+    # what gst-launch-1.0 and system libraries leak is not the question here
+    LD_PRELOAD=$(gcc -print-file-name=libasan.so)
+    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0
+    export LD_PRELOAD ASAN_OPTIONS
+fi
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+unset SANA_MODEL_PATH PROMPT STRENGTH SIZE SOURCE SINK SOUND
+export GST_PLUGIN_PATH="$build/gst" GST_REGISTRY="$scratch/registry" GST_DEBUG_NO_COLOR=1
+export MODEL="$source/models/demo"
+count=0
+failed=0
+cd "$scratch" || exit 1
+
+# one NAME TEST COMMAND...: the command ends well within its time, and then TEST holds
+# shellcheck disable=SC2016 # TEST is evaluated there, not here
+one() {
+    name=$1
+    test=$2
+    shift 2
+    count=$((count + 1))
+    if timeout -k 5 "${TIMEOUT:-240}" "$@" </dev/null >log 2>&1 && eval "$test" >>log 2>&1; then
+        echo "ok $count $name"
+    else
+        echo "not ok $count $name"
+        echo "# expected: $test"
+        tail -n 30 log | sed 's/^/# /'
+        failed=1
+    fi
+}
+
+skip() {
+    count=$((count + 1))
+    echo "ok $count $1 # SKIP GStreamer's $2 is not installed"
+}
+
+# has ELEMENT...: whether all are installed; otherwise $missing is one that is not
+has() {
+    for missing; do
+        gst-inspect-1.0 --exists "$missing" || return 1
+    done
+}
+
+# frames FILE: how many frames of video the file holds
+frames() {
+    gst-launch-1.0 -v filesrc location="$1" ! decodebin ! video/x-raw ! \
+        identity name=count silent=false ! fakesink | grep -c 'count: last-message = chain'
+}
+
+launch() {
+    gst-launch-1.0 -q "$@" >/dev/null || { echo "Bail out! no test picture: $*"; exit 1; }
+}
+
+# --- pictures in place of cameras and clips ---
+size="video/x-raw,width=128,height=96,framerate=24/1"
+camera="videotestsrc num-buffers=6 pattern=ball ! $size"
+live="videotestsrc is-live=true num-buffers=6 ! video/x-raw,width=128,height=96,framerate=5/1"
+sound="audiotestsrc num-buffers=20"
+mkdir media
+# shellcheck disable=SC2086
+launch $camera ! vp8enc ! webmmux ! filesink location=media/clip.webm
+# shellcheck disable=SC2086
+launch $camera ! vp8enc ! webmmux name=m ! filesink location=sound.webm \
+    $sound ! audioconvert ! vorbisenc ! m.
+
+if ! gst-inspect-1.0 sanaimg2img >log 2>&1; then
+    echo "Bail out! GStreamer does not load $plugin"
+    sed 's/^/# /' log
+    exit 1
+fi
+
+# --- examples/ ---
+example=$source/examples
+for path in "$example"/*; do
+    file=${path##*/}
+    case $file in
+    meson.build | README.md) ;;
+    restyle-file)
+        if has avenc_aac; then
+            one "$file keeps every frame and the sound" \
+                '[ "$(frames out.mp4)" = 6 ] && gst-launch-1.0 filesrc location=out.mp4 ! decodebin ! audioconvert ! fakesink num-buffers=1' \
+                "$path" sound.webm out.mp4
+        else
+            skip "$file keeps the sound" "$missing"
+        fi
+        one "$file takes a file without sound" '[ "$(frames mute.mp4)" = 6 ]' \
+            "$path" media/clip.webm mute.mp4
+        ;;
+    virtual-camera)
+        one "$file delivers YUY2" 'grep -q "format=(string)YUY2, width=(int)128, height=(int)96" log' \
+            env SOURCE="$live" SINK="fakesink -v" "$path"
+        ;;
+    preview)
+        if has fpsdisplaysink; then
+            one "$file shows frames" true env SOURCE="$live" SINK=fakesink "$path"
+        else
+            skip "$file" "$missing"
+        fi
+        ;;
+    stills)
+        one "$file draws four different pictures" \
+            '[ "$(cksum still-[0-3].png | cut -d" " -f1 | sort -u | wc -l)" = 4 ] && [ "$(frames still-3.png)" = 1 ]' \
+            env SIZE=128 "$path"
+        ;;
+    text-to-camera)
+        one "$file keeps delivering" 'grep -q "width=(int)96" log' \
+            env SIZE=96 SINK="fakesink num-buffers=3 -v" "$path"
+        ;;
+    srt-out)
+        if has srtsink h264parse mpegtsmux; then
+            one "$file streams" '[ "$(frames out.ts)" -ge 1 ]' \
+                env SOURCE="$live" SINK="filesink location=out.ts" "$path"
+            one "$file opens its port" true env SOURCE="$live" \
+                SINK="srtsink uri=srt://127.0.0.1:7001?mode=listener latency=120 wait-for-connection=false" "$path"
+        else
+            skip "$file" "$missing"
+        fi
+        ;;
+    rtsp-in)
+        one "$file writes a file" '[ "$(frames out.mkv)" -ge 1 ]' \
+            env SOURCE="$live" CAMERA=none "$path" out.mkv
+        ;;
+    rtmp-out)
+        if has h264parse avenc_aac; then
+            one "$file muxes picture and sound" '[ "$(frames out.flv)" -ge 1 ]' \
+                env SOURCE="$live" SOUND="$sound" SERVER=none SINK="filesink location=out.flv" "$path"
+        else
+            skip "$file" "$missing"
+        fi
+        ;;
+    obs-gstreamer.txt)
+        text=$(sed -n 's/^source: //p' "$path")
+        one "$file: the source" true \
+            sh -c "gst-launch-1.0 $text videoconvert name=video ! fakesink num-buffers=2"
+        text=$(sed -n 's/^filter: //p' "$path")
+        one "$file: the filter" '[ "$(grep -c "count: last-message = chain" log)" = 6 ]' \
+            sh -c "gst-launch-1.0 -v $camera ! videoconvert ! $text ! videoconvert ! $size ! identity name=count silent=false ! fakesink"
+        ;;
+    still.c)
+        one "$file draws a picture" 'head -c 14 out.ppm | grep -q "^P6 256 256 255"' \
+            env LD_PRELOAD= "$build/examples/still" "$MODEL" "clouds" out.ppm 3
+        ;;
+    *)
+        one "$file has a test" false true
+        ;;
+    esac
+done
+
+# --- README.md ---
+awk -v to="$scratch/block" '
+    /^```sh runnable/ { n++; inside = 1; next }
+    /^```/ { inside = 0 }
+    inside { print > (to n) }' "$source/README.md"
+[ -e block1 ] || one "README.md has launch lines" false true
+n=1
+while [ -e "block$n" ]; do
+    one "README.md: $(head -n 1 "block$n" | sed 's/^# *//')" true sh -eu "block$n"
+    n=$((n + 1))
+done
+
+echo "1..$count"
+exit $failed
