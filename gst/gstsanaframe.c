@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstsanaframe.h"
+
+static void
+frame_free_job (GstSanaJob * job)
+{
+  gst_sana_frame_free ((GstSanaFrame *) job);
+}
+
+static gboolean
+frame_run (GstSanaJob * job, SanaSession * session, SanaPrompt * prompt,
+    const SanaModelInfo * info, GError ** error)
+{
+  GstSanaFrame *frame = (GstSanaFrame *) job;
+  gint64 start = g_get_monotonic_time ();
+  SanaParams params = SANA_PARAMS_DEFAULT;
+  SanaImage source, result;
+
+  gst_sana_settings_get_params (&job->settings, &params);
+  params.seed += frame->number;
+  params.strength = frame->strength;
+  params.strength_mode = frame->strength_mode;
+
+  if (!gst_sana_convert_load (frame->convert, info->factor, frame->in, &source,
+          &result, error))
+    return FALSE;
+  gst_clear_buffer (&frame->in);
+  if (!sana_session_image_to_image (session, prompt, &params, &source, &result,
+          error))
+    return FALSE;
+  if (!gst_sana_convert_store (frame->convert, frame->out, error))
+    return FALSE;
+  frame->took = (g_get_monotonic_time () - start) * GST_USECOND;
+  return TRUE;
+}
+
+static gboolean
+frame_run_warm_up (GstSanaJob * job, SanaSession * session,
+    SanaPrompt * prompt, const SanaModelInfo * info, GError ** error)
+{
+  GstSanaFrame *frame = (GstSanaFrame *) job;
+  gint64 start = g_get_monotonic_time ();
+  gdouble total;
+  gint width, height;
+
+  gst_sana_convert_get_size (frame->convert, info->factor, &width, &height);
+  if (!sana_session_prepare (session, width, height, error))
+    return FALSE;
+  /* without the planning, if the session says so */
+  total = sana_session_times (session)->total;
+  frame->took = total > 0 ? total * GST_SECOND :
+      (g_get_monotonic_time () - start) * GST_USECOND;
+  return TRUE;
+}
+
+static GstSanaFrame *
+frame_new (void)
+{
+  GstSanaFrame *frame = g_new0 (GstSanaFrame, 1);
+
+  frame->job.free = frame_free_job;
+  frame->job.run = frame_run;
+  return frame;
+}
+
+GstSanaFrame *
+gst_sana_frame_new (GstBuffer * in)
+{
+  GstSanaFrame *frame = frame_new ();
+
+  frame->in = in;
+  return frame;
+}
+
+GstSanaFrame *
+gst_sana_frame_new_warm_up (GstSanaConvert * convert)
+{
+  GstSanaFrame *frame = frame_new ();
+
+  frame->job.run = frame_run_warm_up;
+  frame->warm_up = TRUE;
+  frame->convert = gst_sana_convert_ref (convert);
+  return frame;
+}
+
+void
+gst_sana_frame_free (GstSanaFrame * frame)
+{
+  gst_clear_buffer (&frame->in);
+  gst_clear_buffer (&frame->out);
+  g_clear_pointer (&frame->convert, gst_sana_convert_unref);
+  gst_sana_settings_clear (&frame->job.settings);
+  g_free (frame);
+}
+
+static gboolean
+meta_depends_on_picture (const GstMetaInfo * info)
+{
+  static const gchar *const tags[] = {
+    GST_META_TAG_VIDEO_SIZE_STR, GST_META_TAG_VIDEO_ORIENTATION_STR,
+    GST_META_TAG_VIDEO_COLORSPACE_STR
+  };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (tags); i++) {
+    if (gst_meta_api_type_has_tag (info->api,
+            g_quark_from_static_string (tags[i])))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+typedef struct
+{
+  GstBuffer *out;
+  GstVideoMetaTransform scale;
+  gboolean identity;
+} MetaCopy;
+
+static gboolean
+copy_meta (GstBuffer * in, GstMeta ** meta, gpointer user_data)
+{
+  MetaCopy *copy = user_data;
+  const GstMetaInfo *info = (*meta)->info;
+  GstMetaTransformCopy whole = { FALSE, 0, -1 };
+
+  /* what describes the input's memory says nothing about ours */
+  if (GST_META_FLAG_IS_SET (*meta, GST_META_FLAG_POOLED) ||
+      gst_meta_api_type_has_tag (info->api,
+          g_quark_from_static_string (GST_META_TAG_MEMORY_STR)))
+    return TRUE;
+  if (!info->transform_func)
+    return TRUE;
+  if (!copy->identity && meta_depends_on_picture (info))
+    info->transform_func (copy->out, *meta, in,
+        gst_video_meta_transform_scale_get_quark (), &copy->scale);
+  else
+    info->transform_func (copy->out, *meta, in,
+        _gst_meta_transform_copy, &whole);
+  return TRUE;
+}
+
+void
+gst_sana_frame_set_output (GstSanaFrame * frame, GstSanaConvert * convert,
+    GstBuffer * out)
+{
+  MetaCopy copy = { out };
+
+  frame->convert = gst_sana_convert_ref (convert);
+  frame->out = out;
+  gst_buffer_copy_into (out, frame->in,
+      GST_BUFFER_COPY_FLAGS | GST_BUFFER_COPY_TIMESTAMPS, 0, -1);
+  GST_BUFFER_FLAG_UNSET (out, GST_BUFFER_FLAG_GAP);
+  if (frame->discont)
+    GST_BUFFER_FLAG_SET (out, GST_BUFFER_FLAG_DISCONT);
+  copy.identity = gst_sana_convert_is_identity (convert);
+  copy.scale.in_info = (GstVideoInfo *) gst_sana_convert_in_info (convert);
+  copy.scale.out_info = (GstVideoInfo *) gst_sana_convert_out_info (convert);
+  gst_buffer_foreach_meta (frame->in, copy_meta, &copy);
+}

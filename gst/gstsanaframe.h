@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One picture on its way through sanaimg2img: what came in, the values it is
+ * to be drawn with, and what goes out.
+ */
+#ifndef GST_SANA_FRAME_H
+#define GST_SANA_FRAME_H
+
+#include "gstsanaconvert.h"
+#include "gstsanaworker.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  GstSanaJob job;
+  gdouble strength;
+  SanaStrengthMode strength_mode;
+  guint64 number;               /* added to the seed */
+  gboolean discont;             /* frames before this one were dropped */
+  gboolean warm_up;             /* draws nothing */
+
+  GstBuffer *in;                /* let go as soon as it is read */
+  GstBuffer *out;
+  GstSanaConvert *convert;
+  GstClockTime took;            /* by run(), in ns */
+} GstSanaFrame;
+
+/* A frame of a buffer, which it takes. */
+GstSanaFrame *gst_sana_frame_new (GstBuffer * in);
+
+/* A frame that draws nothing: computed, it has prepared the session for
+ * pictures of convert's size, and `took` is what one such picture costs. */
+GstSanaFrame *gst_sana_frame_new_warm_up (GstSanaConvert * convert);
+
+void gst_sana_frame_free (GstSanaFrame * frame);
+
+/* Gives the frame its output buffer, which it takes, with everything of the
+ * input that is not pixels: timestamps, offsets, flags, metas. */
+void gst_sana_frame_set_output (GstSanaFrame * frame, GstSanaConvert * convert,
+    GstBuffer * out);
+
+G_END_DECLS
+#endif /* GST_SANA_FRAME_H */

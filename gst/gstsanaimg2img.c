@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/**
+ * SECTION:element-sanaimg2img
+ * @title: sanaimg2img
+ * @short_description: restyles video by a prompt
+ *
+ * Draws each frame anew by SANA-Sprint after a text: #GstSanaImg2img:prompt
+ * says what it should be, #GstSanaImg2img:strength how far from the source it
+ * may go.  Any raw video in system memory goes in and out; the output has the
+ * size of the input unless downstream wants another.
+ *
+ * Frames are computed in a thread of the element's own, so one buffer in gives
+ * one buffer out without waiting for a second, and stopping never waits for a
+ * frame.  File to file every frame is kept; when the source is live and the
+ * model slower than it, the oldest waiting frame is dropped.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 videotestsrc num-buffers=3 ! video/x-raw,width=256,height=192 ! sanaimg2img prompt="an oil painting" strength=0.35 ! videoconvert ! pngenc ! multifilesink location=frame%02d.png
+ * ]| Three restyled pictures.
+ * |[
+ * gst-launch-1.0 filesrc location=in.webm ! decodebin ! videoconvert ! sanaimg2img prompt="a watercolour" ! videoconvert ! x264enc ! mp4mux ! filesink location=out.mp4
+ * ]| A restyled film.
+ * |[
+ * gst-launch-1.0 v4l2src ! videoconvert ! sanaimg2img model-path=DIRECTORY prompt="a pencil drawing" noise-mode=fixed ! videoconvert ! autovideosink
+ * ]| A restyled camera.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstsanaimg2img.h"
+#include "gstsananegotiate.h"
+
+#define DEFAULT_STEPS 1
+#define DEFAULT_STRENGTH 0.4
+#define DEFAULT_STRENGTH_MODE SANA_STRENGTH_CONTINUOUS
+#define DEFAULT_NOISE_MODE GST_SANA_NOISE_FIXED
+
+enum
+{
+  PROP_STRENGTH = GST_SANA_PROP_LAST,
+  PROP_STRENGTH_MODE,
+  PROP_NOISE_MODE,
+};
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS (GST_SANA_VIDEO_CAPS ";"
+        GST_VIDEO_CAPS_MAKE_WITH_FEATURES (GST_CAPS_FEATURE_FORMAT_INTERLACED,
+            GST_VIDEO_FORMATS_ALL)));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
+    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SANA_VIDEO_CAPS));
+
+#define GST_TYPE_SANA_STRENGTH_MODE (gst_sana_strength_mode_get_type ())
+static GType
+gst_sana_strength_mode_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {SANA_STRENGTH_CONTINUOUS, "Share of noise to start from, any value",
+        "continuous"},
+    {SANA_STRENGTH_DIFFUSERS, "Share of the steps to run, as diffusers does",
+        "diffusers"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type,
+        g_enum_register_static ("GstSanaStrengthMode", values));
+  return type;
+}
+
+#define GST_TYPE_SANA_NOISE_MODE (gst_sana_noise_mode_get_type ())
+static GType
+gst_sana_noise_mode_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {GST_SANA_NOISE_FIXED, "The noise of the seed for every frame", "fixed"},
+    {GST_SANA_NOISE_PER_FRAME, "The noise of the seed plus the frame's number",
+        "per-frame"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type,
+        g_enum_register_static ("GstSanaNoiseMode", values));
+  return type;
+}
+
+G_DEFINE_TYPE (GstSanaImg2img, gst_sana_img2img, GST_TYPE_ELEMENT);
+GST_ELEMENT_REGISTER_DEFINE (sanaimg2img, "sanaimg2img", GST_RANK_NONE,
+    GST_TYPE_SANA_IMG2IMG);
+
+static void
+gst_sana_img2img_set_property (GObject * object, guint id,
+    const GValue * value, GParamSpec * pspec)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_STRENGTH:
+      self->strength = g_value_get_double (value);
+      break;
+    case PROP_STRENGTH_MODE:
+      self->strength_mode = g_value_get_enum (value);
+      break;
+    case PROP_NOISE_MODE:
+      self->noise_mode = g_value_get_enum (value);
+      break;
+    default:
+      GST_OBJECT_UNLOCK (self);
+      if (!gst_sana_common_set_property (&self->common, GST_ELEMENT (self), id,
+              value, pspec))
+        G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      return;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_sana_img2img_get_property (GObject * object, guint id, GValue * value,
+    GParamSpec * pspec)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_STRENGTH:
+      g_value_set_double (value, self->strength);
+      break;
+    case PROP_STRENGTH_MODE:
+      g_value_set_enum (value, self->strength_mode);
+      break;
+    case PROP_NOISE_MODE:
+      g_value_set_enum (value, self->noise_mode);
+      break;
+    default:
+      GST_OBJECT_UNLOCK (self);
+      if (!gst_sana_common_get_property (&self->common, id, value))
+        G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      return;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+start (GstSanaImg2img * self)
+{
+  GstSanaSettings settings = { 0 };
+
+  g_mutex_lock (&self->lock);
+  self->broken = FALSE;
+  self->own_error = FALSE;
+  self->leaky = GST_SANA_LEAKY_NO;
+  self->discont = FALSE;
+  self->frame_duration = GST_CLOCK_TIME_NONE;
+  gst_sana_latency_reset (&self->latency);
+  g_mutex_unlock (&self->lock);
+
+  gst_sana_common_snapshot (&self->common, &settings);
+  self->worker = gst_sana_worker_start (GST_ELEMENT (self), &settings,
+      &gst_sana_img2img_worker_funcs);
+  gst_sana_settings_clear (&settings);
+}
+
+static void
+stop (GstSanaImg2img * self)
+{
+  GstSanaWorker *worker;
+
+  g_mutex_lock (&self->worker_lock);
+  worker = g_steal_pointer (&self->worker);
+  g_mutex_unlock (&self->worker_lock);
+  gst_sana_worker_stop (worker);
+  gst_sana_img2img_reset_output (self);
+}
+
+static GstStateChangeReturn
+gst_sana_img2img_change_state (GstElement * element, GstStateChange transition)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
+  GstSanaSettings settings = { 0 };
+  GstStateChangeReturn ret;
+  gboolean ok;
+
+  switch (transition) {
+    case GST_STATE_CHANGE_NULL_TO_READY:
+      gst_sana_common_snapshot (&self->common, &settings);
+      ok = gst_sana_check_model (element, &settings);
+      gst_sana_settings_clear (&settings);
+      if (!ok)
+        return GST_STATE_CHANGE_FAILURE;
+      break;
+    case GST_STATE_CHANGE_READY_TO_PAUSED:
+      start (self);
+      break;
+    case GST_STATE_CHANGE_PAUSED_TO_READY:
+      gst_sana_img2img_set_flushing (self);
+      gst_sana_img2img_flush_worker (self);
+      break;
+    default:
+      break;
+  }
+
+  ret = GST_ELEMENT_CLASS (gst_sana_img2img_parent_class)->change_state
+      (element, transition);
+
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY ||
+      (transition == GST_STATE_CHANGE_READY_TO_PAUSED &&
+          ret == GST_STATE_CHANGE_FAILURE))
+    stop (self);
+  return ret;
+}
+
+static void
+gst_sana_img2img_finalize (GObject * object)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (object);
+
+  gst_sana_queue_clear (&self->queue);
+  gst_sana_common_clear (&self->common);
+  g_mutex_clear (&self->lock);
+  g_mutex_clear (&self->worker_lock);
+  g_cond_clear (&self->added);
+  g_cond_clear (&self->removed);
+  g_cond_clear (&self->answered);
+  g_cond_clear (&self->computed);
+  G_OBJECT_CLASS (gst_sana_img2img_parent_class)->finalize (object);
+}
+
+static void
+install_properties (GObjectClass * object_class)
+{
+  gst_sana_common_install_properties (object_class, DEFAULT_STEPS);
+
+  /**
+   * GstSanaImg2img:strength:
+   *
+   * How far from the source a frame may go: the share of noise it starts from.
+   */
+  g_object_class_install_property (object_class, PROP_STRENGTH,
+      g_param_spec_double ("strength", "Strength",
+          "How far from the source a frame may go; 0 copies it, 1 ignores it",
+          0.0, 1.0, DEFAULT_STRENGTH,
+          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+          GST_PARAM_MUTABLE_PLAYING | GST_PARAM_CONTROLLABLE));
+  g_object_class_install_property (object_class, PROP_STRENGTH_MODE,
+      g_param_spec_enum ("strength-mode", "Strength mode",
+          "What strength counts: noise to start from, or steps to run",
+          GST_TYPE_SANA_STRENGTH_MODE, DEFAULT_STRENGTH_MODE,
+          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+          GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (object_class, PROP_NOISE_MODE,
+      g_param_spec_enum ("noise-mode", "Noise mode",
+          "Whether all frames have the same noise, which flickers least",
+          GST_TYPE_SANA_NOISE_MODE, DEFAULT_NOISE_MODE,
+          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+          GST_PARAM_MUTABLE_PLAYING));
+
+  gst_type_mark_as_plugin_api (GST_TYPE_SANA_STRENGTH_MODE, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_SANA_NOISE_MODE, 0);
+}
+
+static void
+gst_sana_img2img_class_init (GstSanaImg2imgClass * klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+
+  object_class->set_property = gst_sana_img2img_set_property;
+  object_class->get_property = gst_sana_img2img_get_property;
+  object_class->finalize = gst_sana_img2img_finalize;
+  install_properties (object_class);
+
+  element_class->change_state = gst_sana_img2img_change_state;
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+  gst_element_class_set_static_metadata (element_class,
+      "SANA image-to-image", "Filter/Effect/Video",
+      "Restyles video by a prompt with SANA-Sprint", "The sana authors");
+}
+
+static void
+gst_sana_img2img_init (GstSanaImg2img * self)
+{
+  GstPad *pad;
+
+  gst_sana_common_init (&self->common, DEFAULT_STEPS);
+  self->strength = DEFAULT_STRENGTH;
+  self->strength_mode = DEFAULT_STRENGTH_MODE;
+  self->noise_mode = DEFAULT_NOISE_MODE;
+  g_mutex_init (&self->lock);
+  g_mutex_init (&self->worker_lock);
+  g_cond_init (&self->added);
+  g_cond_init (&self->removed);
+  g_cond_init (&self->answered);
+  g_cond_init (&self->computed);
+  gst_sana_queue_init (&self->queue);
+  self->srcresult = GST_FLOW_FLUSHING;
+
+  pad = self->sinkpad =
+      gst_pad_new_from_static_template (&sink_template, "sink");
+  gst_pad_set_chain_function (pad, gst_sana_img2img_chain);
+  gst_pad_set_event_function (pad, gst_sana_img2img_sink_event);
+  gst_pad_set_query_function (pad, gst_sana_img2img_sink_query);
+  gst_pad_set_activatemode_function (pad, gst_sana_img2img_sink_activate);
+  /* caps that say nothing of interlacing are progressive */
+  GST_PAD_SET_ACCEPT_INTERSECT (pad);
+  gst_element_add_pad (GST_ELEMENT (self), pad);
+
+  pad = self->srcpad = gst_pad_new_from_static_template (&src_template, "src");
+  gst_pad_set_event_function (pad, gst_sana_img2img_src_event);
+  gst_pad_set_query_function (pad, gst_sana_img2img_src_query);
+  gst_pad_set_activatemode_function (pad, gst_sana_img2img_src_activate);
+  GST_PAD_SET_ACCEPT_INTERSECT (pad);
+  gst_element_add_pad (GST_ELEMENT (self), pad);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef GST_SANA_IMG2IMG_H
+#define GST_SANA_IMG2IMG_H
+
+#include "gstsanaframe.h"
+#include "gstsanalatency.h"
+#include "gstsanaqueue.h"
+
+G_BEGIN_DECLS
+
+#define GST_TYPE_SANA_IMG2IMG (gst_sana_img2img_get_type ())
+G_DECLARE_FINAL_TYPE (GstSanaImg2img, gst_sana_img2img, GST, SANA_IMG2IMG,
+    GstElement)
+
+/*
+ * FIXED gives each frame the noise of `seed`; PER_FRAME that of `seed` plus the
+ * frame's number since the start or the last flush.
+ */
+typedef enum
+{
+  GST_SANA_NOISE_FIXED,
+  GST_SANA_NOISE_PER_FRAME,
+} GstSanaNoiseMode;
+
+/* What becomes of a frame that finds the queue full. */
+typedef enum
+{
+  GST_SANA_LEAKY_NO,            /* it waits, and upstream with it */
+  GST_SANA_LEAKY_DOWNSTREAM,    /* the oldest that has not started goes */
+} GstSanaLeaky;
+
+/*
+ * Three threads meet here.  Upstream's puts frames, events and queries into
+ * `queue`; the source pad's task takes them out, gives frames to the worker's
+ * compute thread, waits until they are done, and pushes.  So there is one order
+ * and one thread that pushes.
+ *
+ * `lock` is never held while computing, pushing, querying, posting, or calling
+ * a worker function that waits.
+ */
+struct _GstSanaImg2img
+{
+  GstElement element;
+  GstPad *sinkpad, *srcpad;
+
+  GstSanaCommon common;         /* locks itself */
+  gdouble strength;             /* OBJECT_LOCK, with the next two */
+  SanaStrengthMode strength_mode;
+  GstSanaNoiseMode noise_mode;
+
+  /* NULL in READY and below.  Set by state changes; worker_lock is held while
+   * another thread flushes it, so that it is not stopped meanwhile. */
+  GstSanaWorker *worker;
+  GMutex worker_lock;
+
+  /* upstream's thread */
+  GstSegment segment;
+  gboolean have_caps;
+  gboolean asked_live;
+  guint64 n_frames;
+
+  /* the task */
+  GstCaps *in_caps, *out_caps;
+  GstBufferPool *pool;          /* NULL: to be agreed on */
+  GstSanaConvert *convert;      /* NULL: no caps yet */
+  gboolean skipping;            /* frames, until the next segment */
+
+  GMutex lock;
+  /* below: lock */
+  GCond added, removed;         /* to and from the queue, or srcresult */
+  GCond answered;               /* a query */
+  GCond computed;               /* the busy frame, or srcresult */
+  GstSanaQueue queue;
+  GstFlowReturn srcresult;
+  gboolean broken;              /* there is no model: srcresult stays ERROR */
+  gboolean own_error;           /* downstream has to hear of it, by EOS */
+  gboolean eos;                 /* came from upstream */
+  gboolean unexpected;          /* downstream wants no more frames */
+  GstSanaLeaky leaky;
+  gboolean discont;             /* frames were dropped since the last queued */
+  GstQuery *asking;             /* being answered downstream */
+  GstQuery *last_query;         /* last one answered, and how */
+  gboolean last_answer;
+  GstSanaFrame *busy;           /* with the worker */
+  gboolean done, failed;        /* it came back */
+  GstSanaLatency latency;
+  GstClockTime frame_duration;
+};
+
+/* gstsanaimg2imgflow.c */
+GstFlowReturn gst_sana_img2img_chain (GstPad * pad, GstObject * parent,
+    GstBuffer * buffer);
+gboolean gst_sana_img2img_sink_event (GstPad * pad, GstObject * parent,
+    GstEvent * event);
+gboolean gst_sana_img2img_sink_query (GstPad * pad, GstObject * parent,
+    GstQuery * query);
+gboolean gst_sana_img2img_sink_activate (GstPad * pad, GstObject * parent,
+    GstPadMode mode, gboolean active);
+gboolean gst_sana_img2img_src_event (GstPad * pad, GstObject * parent,
+    GstEvent * event);
+gboolean gst_sana_img2img_src_query (GstPad * pad, GstObject * parent,
+    GstQuery * query);
+gboolean gst_sana_img2img_src_activate (GstPad * pad, GstObject * parent,
+    GstPadMode mode, gboolean active);
+
+/* Wakes every thread that waits in the element, and lets none wait again. */
+void gst_sana_img2img_set_flushing (GstSanaImg2img * self);
+
+/* Forgets what the frame being computed and those waiting for it are for. */
+void gst_sana_img2img_flush_worker (GstSanaImg2img * self);
+
+/* Asks upstream whether it is live, for `leaky`. */
+void gst_sana_img2img_update_live (GstSanaImg2img * self);
+
+/* gstsanaimg2imgtask.c */
+void gst_sana_img2img_loop (gpointer pad);
+void gst_sana_img2img_reset_output (GstSanaImg2img * self);
+extern const GstSanaWorkerFuncs gst_sana_img2img_worker_funcs;
+
+GST_ELEMENT_REGISTER_DECLARE (sanaimg2img);
+
+G_END_DECLS
+#endif /* GST_SANA_IMG2IMG_H */

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* sanaimg2img's sink pad, what upstream's thread does; and what starts and
+ * stops the flow. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <glib/gi18n-lib.h>
+
+#include "gstsanaimg2img.h"
+#include "gstsananegotiate.h"
+
+/* Frames that may wait while one is computed. */
+#define QUEUE_DEPTH 1
+
+/* With the lock. */
+static void
+wake_all_locked (GstSanaImg2img * self)
+{
+  g_cond_broadcast (&self->added);
+  g_cond_broadcast (&self->removed);
+  g_cond_broadcast (&self->computed);
+  g_cond_broadcast (&self->answered);
+}
+
+/* With the lock. */
+static void
+start_locked (GstSanaImg2img * self)
+{
+  self->srcresult = self->broken ? GST_FLOW_ERROR : GST_FLOW_OK;
+  self->own_error = self->broken;
+  self->eos = FALSE;
+  self->unexpected = FALSE;
+}
+
+void
+gst_sana_img2img_set_flushing (GstSanaImg2img * self)
+{
+  g_mutex_lock (&self->lock);
+  self->srcresult = GST_FLOW_FLUSHING;
+  wake_all_locked (self);
+  g_mutex_unlock (&self->lock);
+}
+
+void
+gst_sana_img2img_flush_worker (GstSanaImg2img * self)
+{
+  g_mutex_lock (&self->worker_lock);
+  if (self->worker)
+    gst_sana_worker_flush (self->worker);
+  g_mutex_unlock (&self->worker_lock);
+}
+
+void
+gst_sana_img2img_update_live (GstSanaImg2img * self)
+{
+  GstQuery *query = gst_query_new_latency ();
+  gboolean live = FALSE;
+
+  if (gst_pad_peer_query (self->sinkpad, query)) {
+    gst_query_parse_latency (query, &live, NULL, NULL);
+    g_mutex_lock (&self->lock);
+    self->leaky = live ? GST_SANA_LEAKY_DOWNSTREAM : GST_SANA_LEAKY_NO;
+    g_cond_broadcast (&self->removed);
+    g_mutex_unlock (&self->lock);
+  }
+  gst_query_unref (query);
+}
+
+/* --- frames --------------------------------------------------------------- */
+
+/* With the lock: room for one more frame.  FALSE: srcresult, or EOS, says why
+ * there will be none. */
+static gboolean
+make_room_locked (GstSanaImg2img * self)
+{
+  GstSanaJob *oldest;
+
+  while (self->srcresult == GST_FLOW_OK && !self->eos && !self->unexpected &&
+      self->queue.n_frames >= QUEUE_DEPTH) {
+    if (self->leaky == GST_SANA_LEAKY_NO) {
+      g_cond_wait (&self->removed, &self->lock);
+      continue;
+    }
+    oldest = gst_sana_queue_take_oldest_frame (&self->queue);
+    GST_DEBUG_OBJECT (self, "too slow for a live source, dropping a frame");
+    self->discont = TRUE;
+    oldest->free (oldest);
+  }
+  return self->srcresult == GST_FLOW_OK && !self->eos && !self->unexpected;
+}
+
+/* The values the frame is drawn with are those of the time it comes. */
+static void
+take_values (GstSanaImg2img * self, GstSanaFrame * frame)
+{
+  GstClockTime pts = GST_BUFFER_PTS (frame->in), time = GST_CLOCK_TIME_NONE;
+
+  if (self->segment.format == GST_FORMAT_TIME && GST_CLOCK_TIME_IS_VALID (pts))
+    time = gst_segment_to_stream_time (&self->segment, GST_FORMAT_TIME, pts);
+  if (GST_CLOCK_TIME_IS_VALID (time))
+    gst_object_sync_values (GST_OBJECT (self), time);
+
+  gst_sana_common_snapshot (&self->common, &frame->job.settings);
+  GST_OBJECT_LOCK (self);
+  frame->strength = self->strength;
+  frame->strength_mode = self->strength_mode;
+  if (self->noise_mode == GST_SANA_NOISE_PER_FRAME)
+    frame->number = self->n_frames;
+  GST_OBJECT_UNLOCK (self);
+  self->n_frames++;
+}
+
+GstFlowReturn
+gst_sana_img2img_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (parent);
+  GstFlowReturn ret = GST_FLOW_OK;
+  GstSanaFrame *frame;
+
+  if (!self->have_caps) {
+    gst_buffer_unref (buffer);
+    return GST_FLOW_NOT_NEGOTIATED;
+  }
+  if (!self->asked_live) {
+    self->asked_live = TRUE;
+    gst_sana_img2img_update_live (self);
+  }
+
+  frame = gst_sana_frame_new (buffer);
+  g_mutex_lock (&self->lock);
+  if (make_room_locked (self)) {
+    g_mutex_unlock (&self->lock);
+    take_values (self, frame);
+    g_mutex_lock (&self->lock);
+  }
+  if (self->srcresult != GST_FLOW_OK)
+    ret = self->srcresult;
+  else if (self->eos || self->unexpected)
+    ret = GST_FLOW_EOS;
+  if (ret == GST_FLOW_OK) {
+    frame->job.await_prompt = self->leaky == GST_SANA_LEAKY_NO;
+    frame->discont = self->discont;
+    self->discont = FALSE;
+    gst_sana_queue_push (&self->queue, GST_SANA_ITEM_FRAME, frame);
+    g_cond_broadcast (&self->added);
+  }
+  g_mutex_unlock (&self->lock);
+  if (ret != GST_FLOW_OK)
+    gst_sana_frame_free (frame);
+  return ret;
+}
+
+/* --- events --------------------------------------------------------------- */
+
+static gboolean
+accept_caps (GstSanaImg2img * self, GstEvent * event)
+{
+  GstVideoInfo info;
+  GstCaps *caps;
+  const gchar *element, *what;
+
+  gst_event_parse_caps (event, &caps);
+  self->have_caps = FALSE;
+  if (!gst_video_info_from_caps (&info, caps))
+    return FALSE;
+  element = gst_sana_refuse_info (&info, &what);
+  if (element) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        (_("The video is %s; insert %s before %s."), what, element,
+            GST_OBJECT_NAME (self)), ("caps %" GST_PTR_FORMAT, caps));
+    return FALSE;
+  }
+  self->have_caps = TRUE;
+  /* before the task sees them, for the warm-up */
+  gst_sana_img2img_update_live (self);
+  return TRUE;
+}
+
+/* With the lock: whether the flow takes this event, after what it changes. */
+static gboolean
+admit_event_locked (GstSanaImg2img * self, GstEvent * event)
+{
+  GstEventType type = GST_EVENT_TYPE (event);
+  gboolean restarts = type == GST_EVENT_STREAM_START ||
+      type == GST_EVENT_SEGMENT;
+
+  if (restarts && (self->srcresult == GST_FLOW_EOS || self->eos) &&
+      (self->srcresult == GST_FLOW_OK || self->srcresult == GST_FLOW_EOS)) {
+    self->srcresult = GST_FLOW_OK;
+    self->eos = FALSE;
+    self->unexpected = FALSE;
+    gst_pad_start_task (self->srcpad, gst_sana_img2img_loop, self->srcpad,
+        NULL);
+  }
+  /* sticky events may come at any time; data flow tells what is wrong */
+  if (self->srcresult != GST_FLOW_OK)
+    return GST_EVENT_IS_STICKY (event) && type != GST_EVENT_EOS;
+  if (self->eos)
+    return FALSE;
+  if (type == GST_EVENT_EOS)
+    self->eos = TRUE;
+  else if (restarts)
+    self->unexpected = FALSE;
+  return TRUE;
+}
+
+static gboolean
+queue_event (GstSanaImg2img * self, GstEvent * event)
+{
+  gboolean last = GST_EVENT_TYPE (event) == GST_EVENT_EOS;
+  GstFlowReturn result;
+  gboolean ok, own;
+
+  g_mutex_lock (&self->lock);
+  ok = admit_event_locked (self, event);
+  result = self->srcresult;
+  own = self->own_error;
+  if (ok) {
+    gst_sana_queue_push (&self->queue, GST_SANA_ITEM_EVENT, event);
+    g_cond_broadcast (&self->added);
+  }
+  g_mutex_unlock (&self->lock);
+  if (ok)
+    return TRUE;
+
+  gst_event_unref (event);
+  /* no buffer follows that could carry the error upstream */
+  if (last && !own && (result == GST_FLOW_NOT_LINKED || result < GST_FLOW_EOS))
+    GST_ELEMENT_FLOW_ERROR (self, result);
+  return FALSE;
+}
+
+static gboolean
+flush_start (GstSanaImg2img * self, GstEvent * event)
+{
+  gboolean ret = gst_pad_push_event (self->srcpad, event);
+
+  gst_sana_img2img_set_flushing (self);
+  gst_sana_img2img_flush_worker (self);
+  /* it holds nothing and waits for nothing that would not end at once */
+  gst_pad_pause_task (self->srcpad);
+  return ret;
+}
+
+static gboolean
+flush_stop (GstSanaImg2img * self, GstEvent * event)
+{
+  gboolean ret = gst_pad_push_event (self->srcpad, event);
+  GstCaps *caps = gst_pad_get_current_caps (self->sinkpad);
+
+  gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
+  self->n_frames = 0;
+  g_mutex_lock (&self->lock);
+  gst_sana_queue_flush (&self->queue, self->srcpad);
+  /* the task may not have seen them, and they are not sent again */
+  if (caps && self->have_caps)
+    gst_sana_queue_push (&self->queue, GST_SANA_ITEM_EVENT,
+        gst_event_new_caps (caps));
+  self->discont = FALSE;
+  start_locked (self);
+  if (gst_pad_is_active (self->srcpad))
+    gst_pad_start_task (self->srcpad, gst_sana_img2img_loop, self->srcpad,
+        NULL);
+  g_mutex_unlock (&self->lock);
+  if (caps)
+    gst_caps_unref (caps);
+  return ret;
+}
+
+gboolean
+gst_sana_img2img_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (parent);
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_FLUSH_START:
+      return flush_start (self, event);
+    case GST_EVENT_FLUSH_STOP:
+      return flush_stop (self, event);
+    case GST_EVENT_CAPS:
+      if (!accept_caps (self, event)) {
+        gst_event_unref (event);
+        return FALSE;
+      }
+      break;
+    case GST_EVENT_SEGMENT:
+      gst_event_copy_segment (event, &self->segment);
+      break;
+    case GST_EVENT_STREAM_START:
+      self->asked_live = FALSE;
+      break;
+    default:
+      break;
+  }
+  if (GST_EVENT_IS_SERIALIZED (event))
+    return queue_event (self, event);
+  return gst_pad_push_event (self->srcpad, event);
+}
+
+gboolean
+gst_sana_img2img_src_event (GstPad * pad, GstObject * parent, GstEvent * event)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (parent);
+  gboolean ret;
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_RECONFIGURE:
+      /* the pad remembers it for the next frame; who was not linked may be
+       * linked now */
+      g_mutex_lock (&self->lock);
+      if (self->srcresult == GST_FLOW_NOT_LINKED) {
+        self->srcresult = GST_FLOW_OK;
+        gst_pad_start_task (pad, gst_sana_img2img_loop, pad, NULL);
+      }
+      g_mutex_unlock (&self->lock);
+      return gst_pad_push_event (self->sinkpad, event);
+    case GST_EVENT_LATENCY:
+      ret = gst_pad_event_default (pad, parent, event);
+      gst_sana_img2img_update_live (self);
+      return ret;
+    default:
+      return gst_pad_event_default (pad, parent, event);
+  }
+}
+
+/* --- queries -------------------------------------------------------------- */
+
+/* In its place among frames and events: DRAIN comes back when all before it is
+ * out. */
+static gboolean
+queue_query (GstSanaImg2img * self, GstQuery * query)
+{
+  gboolean ret = FALSE;
+
+  g_mutex_lock (&self->lock);
+  if (self->srcresult == GST_FLOW_OK) {
+    gst_sana_queue_push (&self->queue, GST_SANA_ITEM_QUERY, query);
+    g_cond_broadcast (&self->added);
+    /* while downstream has it, it must live */
+    while (self->asking == query || (self->srcresult == GST_FLOW_OK &&
+            self->last_query != query))
+      g_cond_wait (&self->answered, &self->lock);
+    if (self->last_query == query)
+      ret = self->last_answer;
+    else
+      gst_sana_queue_remove_query (&self->queue, query);
+    self->last_query = NULL;
+  }
+  g_mutex_unlock (&self->lock);
+  return ret;
+}
+
+static GstCaps *
+query_caps (GstSanaImg2img * self, GstPad * pad, GstCaps * filter)
+{
+  gboolean sink = pad == self->sinkpad;
+  GstPad *other = sink ? self->srcpad : self->sinkpad;
+  GstCaps *template = gst_pad_get_pad_template_caps (pad);
+  GstCaps *peer = gst_pad_peer_query_caps (other, NULL);
+  GstCaps *can, *caps;
+
+  can = gst_sana_transform_caps (peer);
+  if (gst_caps_is_any (peer)) {
+    gst_caps_unref (can);
+    caps = gst_pad_get_pad_template_caps (other);
+    can = gst_sana_transform_caps (caps);
+    gst_caps_unref (caps);
+  }
+  gst_caps_unref (peer);
+  if (sink)
+    can = gst_sana_append_refused_caps (can);
+  caps = gst_caps_intersect_full (can, template, GST_CAPS_INTERSECT_FIRST);
+  gst_caps_unref (can);
+  gst_caps_unref (template);
+  if (filter) {
+    can = caps;
+    caps = gst_caps_intersect_full (filter, can, GST_CAPS_INTERSECT_FIRST);
+    gst_caps_unref (can);
+  }
+  return caps;
+}
+
+gboolean
+gst_sana_img2img_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (parent);
+  GstCaps *caps, *filter;
+
+  switch (GST_QUERY_TYPE (query)) {
+    case GST_QUERY_CAPS:
+      gst_query_parse_caps (query, &filter);
+      caps = query_caps (self, pad, filter);
+      gst_query_set_caps_result (query, caps);
+      gst_caps_unref (caps);
+      return TRUE;
+    case GST_QUERY_ALLOCATION:
+      return gst_sana_propose_allocation (query);
+    default:
+      if (GST_QUERY_IS_SERIALIZED (query))
+        return queue_query (self, query);
+      return gst_pad_query_default (pad, parent, query);
+  }
+}
+
+static gboolean
+query_latency (GstSanaImg2img * self, GstQuery * query)
+{
+  GstClockTime min, max;
+  gboolean live;
+
+  if (!gst_pad_peer_query (self->sinkpad, query))
+    return FALSE;
+  gst_query_parse_latency (query, &live, &min, &max);
+  g_mutex_lock (&self->lock);
+  self->leaky = live ? GST_SANA_LEAKY_DOWNSTREAM : GST_SANA_LEAKY_NO;
+  gst_sana_latency_apply (&self->latency, 1 + QUEUE_DEPTH,
+      self->frame_duration, self->leaky != GST_SANA_LEAKY_NO, &min, &max);
+  g_cond_broadcast (&self->removed);
+  g_mutex_unlock (&self->lock);
+  gst_query_set_latency (query, live, min, max);
+  return TRUE;
+}
+
+gboolean
+gst_sana_img2img_src_query (GstPad * pad, GstObject * parent, GstQuery * query)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (parent);
+  GstCaps *caps, *filter;
+
+  switch (GST_QUERY_TYPE (query)) {
+    case GST_QUERY_CAPS:
+      gst_query_parse_caps (query, &filter);
+      caps = query_caps (self, pad, filter);
+      gst_query_set_caps_result (query, caps);
+      gst_caps_unref (caps);
+      return TRUE;
+    case GST_QUERY_LATENCY:
+      return query_latency (self, query);
+    case GST_QUERY_SCHEDULING:
+      gst_query_add_scheduling_mode (query, GST_PAD_MODE_PUSH);
+      return TRUE;
+    default:
+      return gst_pad_query_default (pad, parent, query);
+  }
+}
+
+/* --- activation ----------------------------------------------------------- */
+
+gboolean
+gst_sana_img2img_sink_activate (GstPad * pad, GstObject * parent,
+    GstPadMode mode, gboolean active)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (parent);
+
+  if (mode != GST_PAD_MODE_PUSH)
+    return FALSE;
+  if (active) {
+    gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
+    self->have_caps = FALSE;
+    self->asked_live = FALSE;
+    self->n_frames = 0;
+    g_mutex_lock (&self->lock);
+    start_locked (self);
+    g_mutex_unlock (&self->lock);
+    return TRUE;
+  }
+  gst_sana_img2img_set_flushing (self);
+  /* upstream's thread leaves chain before the queue goes */
+  GST_PAD_STREAM_LOCK (pad);
+  g_mutex_lock (&self->lock);
+  gst_sana_queue_flush (&self->queue, NULL);
+  g_mutex_unlock (&self->lock);
+  GST_PAD_STREAM_UNLOCK (pad);
+  return TRUE;
+}
+
+gboolean
+gst_sana_img2img_src_activate (GstPad * pad, GstObject * parent,
+    GstPadMode mode, gboolean active)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (parent);
+  gboolean ret;
+
+  if (mode != GST_PAD_MODE_PUSH)
+    return FALSE;
+  if (active) {
+    g_mutex_lock (&self->lock);
+    start_locked (self);
+    ret = gst_pad_start_task (pad, gst_sana_img2img_loop, pad, NULL);
+    g_mutex_unlock (&self->lock);
+    return ret;
+  }
+  gst_sana_img2img_set_flushing (self);
+  gst_sana_img2img_flush_worker (self);
+  ret = gst_pad_stop_task (pad);
+  g_mutex_lock (&self->lock);
+  gst_sana_queue_flush (&self->queue, NULL);
+  g_mutex_unlock (&self->lock);
+  return ret;
+}

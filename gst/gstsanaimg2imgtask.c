@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* sanaimg2img's source pad task, and what the worker tells it. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <glib/gi18n-lib.h>
+
+#include "gstsanaimg2img.h"
+#include "gstsananegotiate.h"
+
+/* --- output --------------------------------------------------------------- */
+
+/* The element posted what is wrong; downstream is to be told by EOS. */
+static void
+set_own_error (GstSanaImg2img * self)
+{
+  g_mutex_lock (&self->lock);
+  self->own_error = TRUE;
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+drop_pool (GstSanaImg2img * self)
+{
+  if (!self->pool)
+    return;
+  gst_buffer_pool_set_active (self->pool, FALSE);
+  gst_clear_object (&self->pool);
+}
+
+void
+gst_sana_img2img_reset_output (GstSanaImg2img * self)
+{
+  drop_pool (self);
+  gst_caps_replace (&self->in_caps, NULL);
+  gst_caps_replace (&self->out_caps, NULL);
+  g_clear_pointer (&self->convert, gst_sana_convert_unref);
+  self->skipping = FALSE;
+}
+
+/* A live pipeline wants to know the latency before the first frame. */
+static void
+warm_up (GstSanaImg2img * self)
+{
+  GstSanaFrame *frame;
+  gboolean wanted;
+
+  g_mutex_lock (&self->lock);
+  wanted = self->leaky != GST_SANA_LEAKY_NO && self->latency.answered == 0;
+  g_mutex_unlock (&self->lock);
+  if (!wanted)
+    return;
+  frame = gst_sana_frame_new_warm_up (self->convert);
+  gst_sana_common_snapshot (&self->common, &frame->job.settings);
+  g_mutex_lock (&self->lock);
+  if (self->srcresult == GST_FLOW_OK) {
+    gst_sana_worker_submit (self->worker, &frame->job);
+    frame = NULL;
+  }
+  g_mutex_unlock (&self->lock);
+  if (frame)
+    gst_sana_frame_free (frame);
+}
+
+/* Agrees with downstream on what becomes of in_caps, and says so. */
+static GstFlowReturn
+negotiate (GstSanaImg2img * self)
+{
+  GstCaps *peer = gst_pad_peer_query_caps (self->srcpad, NULL);
+  GstCaps *out = gst_sana_fixate_output (self->in_caps, peer);
+  GstVideoInfo in_info, out_info;
+  gboolean changed;
+
+  GST_DEBUG_OBJECT (self, "%" GST_PTR_FORMAT " becomes %" GST_PTR_FORMAT,
+      self->in_caps, out);
+  gst_caps_unref (peer);
+  if (!out)
+    return GST_PAD_IS_FLUSHING (self->srcpad) ? GST_FLOW_FLUSHING :
+        GST_FLOW_NOT_NEGOTIATED;
+  changed = !self->out_caps || !gst_caps_is_equal (self->out_caps, out);
+  gst_caps_take (&self->out_caps, out);
+  if (changed || !self->convert) {
+    gst_video_info_from_caps (&in_info, self->in_caps);
+    gst_video_info_from_caps (&out_info, out);
+    g_clear_pointer (&self->convert, gst_sana_convert_unref);
+    self->convert = gst_sana_convert_new (&in_info, &out_info);
+  }
+  if (!changed)
+    return GST_FLOW_OK;
+
+  drop_pool (self);
+  g_mutex_lock (&self->lock);
+  self->frame_duration = out_info.fps_n > 0 ?
+      gst_util_uint64_scale (GST_SECOND, out_info.fps_d, out_info.fps_n) :
+      GST_CLOCK_TIME_NONE;
+  g_mutex_unlock (&self->lock);
+  gst_pad_push_event (self->srcpad, gst_event_new_caps (out));
+  return GST_FLOW_OK;
+}
+
+static GstFlowReturn
+set_caps (GstSanaImg2img * self, GstCaps * caps)
+{
+  GstFlowReturn ret;
+
+  if (self->convert && gst_caps_is_equal (self->in_caps, caps))
+    return GST_FLOW_OK;
+  gst_caps_replace (&self->in_caps, caps);
+  /* other pictures of the same output still need another conversion */
+  g_clear_pointer (&self->convert, gst_sana_convert_unref);
+  ret = negotiate (self);
+  if (ret == GST_FLOW_OK)
+    warm_up (self);
+  return ret;
+}
+
+static GstFlowReturn
+ensure_pool (GstSanaImg2img * self)
+{
+  if (!self->convert)
+    return GST_FLOW_NOT_NEGOTIATED;
+  if (gst_pad_check_reconfigure (self->srcpad)) {
+    GstFlowReturn ret = negotiate (self);
+
+    if (ret != GST_FLOW_OK) {
+      gst_pad_mark_reconfigure (self->srcpad);
+      return ret;
+    }
+    drop_pool (self);
+  }
+  if (!self->pool)
+    self->pool = gst_sana_decide_allocation (self->srcpad, self->out_caps,
+        gst_sana_convert_out_info (self->convert));
+  if (self->pool)
+    return GST_FLOW_OK;
+  GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
+      (_("There is no buffer for the output.")),
+      ("caps %" GST_PTR_FORMAT, self->out_caps));
+  set_own_error (self);
+  return GST_FLOW_ERROR;
+}
+
+/* --- frames --------------------------------------------------------------- */
+
+/* Has the frame computed.  FALSE: it is not there, or not ours, any more. */
+static gboolean
+compute (GstSanaImg2img * self, GstSanaFrame * frame)
+{
+  gboolean grown = FALSE, back = FALSE, ok = FALSE, live;
+
+  g_mutex_lock (&self->lock);
+  if (self->srcresult == GST_FLOW_OK) {
+    self->busy = frame;
+    self->done = FALSE;
+    gst_sana_worker_submit (self->worker, &frame->job);
+    while (!self->done && self->srcresult == GST_FLOW_OK)
+      g_cond_wait (&self->computed, &self->lock);
+    self->busy = NULL;
+    back = self->done;
+    ok = back && !self->failed;
+    if (ok)
+      grown = gst_sana_latency_add (&self->latency, frame->took, 1);
+  } else {
+    back = TRUE;
+  }
+  live = self->leaky != GST_SANA_LEAKY_NO;
+  g_mutex_unlock (&self->lock);
+
+  if (grown && live)
+    gst_element_post_message (GST_ELEMENT (self),
+        gst_message_new_latency (GST_OBJECT (self)));
+  /* what is not back is freed by the worker, or when it comes */
+  if (back && !ok)
+    gst_sana_frame_free (frame);
+  return ok;
+}
+
+static GstFlowReturn
+flow_result (GstSanaImg2img * self)
+{
+  GstFlowReturn ret;
+
+  g_mutex_lock (&self->lock);
+  ret = self->srcresult;
+  g_mutex_unlock (&self->lock);
+  /* the frame is lost though nothing else is wrong */
+  return ret == GST_FLOW_OK ? GST_FLOW_ERROR : ret;
+}
+
+static GstFlowReturn
+copy_frame (GstSanaImg2img * self, GstSanaFrame * frame)
+{
+  GError *error = NULL;
+
+  if (gst_sana_convert_copy (self->convert, frame->in, frame->out, &error))
+    return GST_FLOW_OK;
+  gst_sana_post_error (GST_ELEMENT (self), GST_SANA_DOING_FRAME, error);
+  g_error_free (error);
+  set_own_error (self);
+  return GST_FLOW_ERROR;
+}
+
+static GstFlowReturn
+handle_frame (GstSanaImg2img * self, GstSanaFrame * frame)
+{
+  GstBuffer *out = NULL;
+  GstFlowReturn ret = ensure_pool (self);
+
+  if (ret == GST_FLOW_OK)
+    ret = gst_buffer_pool_acquire_buffer (self->pool, &out, NULL);
+  if (ret == GST_FLOW_OK) {
+    gst_sana_frame_set_output (frame, self->convert, out);
+    if (frame->strength <= 0)
+      ret = copy_frame (self, frame);
+    else if (!compute (self, frame))
+      return flow_result (self);
+  }
+  if (ret == GST_FLOW_OK) {
+    out = g_steal_pointer (&frame->out);
+    gst_sana_frame_free (frame);
+    return gst_pad_push (self->srcpad, out);
+  }
+  gst_sana_frame_free (frame);
+  return ret;
+}
+
+/* --- the worker's news ---------------------------------------------------- */
+
+/* With the lock. */
+static void
+fail_locked (GstSanaImg2img * self)
+{
+  self->own_error = TRUE;
+  if (self->srcresult == GST_FLOW_OK || self->srcresult == GST_FLOW_EOS)
+    self->srcresult = GST_FLOW_ERROR;
+  g_cond_broadcast (&self->added);
+  g_cond_broadcast (&self->removed);
+  g_cond_broadcast (&self->answered);
+  g_cond_broadcast (&self->computed);
+}
+
+static void
+worker_ready (GstElement * element, const SanaModelInfo * info,
+    const GError * error)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
+
+  if (!error)
+    return;
+  g_mutex_lock (&self->lock);
+  self->broken = TRUE;
+  fail_locked (self);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+worker_done (GstElement * element, GstSanaJob * job, const GError * error)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
+  GstSanaFrame *frame = (GstSanaFrame *) job;
+  gboolean grown = FALSE;
+
+  g_mutex_lock (&self->lock);
+  if (error)
+    fail_locked (self);
+  else if (frame->warm_up)
+    grown = gst_sana_latency_add (&self->latency, frame->took, 1);
+  if (self->busy == frame) {
+    self->done = TRUE;
+    self->failed = error != NULL;
+    g_cond_broadcast (&self->computed);
+    frame = NULL;
+  }
+  g_mutex_unlock (&self->lock);
+
+  if (frame)
+    gst_sana_frame_free (frame);
+  if (grown)
+    gst_element_post_message (element, gst_message_new_latency (GST_OBJECT
+            (element)));
+}
+
+const GstSanaWorkerFuncs gst_sana_img2img_worker_funcs = {
+  worker_ready, worker_done
+};
+
+/* --- the task ------------------------------------------------------------- */
+
+static GstFlowReturn
+handle_event (GstSanaImg2img * self, GstEvent * event)
+{
+  GstEventType type = GST_EVENT_TYPE (event);
+  GstFlowReturn ret = GST_FLOW_OK;
+  GstCaps *caps;
+
+  switch (type) {
+    case GST_EVENT_CAPS:
+      gst_event_parse_caps (event, &caps);
+      ret = set_caps (self, caps);
+      gst_event_unref (event);
+      return ret;
+    case GST_EVENT_STREAM_START:
+    case GST_EVENT_SEGMENT:
+      self->skipping = FALSE;
+      break;
+    default:
+      break;
+  }
+  if (self->skipping && !GST_EVENT_IS_STICKY (event)) {
+    gst_event_unref (event);
+    return GST_FLOW_OK;
+  }
+  gst_pad_push_event (self->srcpad, event);
+  if (type == GST_EVENT_EOS) {
+    g_mutex_lock (&self->lock);
+    /* a new stream may have begun behind it */
+    if (self->eos)
+      ret = GST_FLOW_EOS;
+    g_mutex_unlock (&self->lock);
+  }
+  return ret;
+}
+
+static void
+handle_query (GstSanaImg2img * self, GstQuery * query)
+{
+  gboolean answer = !self->skipping && gst_pad_peer_query (self->srcpad, query);
+
+  g_mutex_lock (&self->lock);
+  self->asking = NULL;
+  self->last_query = query;
+  self->last_answer = answer;
+  g_cond_broadcast (&self->answered);
+  g_mutex_unlock (&self->lock);
+}
+
+static GstFlowReturn
+handle_item (GstSanaImg2img * self, GstSanaItem * item)
+{
+  GstFlowReturn ret;
+
+  switch (item->type) {
+    case GST_SANA_ITEM_EVENT:
+      return handle_event (self, item->data);
+    case GST_SANA_ITEM_QUERY:
+      handle_query (self, item->data);
+      return GST_FLOW_OK;
+    default:
+      break;
+  }
+  if (self->skipping) {
+    gst_sana_item_discard (item, NULL);
+    return GST_FLOW_OK;
+  }
+  ret = handle_frame (self, item->data);
+  if (ret != GST_FLOW_EOS)
+    return ret;
+  /* Downstream wants no more; events still have to reach it. */
+  self->skipping = TRUE;
+  g_mutex_lock (&self->lock);
+  self->unexpected = !gst_sana_queue_has_restart (&self->queue);
+  g_cond_broadcast (&self->removed);
+  g_mutex_unlock (&self->lock);
+  return GST_FLOW_OK;
+}
+
+/* With the lock, which it releases: the task ends, srcresult says why. */
+static void
+pause_and_unlock (GstSanaImg2img * self)
+{
+  GstFlowReturn ret = self->srcresult;
+  gboolean own = self->own_error, eos = self->eos;
+
+  GST_DEBUG_OBJECT (self, "task pauses: %s", gst_flow_get_name (ret));
+  gst_pad_pause_task (self->srcpad);
+  /* NOT_LINKED may be linked, EOS may be followed by another stream */
+  if (ret != GST_FLOW_NOT_LINKED && ret != GST_FLOW_EOS)
+    gst_sana_queue_flush (&self->queue, self->srcpad);
+  g_cond_broadcast (&self->removed);
+  g_cond_broadcast (&self->answered);
+  g_mutex_unlock (&self->lock);
+
+  if (ret != GST_FLOW_NOT_LINKED && ret >= GST_FLOW_EOS)
+    return;
+  /* nobody upstream is left to say it */
+  if (eos && !own)
+    GST_ELEMENT_FLOW_ERROR (self, ret);
+  if (eos || own)
+    gst_pad_push_event (self->srcpad, gst_event_new_eos ());
+}
+
+void
+gst_sana_img2img_loop (gpointer pad)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (GST_PAD_PARENT (pad));
+  GstSanaItem item;
+  GstFlowReturn ret;
+
+  g_mutex_lock (&self->lock);
+  while (self->srcresult == GST_FLOW_OK &&
+      !gst_sana_queue_pop (&self->queue, &item))
+    g_cond_wait (&self->added, &self->lock);
+  if (self->srcresult != GST_FLOW_OK) {
+    pause_and_unlock (self);
+    return;
+  }
+  if (item.type == GST_SANA_ITEM_QUERY)
+    self->asking = item.data;
+  g_cond_broadcast (&self->removed);
+  g_mutex_unlock (&self->lock);
+
+  ret = handle_item (self, &item);
+
+  g_mutex_lock (&self->lock);
+  if (self->srcresult == GST_FLOW_OK)
+    self->srcresult = ret;
+  if (self->srcresult != GST_FLOW_OK)
+    pause_and_unlock (self);
+  else
+    g_mutex_unlock (&self->lock);
+}

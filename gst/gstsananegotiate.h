@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Caps and buffers of sanaimg2img: which pictures it takes, which it makes of
+ * them, and where it puts them.
+ */
+#ifndef GST_SANA_NEGOTIATE_H
+#define GST_SANA_NEGOTIATE_H
+
+#include <gst/gst.h>
+#include <gst/video/video.h>
+
+G_BEGIN_DECLS
+
+/*
+ * What the other pad can do when this one does `caps`: first the same, then
+ * every format, size and colour at the same rate.  Progressive and one view.
+ */
+GstCaps *gst_sana_transform_caps (GstCaps * caps);
+
+/* For a sink pad's CAPS query: the above, and last the same with several
+ * fields or views, which are refused by a sentence when they come. */
+GstCaps *gst_sana_append_refused_caps (GstCaps * caps);
+
+/* Which element takes away what a picture of this kind has too much; NULL:
+ * nothing, it is progressive and one view.  what: "interlaced", … */
+const gchar *gst_sana_refuse_info (const GstVideoInfo * info,
+    const gchar ** what);
+
+/*
+ * The caps made of pictures of `in`: the same if peer takes them; else peer's
+ * nearest.  One dimension given keeps the display aspect, none given keeps the
+ * size; what a change of format does not touch stays.  NULL: there are none.
+ */
+GstCaps *gst_sana_fixate_output (GstCaps * in, GstCaps * peer);
+
+/*
+ * Asks downstream for a pool for pictures of `caps`, or makes one; active and
+ * with one buffer more than downstream needs, the one being computed.
+ * NULL: there is no memory.
+ */
+GstBufferPool *gst_sana_decide_allocation (GstPad * srcpad, GstCaps * caps,
+    const GstVideoInfo * info);
+
+/* Answers upstream's ALLOCATION query: GstVideoMeta and a pool of our own. */
+gboolean gst_sana_propose_allocation (GstQuery * query);
+
+G_END_DECLS
+#endif /* GST_SANA_NEGOTIATE_H */
