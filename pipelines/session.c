@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One line of work: per size what is prepared, per frame the parts both loops are made of. */
+#include "pipelines/internal.h"
+
+#include "kernels/convert.h"
+
+#include <string.h>
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+SanaSession *
+sana_session_new(SanaModel *model, GError **error)
+{
+    GError *cause = NULL;
+    SanaSession *s = g_new0(SanaSession, 1);
+    s->model = sana_model_ref(model);
+    s->stream = sana_stream_new(model->device, &cause);
+    SanaDevice *planner = s->stream ? sana_device_open("planner", &cause) : NULL;
+    s->planner = planner ? sana_stream_new(planner, &cause) : NULL;
+    sana_device_unref(planner);
+    if (s->planner)
+        return s;
+    sana_session_free(s);
+    sana_error_translate(error, cause);
+    return NULL;
+}
+
+void
+sana_session_free(SanaSession *s)
+{
+    if (!s)
+        return;
+    sana_frame_clear(&s->frame, s->stream);
+    sana_text_cache_clear(&s->text);
+    sana_stream_free(s->stream);
+    sana_stream_free(s->planner);
+    sana_model_unref(s->model);
+    g_free(s);
+}
+
+void
+sana_session_cancel(SanaSession *s)
+{
+    sana_stream_cancel(s->stream);
+}
+
+void
+sana_session_reset(SanaSession *s)
+{
+    sana_stream_finish(s->stream, NULL);
+}
+
+gboolean
+sana_session_finish(SanaSession *s, GError **error)
+{
+    GError *cause = NULL;
+    return sana_stream_finish(s->stream, &cause) || sana_error_translate(error, cause);
+}
+
+const SanaTimes *
+sana_session_times(SanaSession *s)
+{
+    return &s->times;
+}
+
+double
+sana_session_lap(SanaSession *s, gint64 *mark)
+{
+    gint64 now = g_get_monotonic_time();
+    double seconds = (double)(now - *mark) * 1e-6;
+    *mark = now;
+    return seconds;
+}
+
+/* --- taps -------------------------------------------------------------------------------------- */
+
+static void
+on_tap(SanaStream *stream, const char *name, SanaTensor x, void *user)
+{
+    SanaSession *s = user;
+    const size_t n = sana_positions(x) * (size_t)x.c;
+    g_autofree float *values = g_new(float, n);
+    if (x.dtype == SANA_BF16) {
+        g_autofree uint16_t *stored = g_new(uint16_t, n);
+        sana_download(stream, stored, x);
+        for (size_t i = 0; i < n; i++)
+            values[i] = sana_bf16_to_f32(stored[i]);
+    } else {
+        sana_download(stream, values, x);
+    }
+    s->tap(name, values, x.h, x.w, x.c, s->tap_data);
+}
+
+void
+sana_session_set_tap(SanaSession *s, SanaTapFloats func, gpointer user_data)
+{
+    s->tap = func;
+    s->tap_data = user_data;
+    sana_stream_set_tap(s->stream, func ? on_tap : NULL, s);
+}
+
+/* --- per size --------------------------------------------------------------------------------- */
+
+static SanaForwardArgs
+forward_args(SanaSession *s, const SanaFrame *f, const SanaTensor *kv)
+{
+    return (SanaForwardArgs){
+        .model = s->model,
+        .frame = f,
+        .kv = kv,
+        .source = f->pixels[SANA_IMAGE_RGB_F32],
+        .out = f->pixels[SANA_IMAGE_RGB_F32],
+    };
+}
+
+/* One part of a frame on the planner. */
+static gboolean
+plan_part(SanaSession *s, SanaForward forward, SanaForwardArgs *args, SanaPlan *plan,
+          GError **error)
+{
+    GError *cause = NULL;
+    sana_stream_plan_reset(s->planner);
+    forward(s->planner, args);
+    *plan = sana_stream_plan(s->planner);
+    return sana_stream_finish(s->planner, &cause) || sana_error_translate(error, cause);
+}
+
+typedef struct {
+    SanaPlan encode, step, decode;
+    size_t bytes; /* buffers and scratch */
+    size_t scratch;
+} SizePlan;
+
+/* What pictures of this size take, before a byte of it is allocated. */
+static gboolean
+plan_size(SanaSession *s, const SanaTensor *kv, int width, int height, int n_images,
+          SizePlan *plan, GError **error)
+{
+    SanaFrame f;
+    SanaPool *pool = sana_pool_new(sana_stream_device(s->planner));
+    sana_frame_allocate(&f, pool, s->model, width, height, n_images);
+    plan->bytes = sana_pool_bytes(pool);
+    sana_pool_free(pool);
+    SanaForwardArgs args = forward_args(s, &f, kv);
+    if (!plan_part(s, sana_frame_encode, &args, &plan->encode, error) ||
+        !plan_part(s, sana_frame_step, &args, &plan->step, error) ||
+        !plan_part(s, sana_frame_decode, &args, &plan->decode, error))
+        return FALSE;
+    plan->scratch = MAX(MAX(plan->encode.scratch_peak, plan->step.scratch_peak),
+                        plan->decode.scratch_peak);
+    plan->bytes += plan->scratch;
+    return TRUE;
+}
+
+static gboolean
+check_size(const SanaModel *m, int width, int height, GError **error)
+{
+    const int factor = m->info.factor;
+    if (width < factor || height < factor || width > SANA_MAX_SIDE || height > SANA_MAX_SIDE ||
+        width % factor != 0 || height % factor != 0)
+        return sana_error_settings(error,
+                                   "a picture of %d×%d cannot be drawn: sides must be multiples "
+                                   "of %d from %d to %d", width, height, factor, factor,
+                                   SANA_MAX_SIDE);
+    return TRUE;
+}
+
+static gboolean
+check_memory(SanaSession *s, const SizePlan *plan, int width, int height, GError **error)
+{
+    size_t available = sana_device_free_memory(s->model->device);
+    if (plan->bytes <= available)
+        return TRUE;
+    g_set_error(error, SANA_ERROR, SANA_ERROR_MEMORY,
+                "pictures of %d×%d take %.1f GiB, but device %s has %.1f GiB free; choose a "
+                "smaller size", width, height, (double)plan->bytes / (1 << 30),
+                sana_device_name(s->model->device), (double)available / (1 << 30));
+    return FALSE;
+}
+
+static gboolean
+allocate_size(SanaSession *s, int width, int height, int n_images, GError **error)
+{
+    SanaFrame *f = &s->frame;
+    const SanaTransformerConfig *t = &s->model->transformer.config;
+    sana_frame_allocate(f, sana_pool_new(s->model->device), s->model, width, height, n_images);
+    const GError *failure = sana_pool_error(f->pool);
+    if (failure) {
+        sana_error_translate(error, g_error_copy(failure));
+        return FALSE;
+    }
+    const size_t latent = (size_t)f->h * (size_t)f->w * (size_t)f->x.c;
+    f->host = g_new(float, latent * (size_t)n_images);
+    f->turned = g_new(float, latent);
+    if (t->interpolation_scale > 0) {
+        g_autofree float *positions = g_new(float, (size_t)f->h * (size_t)f->w * (size_t)t->dim);
+        sana_transformer_positions(t, f->h, f->w, positions);
+        sana_upload(s->stream, f->positions, positions);
+    }
+    return sana_session_finish(s, error);
+}
+
+/* Makes s->frame ready for this size; what was there before is given up first. */
+static gboolean
+reserve_size(SanaSession *s, const SanaTensor *kv, int width, int height, int n_images,
+             GError **error)
+{
+    SanaFrame *f = &s->frame;
+    GError *cause = NULL;
+    SizePlan plan;
+    if (f->width == width && f->height == height && f->n_images >= n_images)
+        return TRUE;
+    if (!check_size(s->model, width, height, error) ||
+        !plan_size(s, kv, width, height, n_images, &plan, error))
+        return FALSE;
+    sana_frame_clear(f, s->stream);
+    if (!check_memory(s, &plan, width, height, error))
+        return FALSE;
+    if (!sana_stream_reserve(s->stream, plan.scratch, &cause)) {
+        sana_error_translate(error, cause);
+        return FALSE;
+    }
+    if (!allocate_size(s, width, height, n_images, error)) {
+        sana_frame_clear(f, s->stream);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
+sana_session_prepare(SanaSession *s, int width, int height, GError **error)
+{
+    SanaParams params = SANA_PARAMS_DEFAULT;
+    SanaPrompt *blank = sana_prompt_blank(s, error);
+    if (!blank)
+        return FALSE;
+    params.steps = 1;
+    gboolean ok = reserve_size(s, blank->kv, width, height, 1, error);
+    if (ok) {
+        /* The picture is a grey one that never leaves the device's own buffer. */
+        const size_t row = (size_t)width * 3;
+        g_autofree guint8 *pixels = g_malloc0(row * (size_t)height);
+        SanaImage image = {SANA_IMAGE_RGB, width, height, row, pixels};
+        ok = sana_session_image_to_image(s, blank, &params, &image, &image, error);
+    }
+    sana_prompt_unref(blank);
+    return ok;
+}
+
+gboolean
+sana_session_cost(SanaSession *s, SanaPrompt *prompt, int width, int height, SanaCost *cost,
+                  GError **error)
+{
+    SizePlan plan;
+    if (!check_size(s->model, width, height, error) ||
+        !plan_size(s, prompt->kv, width, height, 1, &plan, error))
+        return FALSE;
+    *cost = (SanaCost){
+        .encode_flop = plan.encode.flop,
+        .step_flop = plan.step.flop,
+        .decode_flop = plan.decode.flop,
+        .buffer_bytes = plan.bytes,
+    };
+    return TRUE;
+}
+
+/* --- per frame ------------------------------------------------------------------------ */
+
+gboolean
+sana_session_begin(SanaSession *s, SanaPrompt *prompt, const SanaParams *params, int width,
+                   int height, GError **error)
+{
+    if (prompt->model != s->model)
+        return sana_error_settings(error, "the prompt was encoded by another model; encode it "
+                                          "with a session of this one");
+    if (!(params->guidance_scale >= 0 && params->guidance_scale <= 20))
+        return sana_error_settings(error, "guidance_scale is %g, but must be 0 to 20",
+                                   params->guidance_scale);
+    if (!reserve_size(s, prompt->kv, width, height, params->n_images, error))
+        return FALSE;
+    if (s->prompt != prompt) /* a replay knows the old prompt's addresses */
+        sana_replay_free(s->stream, &s->frame.step);
+    s->prompt = prompt;
+    s->times = (SanaTimes){0};
+    float guidance = sana_transformer_guidance(&s->model->transformer, params->guidance_scale);
+    sana_upload(s->stream, s->frame.guidance, &guidance);
+    return TRUE;
+}
+
+/* --- per frame: pictures ------------------------------------------------------------------------ */
+
+void
+sana_session_encode_image(SanaSession *s, const SanaImage *image)
+{
+    SanaForwardArgs args = forward_args(s, &s->frame, NULL);
+    args.source = s->frame.pixels[image->format];
+    sana_image_upload(s->stream, args.source, image);
+    sana_stream_replay(s->stream, &s->frame.encode, sana_frame_encode, &args);
+}
+
+void
+sana_session_decode_image(SanaSession *s, int i, const SanaImage *image)
+{
+    const SanaModel *m = s->model;
+    SanaForwardArgs args = forward_args(s, &s->frame, NULL);
+    args.image = i;
+    args.out = s->frame.pixels[image->format];
+    double scale = 1 / (m->sigma_data * m->autoencoder.config.scaling_factor);
+    sana_session_set_coef(s, COEF_START, (float)scale, 0);
+    sana_stream_replay(s->stream, &s->frame.decode, sana_frame_decode, &args);
+    sana_image_download(s->stream, image, args.out);
+}
+
+/* --- per frame: latents ------------------------------------------------------------------------- */
+
+/* The reference's order is channels first, ours channels last. */
+static void
+to_channels_last(const float *in, int n, int c, float *out)
+{
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < c; k++)
+            out[(size_t)i * (size_t)c + (size_t)k] = in[(size_t)k * (size_t)n + (size_t)i];
+}
+
+static void
+to_channels_first(const float *in, int n, int c, float *out)
+{
+    for (int k = 0; k < c; k++)
+        for (int i = 0; i < n; i++)
+            out[(size_t)k * (size_t)n + (size_t)i] = in[(size_t)i * (size_t)c + (size_t)k];
+}
+
+static size_t
+latent_size(const SanaFrame *f)
+{
+    return (size_t)f->h * (size_t)f->w * (size_t)f->x.c;
+}
+
+void
+sana_session_draw(SanaSession *s, const SanaParams *params, SanaGenerator *g)
+{
+    const size_t n = latent_size(&s->frame) * (size_t)params->n_images;
+    if (params->latents)
+        memcpy(s->frame.host, params->latents, n * sizeof *s->frame.host);
+    else
+        sana_generator_randn(g, s->frame.host, n);
+}
+
+void
+sana_session_upload_noise(SanaSession *s, int i)
+{
+    SanaFrame *f = &s->frame;
+    to_channels_last(f->host + (size_t)i * latent_size(f), f->h * f->w, f->x.c, f->turned);
+    sana_upload(s->stream, f->noise, f->turned);
+}
+
+void
+sana_session_read_latents(SanaSession *s, int n_images, float *out)
+{
+    SanaFrame *f = &s->frame;
+    const size_t size = latent_size(f);
+    const float scale = (float)(1 / s->model->sigma_data);
+    for (int i = 0; i < n_images; i++) {
+        sana_download(s->stream, f->turned, sana_frame_slice(f, f->x0, i));
+        for (size_t k = 0; k < size; k++)
+            f->turned[k] *= scale;
+        to_channels_first(f->turned, f->h * f->w, f->x.c, out + (size_t)i * size);
+    }
+}
+
+void
+sana_session_set_coef(SanaSession *s, int row, float a, float b)
+{
+    const float pair[2] = {a, b};
+    sana_upload(s->stream, sana_rows(s->frame.coef, row, 1), pair);
+}
+
+/* --- per frame: sampling ------------------------------------------------------------------------ */
+
+static void
+step_images(SanaSession *s, int n_images)
+{
+    SanaForwardArgs args = forward_args(s, &s->frame, s->prompt->kv);
+    for (args.image = 0; args.image < n_images; args.image++) {
+        sana_session_upload_noise(s, args.image);
+        sana_stream_replay(s->stream, &s->frame.step, sana_frame_step, &args);
+    }
+}
+
+static gboolean
+call_back(SanaSession *s, int step, int n_steps, const SanaParams *params)
+{
+    const size_t n = latent_size(&s->frame) * (size_t)params->n_images;
+    g_autofree float *latents = g_new(float, n);
+    sana_session_read_latents(s, params->n_images, latents);
+    return params->step(step, n_steps, latents, params->step_data);
+}
+
+gboolean
+sana_session_sample(SanaSession *s, const SanaSchedule *schedule, const SanaParams *params,
+                    SanaGenerator *g)
+{
+    for (int i = 0; i < schedule->count && sana_stream_ok(s->stream); i++) {
+        SanaStepCoefficients c = sana_step_coefficients(schedule->t[i], schedule->t[i + 1],
+                                                        s->model->sigma_data);
+        sana_session_set_coef(s, COEF_INPUT, c.scale_in, 0);
+        sana_session_set_coef(s, COEF_CLEAN, c.x0_from_x, c.x0_from_v);
+        sana_session_set_coef(s, COEF_NEXT, c.next_from_x0, c.next_from_noise);
+        sana_upload(s->stream, s->frame.time, &c.time);
+        /* The reference draws after the last step too, and multiplies by zero. */
+        if (i < schedule->count - 1)
+            sana_generator_randn(g, s->frame.host,
+                                 latent_size(&s->frame) * (size_t)params->n_images);
+        step_images(s, params->n_images);
+        if (params->step && sana_stream_ok(s->stream) &&
+            !call_back(s, i, schedule->count, params))
+            sana_stream_cancel(s->stream);
+    }
+    return sana_stream_ok(s->stream);
+}
