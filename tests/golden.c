@@ -70,6 +70,7 @@ read_settings(Golden *g)
     g->intermediate_timesteps = sana_json_double(j, "intermediate_timesteps", 1.3, 0, 2);
     g->strength = sana_json_double(j, "strength", 0, 0, 1);
     g->continuous = g_strcmp0(sana_json_string(j, "strength_mode", NULL), "continuous") == 0;
+    g->binning = sana_json_bool(j, "resolution_binning", false);
     g->seed = (guint64)sana_json_double(j, "seed", 0, 0, 1e15);
     g->bf16_db = sana_json_double(j, "bf16_db", 0, 0, 200);
     g->timestep = sana_json_double(j, "timestep", 0, 0, 1);

@@ -39,7 +39,7 @@ typedef struct {
     int width, height, steps, n_images;
     double guidance_scale, max_timesteps, intermediate_timesteps, strength;
     double timesteps[GOLDEN_MAX_TIMESTEPS]; /* where has_timesteps */
-    bool has_timesteps, continuous;
+    bool has_timesteps, continuous, binning;
     guint64 seed;
     double bf16_db;             /* diffusers' bf16 picture against its f32 one; 0: no picture */
     double timestep, guidance;  /* GOLDEN_TRANSFORMER */

@@ -45,7 +45,7 @@ TRANSFORMERS = {
         config=dict(in_channels=32, out_channels=32, num_attention_heads=2, attention_head_dim=16,
                     num_layers=2, num_cross_attention_heads=2, cross_attention_head_dim=16,
                     cross_attention_dim=32, caption_channels=32, guidance_embeds=True,
-                    mlp_ratio=2.0, interpolation_scale=2.0, sample_size=16,
+                    mlp_ratio=2.0, interpolation_scale=2.0, attention_bias=True, norm_eps=1e-5,
                     qk_norm="rms_norm_across_heads")),
     # sin-cos positions of the 2K models, shards of a variant
     "shards": dict(
@@ -136,12 +136,14 @@ TEXT_ENCODERS = {
         config=dict(hidden_size=48, intermediate_size=96, num_hidden_layers=3,
                     num_attention_heads=4, num_key_value_heads=2, head_dim=16,
                     query_pre_attn_scalar=24)),
-    # as transformers 4 wrote it, sharded, with a causal model's prefix and head
+    # as transformers 4 wrote it, sharded, with a causal model's prefix and head; a window so short
+    # that the instruction does not fit
     "gemma_old": dict(
         store=dict(dtype=F32, old=True),
         config=dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2,
                     num_attention_heads=2, num_key_value_heads=1, head_dim=16,
                     query_pre_attn_scalar=16, attn_logit_softcapping=3.0, rms_norm_eps=1e-5,
+                    sliding_window=64,
                     rope_parameters=dict(rope_type="default", rope_theta=500.0))),
 }
 

@@ -184,7 +184,7 @@ TAPPED = ("patch_embed", "time_embed", "caption_norm", "norm_out", "proj_out",
 UNTAPPED = ("*.to_q", "*.to_k", "*.to_v", "*.to_out*", "*.norm_q", "*.norm_k", "*.nonlinearity",
             "*.conv_act", "layers.*.*", "patch_embed.*", "time_embed.*", "*.norm1", "*.norm2",
             "*.attn.*", "*.conv_out.*", "*.ff.*", "*.down_blocks", "*.up_blocks", "*.conv",
-            "*.norm", "*.conv1", "*.conv2", "*.conv_inverted", "*.conv_depth", "*.conv_point")
+            "*.norm", "*.conv1", "*.conv2", "*.attn2")
 
 
 def watch(module, taps, rows):
@@ -230,7 +230,8 @@ def arguments(case, given):
                   guidance_scale=case.get("guidance_scale", 4.5),
                   num_images_per_prompt=case.get("n_images", 1),
                   generator=torch.Generator("cpu").manual_seed(case["seed"]),
-                  use_resolution_binning=False, **instruction_of(case))
+                  use_resolution_binning=case.get("resolution_binning", False),
+                  **instruction_of(case))
     kwargs["max_timesteps"] = case.get("max_timesteps", 1.57080)
     kwargs["intermediate_timesteps"] = case.get("intermediate_timesteps", 1.3) or None
     if n != 2:
@@ -290,7 +291,6 @@ def draw(case, dtype, out=None):
     """Runs the pipeline; returns its picture before clamping.  out: also fills the golden file."""
     pipe = load_pipeline(case, dtype)
     given = given_of(case, pipe)
-    pictures = []
     if out is not None:
         out.update(given)
         if "given_embeds" in given:
@@ -299,12 +299,13 @@ def draw(case, dtype, out=None):
             embeds, mask, total = prompt_rows(pipe, case)
             out["embeds"] = embeds[mask].clone()
         out["latent"] = pipe(output_type="latent", **arguments(case, given)).images.clone()
-        if case.get("n_images", 1) == 1:
+        if case.get("n_images", 1) == 1 and not case.get("resolution_binning"):
             for module in (pipe.text_encoder, pipe.vae, pipe.transformer):
                 watch(module, out, lambda what: total if what == "all" else mask)
-    pipe.vae.decoder.register_forward_hook(lambda _, __, y: pictures.append(y.float().clone()))
-    pipe(output_type="pt", **arguments(case, given))
-    return pictures[0]
+    decoded = []
+    pipe.vae.decoder.register_forward_hook(lambda _, __, y: decoded.append(y.float().clone()))
+    final = pipe(output_type="pt", **arguments(case, given)).images.float() * 2 - 1
+    return final if case.get("resolution_binning") else decoded[0]
 
 
 def decibel(a, b):
@@ -374,7 +375,7 @@ def main(patterns):
     for name, case in golden_cases.cases():
         if not patterns or any(fnmatch.fnmatch(name, p) for p in patterns):
             make_case(name, case)
-    size = sum(f.stat().st_size for f in HERE.rglob("*") if f.is_file() and "__pycache__" not in str(f))
+    size = sum(f.stat().st_size for f in HERE.rglob("*") if f.is_file() and f.suffix != ".pyc")
     print(f"tests/golden holds {size / 1e6:.2f} MB")
 
 
