@@ -19,6 +19,14 @@ struct SanaJson {
 
 /* --- opening --------------------------------------------------------------------------------- */
 
+static bool
+too_long(const char *number, size_t n)
+{
+    static const char largest[] = "9223372036854775807";
+    size_t limit = sizeof largest - 1;
+    return n > limit || (n == limit && memcmp(number, largest, n) > 0);
+}
+
 /*
  * json-glib knows no bare Infinity and wraps integers beyond 64 bits round.  The first become
  * strings, which no number key accepts; the second become floating point.
@@ -38,8 +46,8 @@ tame(const char *text, size_t length)
         g_string_append_len(out, p, (gssize)n);
         if (quote)
             g_string_append_c(out, '"');
-        if (token == SANA_JSON_NUMBER && n > 18 && !memchr(p, '.', n) && !memchr(p, 'e', n) &&
-            !memchr(p, 'E', n))
+        if (token == SANA_JSON_NUMBER && too_long(p, n) && !memchr(p, '.', n) &&
+            !memchr(p, 'e', n) && !memchr(p, 'E', n))
             g_string_append(out, ".0");
         g_string_append_c(out, ' ');
     }
