@@ -102,7 +102,8 @@ all=$(find gst pipelines engine kernels tools tests examples scripts models .ci 
     meson_options.txt -type f ! -path '*/golden/*' ! -path 'models/demo/*' ! -name '*.pyc' ! -name '*.py[co]')
 found=$(for f in $all; do
     case $f in
-    *.c | *.h | *.cc | *.cu | *.sh | *.py | *.build | *.txt | scripts/* | examples/* | .ci/*)
+    examples/*.txt) ;;
+    *.c | *.h | *.cc | *.cu | *.sh | *.py | *.build | meson_options.txt | scripts/* | examples/* | .ci/*)
         head -n 3 "$f" | grep -q 'SPDX-License-Identifier: LGPL-2.1-or-later' || echo "$f"
         ;;
     esac
@@ -128,6 +129,12 @@ found=$(printf '%s\n' "$sources" | xargs awk '
     { line = $0; gsub(/[\200-\277]/, "", line) } # one for each character of UTF-8
     length(line) > 100 { print FILENAME ":" FNR }')
 report "no line is longer than 100 columns" "$found"
+found=$(printf '%s\n' "$libraries" | while read -r f; do
+    case $f in kernels/*/*) continue ;; esac
+    name=${f##*/}
+    grep -qw -- "${name%.*}" docs/architecture.md || echo "$f"
+done)
+report "docs/architecture.md names every file but those of a device" "$found"
 found=$(find . -type f \( -name '*.[ch]' -o -name '*.cc' -o -name '*.sh' -o -name '*.py' -o -name '*.md' \
     -o -name 'meson*' -o -path './scripts/*' -o -path './examples/*' -o -path './.ci/*' \) \
     ! -path './build*' ! -path './.git/*' ! -name check_layers.sh -print0 |
