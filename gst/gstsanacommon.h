@@ -19,6 +19,9 @@
 
 G_BEGIN_DECLS
 
+/* Where the elements are documented: beside the plugin. */
+#define GST_SANA_DOC_URI "file://" SANA_DOC_DIR "/elements.md"
+
 #define GST_TYPE_SANA_PRECISION (gst_sana_precision_get_type ())
 GType gst_sana_precision_get_type (void);
 
@@ -74,6 +77,11 @@ void gst_sana_settings_copy (GstSanaSettings * dest,
 /* Whether both give the same embedding: prompt, instruction, clean-caption and
  * max-sequence-length. */
 gboolean gst_sana_settings_same_prompt (const GstSanaSettings * a,
+    const GstSanaSettings * b);
+
+/* Whether both give the same picture from the same seed: that and steps,
+ * guidance and timesteps. */
+gboolean gst_sana_settings_same_picture (const GstSanaSettings * a,
     const GstSanaSettings * b);
 
 /* Steps, guidance, seed and timesteps; the rest is SANA_PARAMS_DEFAULT. */

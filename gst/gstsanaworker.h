@@ -45,6 +45,9 @@ struct _GstSanaJob
    * is being encoded (live); only the very first frame waits. */
   gboolean await_prompt;
 
+  /* Set before run(): whether the embedding is that of settings' prompt. */
+  gboolean prompt_applied;
+
   /* Compute thread, no lock held: computes one frame with calls of `session`,
    * which another thread may cancel.  `session`'s model lives at least as long.
    * Must not touch the element: it may be stopped meanwhile. */

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <glib/gi18n-lib.h>
+
+#include "gstsanacommon.h"
+
+GST_DEBUG_CATEGORY_STATIC (gst_sana_common_debug);
+#define GST_CAT_DEFAULT gst_sana_category ()
+
+#define DEFAULT_DEVICE "auto"
+#define DEFAULT_PRECISION SANA_PRECISION_AUTO
+#define DEFAULT_PROMPT ""
+#define DEFAULT_SEED 0
+#define DEFAULT_GUIDANCE_SCALE 4.5
+#define DEFAULT_CLEAN_CAPTION FALSE
+#define DEFAULT_MAX_SEQUENCE_LENGTH 300
+#define DEFAULT_MAX_TIMESTEPS 1.57080
+#define DEFAULT_INTERMEDIATE_TIMESTEPS 1.3
+
+/* An angle; the reference's 1.57080 is a little more than π/2. */
+#define MAX_ANGLE 1.5708
+
+static GstDebugCategory *
+gst_sana_category (void)
+{
+  static gsize once = 0;
+
+  if (g_once_init_enter (&once)) {
+    GST_DEBUG_CATEGORY_INIT (gst_sana_common_debug, "sana", 0,
+        "SANA: settings, models and messages");
+    g_once_init_leave (&once, 1);
+  }
+  return gst_sana_common_debug;
+}
+
+GType
+gst_sana_precision_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {SANA_PRECISION_AUTO, "The fastest good one of the device", "auto"},
+    {SANA_PRECISION_F32, "32 bit floating point", "f32"},
+    {SANA_PRECISION_F16, "16 bit floating point", "f16"},
+    {SANA_PRECISION_BF16, "Brain floating point, 16 bits", "bf16"},
+    {SANA_PRECISION_FP8, "8 bit floating point", "fp8"},
+    {SANA_PRECISION_INT8, "8 bit integers", "int8"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type,
+        g_enum_register_static ("GstSanaPrecision", values));
+  return type;
+}
+
+/* --- settings ------------------------------------------------------------- */
+
+static char *
+ref_string (char *string)
+{
+  return string ? g_ref_string_acquire (string) : NULL;
+}
+
+static void
+replace_string (char **place, const gchar * value)
+{
+  if (*place)
+    g_ref_string_release (*place);
+  *place = value ? g_ref_string_new (value) : NULL;
+}
+
+void
+gst_sana_settings_clear (GstSanaSettings * settings)
+{
+  replace_string (&settings->model_path, NULL);
+  replace_string (&settings->device, NULL);
+  replace_string (&settings->prompt, NULL);
+  replace_string (&settings->instruction, NULL);
+  memset (settings, 0, sizeof (*settings));
+}
+
+void
+gst_sana_settings_copy (GstSanaSettings * dest, const GstSanaSettings * src)
+{
+  *dest = *src;
+  ref_string (dest->model_path);
+  ref_string (dest->device);
+  ref_string (dest->prompt);
+  ref_string (dest->instruction);
+}
+
+gboolean
+gst_sana_settings_same_prompt (const GstSanaSettings * a,
+    const GstSanaSettings * b)
+{
+  return (a->prompt == b->prompt || !g_strcmp0 (a->prompt, b->prompt)) &&
+      (a->instruction == b->instruction ||
+      !g_strcmp0 (a->instruction, b->instruction)) &&
+      a->clean_caption == b->clean_caption &&
+      a->max_sequence_length == b->max_sequence_length;
+}
+
+gboolean
+gst_sana_settings_same_picture (const GstSanaSettings * a,
+    const GstSanaSettings * b)
+{
+  return gst_sana_settings_same_prompt (a, b) && a->steps == b->steps &&
+      a->guidance_scale == b->guidance_scale &&
+      a->max_timesteps == b->max_timesteps &&
+      a->intermediate_timesteps == b->intermediate_timesteps;
+}
+
+void
+gst_sana_settings_get_params (const GstSanaSettings * settings,
+    SanaParams * params)
+{
+  static const SanaParams defaults = SANA_PARAMS_DEFAULT;
+
+  *params = defaults;
+  params->steps = settings->steps;
+  params->guidance_scale = settings->guidance_scale;
+  params->seed = settings->seed;
+  params->max_timesteps = settings->max_timesteps;
+  params->intermediate_timesteps = settings->intermediate_timesteps;
+}
+
+/* --- properties ----------------------------------------------------------- */
+
+#define READY (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | \
+    GST_PARAM_MUTABLE_READY)
+#define PLAYING (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | \
+    GST_PARAM_MUTABLE_PLAYING)
+
+static void
+install_model_properties (GObjectClass * klass)
+{
+  g_object_class_install_property (klass, GST_SANA_PROP_MODEL_PATH,
+      g_param_spec_string ("model-path", "Model path",
+          "Directory of a SANA-Sprint model in diffusers layout (NULL = the "
+          "environment's SANA_MODEL_PATH, or else the bundled demo model)",
+          NULL, READY));
+  g_object_class_install_property (klass, GST_SANA_PROP_DEVICE,
+      g_param_spec_string ("device", "Device",
+          "Where to compute: auto, cpu, cuda or cuda:N (auto = the first CUDA "
+          "device, or else the processor; a named one that is missing is an "
+          "error)", DEFAULT_DEVICE, READY));
+  g_object_class_install_property (klass, GST_SANA_PROP_PRECISION,
+      g_param_spec_enum ("precision", "Precision",
+          "Number format to compute in (one that the device lacks is an error)",
+          GST_TYPE_SANA_PRECISION, DEFAULT_PRECISION, READY));
+}
+
+static void
+install_prompt_properties (GObjectClass * klass)
+{
+  g_object_class_install_property (klass, GST_SANA_PROP_PROMPT,
+      g_param_spec_string ("prompt", "Prompt",
+          "What the picture is to show, UTF-8", DEFAULT_PROMPT, PLAYING));
+  g_object_class_install_property (klass, GST_SANA_PROP_INSTRUCTION,
+      g_param_spec_string ("instruction", "Instruction",
+          "Text put in front of the prompt (NULL = the instruction the model "
+          "was trained with, empty = none)", NULL, PLAYING));
+  g_object_class_install_property (klass, GST_SANA_PROP_CLEAN_CAPTION,
+      g_param_spec_boolean ("clean-caption", "Clean caption",
+          "Remove addresses, markup and the like from the prompt, as the "
+          "reference does for captions found in the web",
+          DEFAULT_CLEAN_CAPTION, PLAYING));
+  g_object_class_install_property (klass, GST_SANA_PROP_MAX_SEQUENCE_LENGTH,
+      g_param_spec_uint ("max-sequence-length", "Maximum sequence length",
+          "Tokens of text that are kept, the first ones",
+          1, 4096, DEFAULT_MAX_SEQUENCE_LENGTH, PLAYING));
+}
+
+void
+gst_sana_common_install_properties (GObjectClass * klass, guint default_steps)
+{
+  gst_sana_category ();
+  install_model_properties (klass);
+  install_prompt_properties (klass);
+
+  g_object_class_install_property (klass, GST_SANA_PROP_SEED,
+      g_param_spec_uint64 ("seed", "Seed",
+          "Seed of the noise a picture starts from (the low 32 bits count)",
+          0, G_MAXUINT64, DEFAULT_SEED, PLAYING));
+  g_object_class_install_property (klass, GST_SANA_PROP_STEPS,
+      g_param_spec_uint ("steps", "Steps",
+          "Steps of denoising per picture: more is slower and finer",
+          1, 20, default_steps, PLAYING));
+  g_object_class_install_property (klass, GST_SANA_PROP_GUIDANCE_SCALE,
+      g_param_spec_double ("guidance-scale", "Guidance scale",
+          "How strongly the prompt is followed (trained on 4, 4.5 and 5)",
+          0.0, 20.0, DEFAULT_GUIDANCE_SCALE, PLAYING | GST_PARAM_CONTROLLABLE));
+  g_object_class_install_property (klass, GST_SANA_PROP_MAX_TIMESTEPS,
+      g_param_spec_double ("max-timesteps", "Maximum timesteps",
+          "First angle of the schedule, in radians (pi/2 = pure noise)",
+          0.0, MAX_ANGLE, DEFAULT_MAX_TIMESTEPS, PLAYING));
+  g_object_class_install_property (klass,
+      GST_SANA_PROP_INTERMEDIATE_TIMESTEPS,
+      g_param_spec_double ("intermediate-timesteps", "Intermediate timesteps",
+          "Second angle of a schedule of two steps, in radians (0 or less = "
+          "none, equal angles; other numbers of steps always have equal "
+          "angles)", -1.0, MAX_ANGLE, DEFAULT_INTERMEDIATE_TIMESTEPS, PLAYING));
+
+  gst_type_mark_as_plugin_api (GST_TYPE_SANA_PRECISION, 0);
+}
+
+void
+gst_sana_common_init (GstSanaCommon * common, guint default_steps)
+{
+  GstSanaSettings *s = &common->settings;
+
+  memset (common, 0, sizeof (*common));
+  g_mutex_init (&common->lock);
+  s->device = g_ref_string_new_intern (DEFAULT_DEVICE);
+  s->precision = DEFAULT_PRECISION;
+  s->prompt = g_ref_string_new_intern (DEFAULT_PROMPT);
+  s->seed = DEFAULT_SEED;
+  s->steps = default_steps;
+  s->guidance_scale = DEFAULT_GUIDANCE_SCALE;
+  s->clean_caption = DEFAULT_CLEAN_CAPTION;
+  s->max_sequence_length = DEFAULT_MAX_SEQUENCE_LENGTH;
+  s->max_timesteps = DEFAULT_MAX_TIMESTEPS;
+  s->intermediate_timesteps = DEFAULT_INTERMEDIATE_TIMESTEPS;
+}
+
+void
+gst_sana_common_clear (GstSanaCommon * common)
+{
+  gst_sana_settings_clear (&common->settings);
+  g_mutex_clear (&common->lock);
+}
+
+static gboolean
+set_locked (GstSanaSettings * s, guint id, const GValue * value)
+{
+  const gchar *string = G_VALUE_HOLDS_STRING (value) ?
+      g_value_get_string (value) : NULL;
+
+  switch (id) {
+    case GST_SANA_PROP_MODEL_PATH:
+      replace_string (&s->model_path, string);
+      return TRUE;
+    case GST_SANA_PROP_DEVICE:
+      replace_string (&s->device, string ? string : DEFAULT_DEVICE);
+      return TRUE;
+    case GST_SANA_PROP_PRECISION:
+      s->precision = g_value_get_enum (value);
+      return TRUE;
+    case GST_SANA_PROP_PROMPT:
+      replace_string (&s->prompt, string ? string : DEFAULT_PROMPT);
+      return TRUE;
+    case GST_SANA_PROP_SEED:
+      s->seed = g_value_get_uint64 (value);
+      return TRUE;
+    case GST_SANA_PROP_STEPS:
+      s->steps = g_value_get_uint (value);
+      return TRUE;
+    case GST_SANA_PROP_GUIDANCE_SCALE:
+      s->guidance_scale = g_value_get_double (value);
+      return TRUE;
+    case GST_SANA_PROP_INSTRUCTION:
+      replace_string (&s->instruction, string);
+      return TRUE;
+    case GST_SANA_PROP_CLEAN_CAPTION:
+      s->clean_caption = g_value_get_boolean (value);
+      return TRUE;
+    case GST_SANA_PROP_MAX_SEQUENCE_LENGTH:
+      s->max_sequence_length = g_value_get_uint (value);
+      return TRUE;
+    case GST_SANA_PROP_MAX_TIMESTEPS:
+      s->max_timesteps = g_value_get_double (value);
+      return TRUE;
+    case GST_SANA_PROP_INTERMEDIATE_TIMESTEPS:
+      s->intermediate_timesteps = g_value_get_double (value);
+      return TRUE;
+    default:
+      return FALSE;
+  }
+}
+
+gboolean
+gst_sana_common_set_property (GstSanaCommon * common, GstElement * element,
+    guint id, const GValue * value, GParamSpec * pspec)
+{
+  gboolean known;
+
+  g_mutex_lock (&common->lock);
+  known = set_locked (&common->settings, id, value);
+  g_mutex_unlock (&common->lock);
+
+  if (known && (pspec->flags & GST_PARAM_MUTABLE_READY) &&
+      GST_STATE (element) > GST_STATE_READY)
+    GST_WARNING_OBJECT (element, "%s is used from the next change from READY "
+        "to PAUSED on", pspec->name);
+  return known;
+}
+
+static gboolean
+get_locked (const GstSanaSettings * s, guint id, GValue * value)
+{
+  switch (id) {
+    case GST_SANA_PROP_MODEL_PATH:
+      g_value_set_string (value, s->model_path);
+      return TRUE;
+    case GST_SANA_PROP_DEVICE:
+      g_value_set_string (value, s->device);
+      return TRUE;
+    case GST_SANA_PROP_PRECISION:
+      g_value_set_enum (value, s->precision);
+      return TRUE;
+    case GST_SANA_PROP_PROMPT:
+      g_value_set_string (value, s->prompt);
+      return TRUE;
+    case GST_SANA_PROP_SEED:
+      g_value_set_uint64 (value, s->seed);
+      return TRUE;
+    case GST_SANA_PROP_STEPS:
+      g_value_set_uint (value, s->steps);
+      return TRUE;
+    case GST_SANA_PROP_GUIDANCE_SCALE:
+      g_value_set_double (value, s->guidance_scale);
+      return TRUE;
+    case GST_SANA_PROP_INSTRUCTION:
+      g_value_set_string (value, s->instruction);
+      return TRUE;
+    case GST_SANA_PROP_CLEAN_CAPTION:
+      g_value_set_boolean (value, s->clean_caption);
+      return TRUE;
+    case GST_SANA_PROP_MAX_SEQUENCE_LENGTH:
+      g_value_set_uint (value, s->max_sequence_length);
+      return TRUE;
+    case GST_SANA_PROP_MAX_TIMESTEPS:
+      g_value_set_double (value, s->max_timesteps);
+      return TRUE;
+    case GST_SANA_PROP_INTERMEDIATE_TIMESTEPS:
+      g_value_set_double (value, s->intermediate_timesteps);
+      return TRUE;
+    default:
+      return FALSE;
+  }
+}
+
+gboolean
+gst_sana_common_get_property (GstSanaCommon * common, guint id, GValue * value)
+{
+  gboolean known;
+
+  g_mutex_lock (&common->lock);
+  known = get_locked (&common->settings, id, value);
+  g_mutex_unlock (&common->lock);
+  return known;
+}
+
+void
+gst_sana_common_snapshot (GstSanaCommon * common, GstSanaSettings * snapshot)
+{
+  g_mutex_lock (&common->lock);
+  gst_sana_settings_copy (snapshot, &common->settings);
+  g_mutex_unlock (&common->lock);
+}
+
+/* --- model, messages ------------------------------------------------------ */
+
+gchar *
+gst_sana_find_model (const gchar * model_path)
+{
+  static const gchar *const demo[] =
+      { SANA_DEMO_MODEL, SANA_DEMO_MODEL_SOURCE };
+  const gchar *path = model_path;
+  guint i;
+
+  if (path == NULL || *path == '\0')
+    path = g_getenv ("SANA_MODEL_PATH");
+  for (i = 0; (path == NULL || *path == '\0') && i < G_N_ELEMENTS (demo); i++) {
+    if (g_file_test (demo[i], G_FILE_TEST_IS_DIR))
+      path = demo[i];
+  }
+  /* where nothing is, the error is to name the place that should be filled */
+  return g_strdup (path != NULL && *path != '\0' ? path : demo[0]);
+}
+
+gboolean
+gst_sana_check_model (GstElement * element, const GstSanaSettings * settings)
+{
+  SanaModelOptions options = { settings->device, settings->precision };
+  gchar *path = gst_sana_find_model (settings->model_path);
+  GError *error = NULL;
+  gboolean ok = sana_model_check (path, &options, &error);
+
+  GST_INFO_OBJECT (element, "model %s on %s: %s", path, settings->device,
+      ok ? "found" : error->message);
+  if (!ok)
+    gst_sana_post_error (element, GST_SANA_DOING_OPEN, error);
+  g_clear_error (&error);
+  g_free (path);
+  return ok;
+}
+
+static gchar *
+say (GstSanaDoing doing, const GError * error)
+{
+  switch (doing) {
+    case GST_SANA_DOING_OPEN:
+      return g_strdup_printf (_("Cannot open the model: %s"), error->message);
+    case GST_SANA_DOING_PROMPT:
+      return g_strdup_printf (_("Cannot encode the prompt: %s"),
+          error->message);
+    case GST_SANA_DOING_FRAME:
+    default:
+      return g_strdup_printf (_("Cannot compute a frame: %s"), error->message);
+  }
+}
+
+static GQuark
+classify (const GError * error, gint * code)
+{
+  if (error->domain == SANA_ERROR) {
+    switch (error->code) {
+      case SANA_ERROR_NOT_FOUND:
+        *code = GST_RESOURCE_ERROR_NOT_FOUND;
+        return GST_RESOURCE_ERROR;
+      case SANA_ERROR_MALFORMED:
+        *code = GST_RESOURCE_ERROR_READ;
+        return GST_RESOURCE_ERROR;
+      case SANA_ERROR_MEMORY:
+        *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
+        return GST_RESOURCE_ERROR;
+      case SANA_ERROR_UNSUPPORTED:
+        *code = GST_LIBRARY_ERROR_INIT;
+        return GST_LIBRARY_ERROR;
+      case SANA_ERROR_SETTINGS:
+        *code = GST_LIBRARY_ERROR_SETTINGS;
+        return GST_LIBRARY_ERROR;
+      default:
+        break;
+    }
+  }
+  *code = GST_LIBRARY_ERROR_FAILED;
+  return GST_LIBRARY_ERROR;
+}
+
+static void
+post (GstElement * element, GstMessageType type, GstSanaDoing doing,
+    const GError * error)
+{
+  gint code;
+  GQuark domain = classify (error, &code);
+
+  gst_element_message_full (element, type, domain, code, say (doing, error),
+      g_strdup_printf ("%s, code %d", g_quark_to_string (error->domain),
+          error->code), __FILE__, GST_FUNCTION, __LINE__);
+}
+
+void
+gst_sana_post_error (GstElement * element, GstSanaDoing doing,
+    const GError * error)
+{
+  if (g_error_matches (error, SANA_ERROR, SANA_ERROR_CANCELLED) ||
+      g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+    GST_DEBUG_OBJECT (element, "cancelled");
+    return;
+  }
+  post (element, GST_MESSAGE_ERROR, doing, error);
+}
+
+void
+gst_sana_post_warning (GstElement * element, GstSanaDoing doing,
+    const GError * error)
+{
+  post (element, GST_MESSAGE_WARNING, doing, error);
+}
+
+void
+gst_sana_post_progress (GstElement * element, GstProgressType type,
+    gint percent, const gchar * text)
+{
+  GstMessage *message =
+      gst_message_new_progress (GST_OBJECT (element), type, "open", text);
+
+  if (percent >= 0)
+    gst_structure_set (gst_message_writable_structure (message),
+        "percent", G_TYPE_INT, percent, NULL);
+  gst_element_post_message (element, message);
+}
+
+/* --- pictures ------------------------------------------------------------- */
+
+void
+gst_sana_work_info (GstVideoInfo * work, const GstVideoInfo * video,
+    gint width, gint height)
+{
+  gboolean rgb8 = GST_VIDEO_INFO_IS_RGB (video) &&
+      GST_VIDEO_FORMAT_INFO_BITS (video->finfo) <= 8;
+
+  gst_video_info_set_format (work, rgb8 ? GST_VIDEO_FORMAT_RGB :
+      GST_SANA_VIDEO_FORMAT_RGBA64, width, height);
+  gst_video_colorimetry_from_string (&work->colorimetry,
+      GST_VIDEO_COLORIMETRY_SRGB);
+  GST_VIDEO_INFO_FPS_N (work) = GST_VIDEO_INFO_FPS_N (video);
+  GST_VIDEO_INFO_FPS_D (work) = GST_VIDEO_INFO_FPS_D (video);
+}
+
+void
+gst_sana_image_from_frame (SanaImage * image, const GstVideoFrame * frame)
+{
+  image->format = GST_VIDEO_FRAME_FORMAT (frame) == GST_VIDEO_FORMAT_RGB ?
+      SANA_IMAGE_RGB : SANA_IMAGE_RGBA64;
+  image->width = GST_VIDEO_FRAME_WIDTH (frame);
+  image->height = GST_VIDEO_FRAME_HEIGHT (frame);
+  image->stride = GST_VIDEO_FRAME_PLANE_STRIDE (frame, 0);
+  image->pixels = GST_VIDEO_FRAME_PLANE_DATA (frame, 0);
+}
+
+gint
+gst_sana_round_up (gint size, gint factor)
+{
+  return MAX (factor, (size + factor - 1) / factor * factor);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstsanamodel.h"
+
+typedef struct
+{
+  gchar *key;
+  gchar *path, *device;
+  SanaPrecision precision;
+
+  /* below: cache.lock */
+  guint refs;                   /* users, and the thread that loads */
+  guint users;
+  gboolean loading;
+  gint percent;
+  SanaModel *model;
+  GError *error;
+  GCancellable *cancellable;
+} Entry;
+
+struct _GstSanaModelUse
+{
+  Entry *entry;
+  gboolean cancelled;           /* cache.lock */
+};
+
+static struct
+{
+  GMutex lock;
+  GCond news;                   /* of any entry */
+  GHashTable *entries;          /* those that a new user may join, by key */
+} cache;
+
+/* With the lock; the caller frees what it returns, without. */
+static Entry *
+unref_locked (Entry * entry)
+{
+  return --entry->refs == 0 ? entry : NULL;
+}
+
+static void
+free_entry (Entry * entry)
+{
+  if (entry == NULL)
+    return;
+  if (entry->model)
+    sana_model_unref (entry->model);
+  g_clear_error (&entry->error);
+  g_object_unref (entry->cancellable);
+  g_free (entry->path);
+  g_free (entry->device);
+  g_free (entry->key);
+  g_free (entry);
+}
+
+static void
+leave_table_locked (Entry * entry)
+{
+  if (g_hash_table_lookup (cache.entries, entry->key) == entry)
+    g_hash_table_remove (cache.entries, entry->key);
+}
+
+static void
+on_progress (double fraction, gpointer user_data)
+{
+  Entry *entry = user_data;
+  gint percent = CLAMP (fraction, 0.0, 1.0) * 100.0;
+
+  g_mutex_lock (&cache.lock);
+  if (percent > entry->percent) {
+    entry->percent = percent;
+    g_cond_broadcast (&cache.news);
+  }
+  g_mutex_unlock (&cache.lock);
+}
+
+static gpointer
+load (gpointer data)
+{
+  Entry *entry = data, *dead;
+  SanaModelOptions options = { entry->device, entry->precision, on_progress,
+    entry
+  };
+  GError *error = NULL;
+  SanaModel *model = sana_model_load (entry->path, &options,
+      entry->cancellable, &error);
+
+  g_mutex_lock (&cache.lock);
+  entry->model = model;
+  entry->error = error;
+  entry->loading = FALSE;
+  if (model == NULL)
+    leave_table_locked (entry);
+  dead = unref_locked (entry);
+  g_cond_broadcast (&cache.news);
+  g_mutex_unlock (&cache.lock);
+
+  free_entry (dead);
+  return NULL;
+}
+
+static Entry *
+new_entry (gchar * key, const gchar * path, const gchar * device,
+    SanaPrecision precision)
+{
+  Entry *entry = g_new0 (Entry, 1);
+
+  entry->key = key;
+  entry->path = g_strdup (path);
+  entry->device = g_strdup (device);
+  entry->precision = precision;
+  entry->cancellable = g_cancellable_new ();
+  entry->loading = TRUE;
+  entry->refs = 1;              /* the thread's */
+  return entry;
+}
+
+GstSanaModelUse *
+gst_sana_model_use (const gchar * path, const gchar * device,
+    SanaPrecision precision)
+{
+  GstSanaModelUse *use = g_new0 (GstSanaModelUse, 1);
+  gchar *whole = g_canonicalize_filename (path, NULL);
+  gchar *key = g_strdup_printf ("%s\n%s\n%d", whole, device, precision);
+  Entry *entry;
+
+  g_free (whole);
+  g_mutex_lock (&cache.lock);
+  if (cache.entries == NULL)
+    cache.entries = g_hash_table_new (g_str_hash, g_str_equal);
+  entry = g_hash_table_lookup (cache.entries, key);
+  if (entry == NULL) {
+    entry = new_entry (key, path, device, precision);
+    g_hash_table_insert (cache.entries, entry->key, entry);
+    g_thread_unref (g_thread_new ("sana-load", load, entry));
+  } else {
+    g_free (key);
+  }
+  entry->users++;
+  entry->refs++;
+  use->entry = entry;
+  g_mutex_unlock (&cache.lock);
+  return use;
+}
+
+SanaModel *
+gst_sana_model_use_wait (GstSanaModelUse * use, GstSanaModelProgress progress,
+    gpointer user_data, GError ** error)
+{
+  Entry *entry = use->entry;
+  SanaModel *model = NULL;
+  gint told = 0;
+
+  g_mutex_lock (&cache.lock);
+  while (entry->loading && !use->cancelled) {
+    if (entry->percent > told) {
+      told = entry->percent;
+      g_mutex_unlock (&cache.lock);
+      progress (told, user_data);
+      g_mutex_lock (&cache.lock);
+    } else {
+      g_cond_wait (&cache.news, &cache.lock);
+    }
+  }
+  if (use->cancelled)
+    g_set_error_literal (error, SANA_ERROR, SANA_ERROR_CANCELLED,
+        "loading the model was cancelled");
+  else if (entry->error)
+    g_propagate_error (error, g_error_copy (entry->error));
+  else
+    model = entry->model;
+  g_mutex_unlock (&cache.lock);
+  return model;
+}
+
+void
+gst_sana_model_use_cancel (GstSanaModelUse * use)
+{
+  g_mutex_lock (&cache.lock);
+  use->cancelled = TRUE;
+  g_cond_broadcast (&cache.news);
+  g_mutex_unlock (&cache.lock);
+}
+
+void
+gst_sana_model_use_release (GstSanaModelUse * use)
+{
+  Entry *entry = use->entry, *dead;
+  GCancellable *cancel = NULL;
+
+  g_mutex_lock (&cache.lock);
+  if (--entry->users == 0) {
+    leave_table_locked (entry);
+    if (entry->loading)
+      cancel = g_object_ref (entry->cancellable);
+  }
+  dead = unref_locked (entry);
+  g_mutex_unlock (&cache.lock);
+
+  if (cancel) {
+    g_cancellable_cancel (cancel);
+    g_object_unref (cancel);
+  }
+  free_entry (dead);
+  g_free (use);
+}

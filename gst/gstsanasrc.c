@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/**
+ * SECTION:element-sanasrc
+ * @title: sanasrc
+ * @short_description: draws pictures from text with SANA-Sprint
+ *
+ * Draws what #GstSanaSrc:prompt says, one new picture per frame, of any size
+ * and in any raw format.  Picture n depends on the properties, #GstSanaSrc:seed
+ * and n alone: running again, or seeking back, gives the same pictures.
+ *
+ * The model is loaded in the background, with progress messages of code "open".
+ * Not live, a frame waits for its picture and for the prompt that was set
+ * before it.  Live, frames keep the rate of the caps: the last picture is
+ * repeated, with %GST_BUFFER_FLAG_GAP, until the next one is ready.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 sanasrc num-buffers=1 prompt="a red bicycle" ! videoconvert ! pngenc ! filesink location=bicycle.png
+ * ]| One picture of the model's native size.
+ * |[
+ * gst-launch-1.0 sanasrc num-buffers=4 seed=7 prompt="a lighthouse at dusk" ! video/x-raw,width=512,height=512,framerate=1/1 ! videoconvert ! pngenc ! multifilesink location=lighthouse%02d.png
+ * ]| Four pictures of the same prompt, seeds 7 to 10.
+ * |[
+ * gst-launch-1.0 sanasrc is-live=true prompt="waves" ! video/x-raw,format=I420,width=256,height=256,framerate=30/1 ! videoconvert ! autovideosink
+ * ]| A steady 30 frames per second, a new picture as often as the machine can.
+ * |[
+ * gst-launch-1.0 -e sanasrc num-buffers=10 prompt="a forest in autumn" ! video/x-raw,format=I420,width=512,height=512,framerate=2/1 ! x264enc ! mp4mux ! filesink location=forest.mp4
+ * ]| A film of five seconds.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <glib/gi18n-lib.h>
+
+#include "gstsanasrccaps.h"
+#include "gstsanasrcprivate.h"
+
+GST_DEBUG_CATEGORY_STATIC (gst_sana_src_debug);
+#define GST_CAT_DEFAULT gst_sana_src_debug
+
+#define DEFAULT_STEPS 2
+#define DEFAULT_SEED_MODE GST_SANA_SEED_INCREMENT
+#define DEFAULT_RESOLUTION_BINNING FALSE
+#define DEFAULT_IS_LIVE FALSE
+#define DEFAULT_TIMESTAMP_OFFSET 0
+
+enum
+{
+  PROP_SEED_MODE = GST_SANA_PROP_LAST,
+  PROP_RESOLUTION_BINNING,
+  PROP_IS_LIVE,
+  PROP_TIMESTAMP_OFFSET
+};
+
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
+    GST_PAD_SRC, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS (GST_SANA_VIDEO_CAPS ", interlace-mode=progressive"));
+
+#define gst_sana_src_parent_class parent_class
+G_DEFINE_TYPE (GstSanaSrc, gst_sana_src, GST_TYPE_PUSH_SRC);
+GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (sanasrc, "sanasrc", GST_RANK_NONE,
+    GST_TYPE_SANA_SRC, GST_DEBUG_CATEGORY_INIT (gst_sana_src_debug, "sanasrc",
+        0, "SANA text to video source"));
+
+GType
+gst_sana_seed_mode_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {GST_SANA_SEED_FIXED, "The same seed for every picture", "fixed"},
+    {GST_SANA_SEED_INCREMENT, "seed + n for picture n", "increment"},
+    {GST_SANA_SEED_RANDOM, "Scattered seeds that follow from seed and n",
+        "random"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type,
+        g_enum_register_static ("GstSanaSeedMode", values));
+  return type;
+}
+
+/* --- create --------------------------------------------------------------- */
+
+/* The frame that the clock is at; 0 when there is none. */
+static gint64
+frame_on_air (GstSanaSrc * self)
+{
+  GstClock *clock = gst_element_get_clock (GST_ELEMENT (self));
+  GstClockTime now, base;
+
+  if (clock == NULL)
+    return 0;
+  now = gst_clock_get_time (clock);
+  base = gst_element_get_base_time (GST_ELEMENT (self));
+  gst_object_unref (clock);
+  return now < base ? 0 : gst_sana_timeline_frame_at (&self->line, now - base);
+}
+
+static GstFlowReturn
+new_buffer (GstSanaSrc * self, GstBuffer ** buffer)
+{
+  GstBufferPool *pool = gst_base_src_get_buffer_pool (GST_BASE_SRC (self));
+  GstFlowReturn ret = GST_FLOW_OK;
+
+  if (pool) {
+    ret = gst_buffer_pool_acquire_buffer (pool, buffer, NULL);
+    gst_object_unref (pool);
+  } else {
+    *buffer = gst_buffer_new_allocate (NULL, self->info.size, NULL);
+  }
+  if (ret == GST_FLOW_OK &&
+      !gst_sana_picture_copy (self->shown, &self->info, *buffer)) {
+    GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
+        (_("Cannot write into the memory that the next element offers.")),
+        (NULL));
+    gst_clear_buffer (buffer);
+    ret = GST_FLOW_ERROR;
+  }
+  return ret;
+}
+
+/* Live: time that passed without us is not caught up with. */
+static void
+skip_missed (GstSanaSrc * self)
+{
+  gint64 frame = frame_on_air (self);
+
+  if (frame <= self->line.frame + 1)
+    return;
+  GST_DEBUG_OBJECT (self, "%" G_GINT64_FORMAT " frames missed",
+      frame - self->line.frame);
+  self->line.frame = frame;
+  self->discont = TRUE;
+}
+
+static GstFlowReturn
+gst_sana_src_create (GstPushSrc * psrc, GstBuffer ** buffer)
+{
+  GstSanaSrc *self = GST_SANA_SRC (psrc);
+  gboolean live = gst_base_src_is_live (GST_BASE_SRC (self));
+  gboolean repeated = FALSE;
+  GstFlowReturn ret = gst_sana_src_wait_ready (self);
+
+  if (ret != GST_FLOW_OK)
+    return ret;
+  if (self->canvas == NULL && !gst_base_src_negotiate (GST_BASE_SRC (self)))
+    return GST_FLOW_NOT_NEGOTIATED;
+  if (gst_sana_timeline_ended (&self->line))
+    return GST_FLOW_EOS;
+
+  ret = gst_sana_src_next_picture (self, &repeated);
+  if (ret != GST_FLOW_OK)
+    return ret;
+  ret = new_buffer (self, buffer);
+  if (ret != GST_FLOW_OK)
+    return ret;
+
+  if (live)
+    skip_missed (self);
+  if (repeated)
+    GST_BUFFER_FLAG_SET (*buffer, GST_BUFFER_FLAG_GAP);
+  if (self->discont)
+    GST_BUFFER_FLAG_SET (*buffer, GST_BUFFER_FLAG_DISCONT);
+  self->discont = FALSE;
+  gst_sana_timeline_stamp (&self->line, gst_sana_src_get_offset (self),
+      *buffer);
+  self->produced++;
+  return GST_FLOW_OK;
+}
+
+/* --- negotiation ---------------------------------------------------------- */
+
+/* Before the model is loaded its native size is not known; create() comes back
+ * here then. */
+static gboolean
+gst_sana_src_negotiate (GstBaseSrc * src)
+{
+  GstSanaSrc *self = GST_SANA_SRC (src);
+  gboolean ready;
+
+  g_mutex_lock (&self->lock);
+  ready = self->ready;
+  g_mutex_unlock (&self->lock);
+  if (!ready) {
+    gst_pad_mark_reconfigure (GST_BASE_SRC_PAD (src));
+    return TRUE;
+  }
+  return GST_BASE_SRC_CLASS (parent_class)->negotiate (src);
+}
+
+static GstCaps *
+gst_sana_src_fixate (GstBaseSrc * src, GstCaps * caps)
+{
+  GstSanaSrc *self = GST_SANA_SRC (src);
+
+  caps = gst_sana_src_caps_prefer (caps, self->native_size,
+      gst_base_src_is_live (src));
+  caps = GST_BASE_SRC_CLASS (parent_class)->fixate (src, caps);
+  return gst_sana_src_caps_complete (caps);
+}
+
+static gboolean
+gst_sana_src_set_caps (GstBaseSrc * src, GstCaps * caps)
+{
+  GstSanaSrc *self = GST_SANA_SRC (src);
+  GstVideoInfo info;
+  gboolean new_rate;
+
+  if (!gst_video_info_from_caps (&info, caps))
+    return FALSE;
+  GST_DEBUG_OBJECT (self, "caps %" GST_PTR_FORMAT, caps);
+
+  gst_sana_timeline_set_rate (&self->line, info.fps_n, info.fps_d);
+  if (self->canvas == NULL || !gst_sana_canvas_fits (self->canvas, &info)) {
+    g_clear_pointer (&self->canvas, gst_sana_canvas_unref);
+    self->canvas = gst_sana_canvas_new (&info);
+  }
+  new_rate = info.fps_n != self->info.fps_n || info.fps_d != self->info.fps_d;
+  GST_OBJECT_LOCK (self);
+  self->info = info;
+  GST_OBJECT_UNLOCK (self);
+  gst_base_src_set_blocksize (src, GST_VIDEO_INFO_SIZE (&info));
+  if (new_rate && gst_base_src_is_live (src))
+    gst_element_post_message (GST_ELEMENT (self),
+        gst_message_new_latency (GST_OBJECT (self)));
+  return TRUE;
+}
+
+static gboolean
+gst_sana_src_decide_allocation (GstBaseSrc * src, GstQuery * query)
+{
+  gst_sana_src_caps_set_pool (query, &GST_SANA_SRC (src)->info);
+  return GST_BASE_SRC_CLASS (parent_class)->decide_allocation (src, query);
+}
+
+/* --- seek, queries -------------------------------------------------------- */
+
+static gboolean
+gst_sana_src_is_seekable (GstBaseSrc * src)
+{
+  return !gst_base_src_is_live (src);
+}
+
+static gboolean
+gst_sana_src_do_seek (GstBaseSrc * src, GstSegment * segment)
+{
+  GstSanaSrc *self = GST_SANA_SRC (src);
+
+  segment->time = segment->start;
+  gst_sana_timeline_seek (&self->line, segment->position, segment->rate < 0.0);
+  self->discont = TRUE;
+  return TRUE;
+}
+
+static gboolean
+query_duration (GstSanaSrc * self, const GstVideoInfo * info, GstQuery * query)
+{
+  GstFormat format;
+  gint num_buffers;
+  gint64 duration;
+
+  g_object_get (self, "num-buffers", &num_buffers, NULL);
+  gst_query_parse_duration (query, &format, NULL);
+  if (num_buffers < 0 || info->finfo == NULL ||
+      (info->fps_n == 0 && format == GST_FORMAT_TIME))
+    return FALSE;
+  if (!gst_video_info_convert (info, GST_FORMAT_DEFAULT, num_buffers, format,
+          &duration))
+    return FALSE;
+  gst_query_set_duration (query, format, duration);
+  return TRUE;
+}
+
+static gboolean
+gst_sana_src_query (GstBaseSrc * src, GstQuery * query)
+{
+  GstSanaSrc *self = GST_SANA_SRC (src);
+  GstVideoInfo info;
+  GstFormat from, to;
+  gint64 value, result;
+  gboolean live;
+
+  GST_OBJECT_LOCK (self);
+  info = self->info;
+  GST_OBJECT_UNLOCK (self);
+
+  switch (GST_QUERY_TYPE (query)) {
+    case GST_QUERY_LATENCY:
+      /* one frame; before the caps, one at the rate we would choose */
+      live = gst_base_src_is_live (src);
+      gst_query_set_latency (query, live, info.fps_n > 0 ?
+          gst_util_uint64_scale (GST_SECOND, info.fps_d, info.fps_n) :
+          live && info.finfo == NULL ? GST_SECOND / 30 : 0,
+          GST_CLOCK_TIME_NONE);
+      return TRUE;
+    case GST_QUERY_DURATION:
+      if (query_duration (self, &info, query))
+        return TRUE;
+      break;
+    case GST_QUERY_CONVERT:
+      gst_query_parse_convert (query, &from, &value, &to, &result);
+      if (info.finfo == NULL ||
+          !gst_video_info_convert (&info, from, value, to, &result))
+        return FALSE;
+      gst_query_set_convert (query, from, value, to, result);
+      return TRUE;
+    default:
+      break;
+  }
+  return GST_BASE_SRC_CLASS (parent_class)->query (src, query);
+}
+
+static void
+gst_sana_src_get_times (GstBaseSrc * src, GstBuffer * buffer,
+    GstClockTime * start, GstClockTime * end)
+{
+  *start = *end = GST_CLOCK_TIME_NONE;
+  if (gst_base_src_is_live (src) && GST_BUFFER_PTS_IS_VALID (buffer)) {
+    *start = GST_BUFFER_PTS (buffer);
+    if (GST_BUFFER_DURATION_IS_VALID (buffer))
+      *end = *start + GST_BUFFER_DURATION (buffer);
+  }
+}
+
+/* --- start, stop ---------------------------------------------------------- */
+
+static gboolean
+gst_sana_src_start (GstBaseSrc * src)
+{
+  GstSanaSrc *self = GST_SANA_SRC (src);
+  GstSanaSettings settings;
+
+  self->ready = self->failed = FALSE;
+  self->unlocked = FALSE;
+  self->live_count = self->produced = 0;
+  self->discont = FALSE;
+  gst_sana_timeline_reset (&self->line);
+
+  gst_sana_common_snapshot (&self->common, &settings);
+  self->worker = gst_sana_worker_start (GST_ELEMENT (self), &settings,
+      &gst_sana_src_worker_funcs);
+  gst_sana_settings_clear (&settings);
+  return TRUE;
+}
+
+static gboolean
+gst_sana_src_stop (GstBaseSrc * src)
+{
+  GstSanaSrc *self = GST_SANA_SRC (src);
+
+  gst_sana_worker_stop (g_steal_pointer (&self->worker));
+  self->pending = NULL;
+  g_clear_pointer (&self->drawn, gst_sana_picture_free);
+  g_clear_pointer (&self->shown, gst_sana_picture_free);
+  g_clear_pointer (&self->canvas, gst_sana_canvas_unref);
+  GST_OBJECT_LOCK (self);
+  memset (&self->info, 0, sizeof (self->info));
+  GST_OBJECT_UNLOCK (self);
+  return TRUE;
+}
+
+static gboolean
+gst_sana_src_unlock (GstBaseSrc * src)
+{
+  GstSanaSrc *self = GST_SANA_SRC (src);
+
+  g_mutex_lock (&self->lock);
+  self->unlocked = TRUE;
+  g_cond_broadcast (&self->news);
+  g_mutex_unlock (&self->lock);
+  return TRUE;
+}
+
+static gboolean
+gst_sana_src_unlock_stop (GstBaseSrc * src)
+{
+  GstSanaSrc *self = GST_SANA_SRC (src);
+
+  g_mutex_lock (&self->lock);
+  self->unlocked = FALSE;
+  g_mutex_unlock (&self->lock);
+  return TRUE;
+}
+
+static GstStateChangeReturn
+gst_sana_src_change_state (GstElement * element, GstStateChange transition)
+{
+  GstSanaSrc *self = GST_SANA_SRC (element);
+  GstSanaSettings settings;
+  gboolean ok;
+
+  if (transition == GST_STATE_CHANGE_NULL_TO_READY) {
+    gst_sana_common_snapshot (&self->common, &settings);
+    ok = gst_sana_check_model (element, &settings);
+    gst_sana_settings_clear (&settings);
+    if (!ok)
+      return GST_STATE_CHANGE_FAILURE;
+  }
+  return GST_ELEMENT_CLASS (parent_class)->change_state (element, transition);
+}
+
+/* --- object --------------------------------------------------------------- */
+
+static void
+gst_sana_src_set_property (GObject * object, guint id, const GValue * value,
+    GParamSpec * pspec)
+{
+  GstSanaSrc *self = GST_SANA_SRC (object);
+
+  if (gst_sana_common_set_property (&self->common, GST_ELEMENT (self), id,
+          value, pspec))
+    return;
+  if (id == PROP_IS_LIVE) {
+    gst_base_src_set_live (GST_BASE_SRC (self), g_value_get_boolean (value));
+    return;
+  }
+  g_mutex_lock (&self->common.lock);
+  switch (id) {
+    case PROP_SEED_MODE:
+      self->seed_mode = g_value_get_enum (value);
+      break;
+    case PROP_RESOLUTION_BINNING:
+      self->resolution_binning = g_value_get_boolean (value);
+      break;
+    case PROP_TIMESTAMP_OFFSET:
+      self->timestamp_offset = g_value_get_int64 (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  g_mutex_unlock (&self->common.lock);
+}
+
+static void
+gst_sana_src_get_property (GObject * object, guint id, GValue * value,
+    GParamSpec * pspec)
+{
+  GstSanaSrc *self = GST_SANA_SRC (object);
+
+  if (gst_sana_common_get_property (&self->common, id, value))
+    return;
+  if (id == PROP_IS_LIVE) {
+    g_value_set_boolean (value, gst_base_src_is_live (GST_BASE_SRC (self)));
+    return;
+  }
+  g_mutex_lock (&self->common.lock);
+  switch (id) {
+    case PROP_SEED_MODE:
+      g_value_set_enum (value, self->seed_mode);
+      break;
+    case PROP_RESOLUTION_BINNING:
+      g_value_set_boolean (value, self->resolution_binning);
+      break;
+    case PROP_TIMESTAMP_OFFSET:
+      g_value_set_int64 (value, self->timestamp_offset);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  g_mutex_unlock (&self->common.lock);
+}
+
+static void
+gst_sana_src_finalize (GObject * object)
+{
+  GstSanaSrc *self = GST_SANA_SRC (object);
+
+  gst_sana_common_clear (&self->common);
+  g_mutex_clear (&self->lock);
+  g_cond_clear (&self->news);
+  G_OBJECT_CLASS (parent_class)->finalize (object);
+}
+
+static void
+gst_sana_src_install_properties (GObjectClass * klass)
+{
+  gst_sana_common_install_properties (klass, DEFAULT_STEPS);
+  g_object_class_install_property (klass, PROP_SEED_MODE,
+      g_param_spec_enum ("seed-mode", "Seed mode",
+          "Which seed picture n is drawn with (picture 0: seed itself)",
+          GST_TYPE_SANA_SEED_MODE, DEFAULT_SEED_MODE, G_PARAM_READWRITE |
+          G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (klass, PROP_RESOLUTION_BINNING,
+      g_param_spec_boolean ("resolution-binning", "Resolution binning",
+          "Draw at the nearest size the model was trained with and scale to "
+          "the size of the caps (models of 1024 pixels)",
+          DEFAULT_RESOLUTION_BINNING, G_PARAM_READWRITE |
+          G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (klass, PROP_IS_LIVE,
+      g_param_spec_boolean ("is-live", "Is live",
+          "Keep the rate of the caps by the clock, repeating a picture until "
+          "the next one is ready", DEFAULT_IS_LIVE, G_PARAM_READWRITE |
+          G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (klass, PROP_TIMESTAMP_OFFSET,
+      g_param_spec_int64 ("timestamp-offset", "Timestamp offset",
+          "Nanoseconds added to every timestamp", G_MININT64, G_MAXINT64,
+          DEFAULT_TIMESTAMP_OFFSET, G_PARAM_READWRITE |
+          G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+  gst_type_mark_as_plugin_api (GST_TYPE_SANA_SEED_MODE, 0);
+}
+
+static void
+gst_sana_src_class_init (GstSanaSrcClass * klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  GstBaseSrcClass *src_class = GST_BASE_SRC_CLASS (klass);
+  GstPushSrcClass *push_class = GST_PUSH_SRC_CLASS (klass);
+
+  object_class->set_property = gst_sana_src_set_property;
+  object_class->get_property = gst_sana_src_get_property;
+  object_class->finalize = gst_sana_src_finalize;
+  gst_sana_src_install_properties (object_class);
+
+  gst_element_class_set_static_metadata (element_class,
+      "SANA text to video source", "Source/Video",
+      "Draws pictures from text with SANA-Sprint",
+      "The SANA elements' authors");
+  gst_element_class_add_static_metadata (element_class,
+      GST_ELEMENT_METADATA_DOC_URI, GST_SANA_DOC_URI);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+  element_class->change_state = GST_DEBUG_FUNCPTR (gst_sana_src_change_state);
+
+  src_class->start = GST_DEBUG_FUNCPTR (gst_sana_src_start);
+  src_class->stop = GST_DEBUG_FUNCPTR (gst_sana_src_stop);
+  src_class->unlock = GST_DEBUG_FUNCPTR (gst_sana_src_unlock);
+  src_class->unlock_stop = GST_DEBUG_FUNCPTR (gst_sana_src_unlock_stop);
+  src_class->negotiate = GST_DEBUG_FUNCPTR (gst_sana_src_negotiate);
+  src_class->fixate = GST_DEBUG_FUNCPTR (gst_sana_src_fixate);
+  src_class->set_caps = GST_DEBUG_FUNCPTR (gst_sana_src_set_caps);
+  src_class->decide_allocation =
+      GST_DEBUG_FUNCPTR (gst_sana_src_decide_allocation);
+  src_class->is_seekable = GST_DEBUG_FUNCPTR (gst_sana_src_is_seekable);
+  src_class->do_seek = GST_DEBUG_FUNCPTR (gst_sana_src_do_seek);
+  src_class->query = GST_DEBUG_FUNCPTR (gst_sana_src_query);
+  src_class->get_times = GST_DEBUG_FUNCPTR (gst_sana_src_get_times);
+  push_class->create = GST_DEBUG_FUNCPTR (gst_sana_src_create);
+}
+
+static void
+gst_sana_src_init (GstSanaSrc * self)
+{
+  GstBaseSrc *src = GST_BASE_SRC (self);
+
+  gst_sana_common_init (&self->common, DEFAULT_STEPS);
+  self->seed_mode = DEFAULT_SEED_MODE;
+  self->resolution_binning = DEFAULT_RESOLUTION_BINNING;
+  self->timestamp_offset = DEFAULT_TIMESTAMP_OFFSET;
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->news);
+
+  GST_PAD_SET_ACCEPT_INTERSECT (GST_BASE_SRC_PAD (src));
+  gst_base_src_set_format (src, GST_FORMAT_TIME);
+  gst_base_src_set_live (src, DEFAULT_IS_LIVE);
+}

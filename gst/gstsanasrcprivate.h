@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * sanasrc in two files: gstsanasrc.c is the element, gstsanasrcdraw.c says
+ * which picture a frame shows and waits for it.
+ */
+#ifndef GST_SANA_SRC_PRIVATE_H
+#define GST_SANA_SRC_PRIVATE_H
+
+#include "gstsanapicture.h"
+#include "gstsanasrc.h"
+#include "gstsanatimeline.h"
+
+G_BEGIN_DECLS
+
+struct _GstSanaSrc
+{
+  GstPushSrc parent;
+
+  GstSanaCommon common;
+  /* common.lock */
+  GstSanaSeedMode seed_mode;
+  gboolean resolution_binning;
+  gint64 timestamp_offset;
+
+  GstSanaWorker *worker;        /* between start() and stop() */
+
+  GMutex lock;
+  GCond news;
+  /* lock */
+  gboolean unlocked;            /* create() is not to wait */
+  gboolean ready;               /* the model is there */
+  gboolean failed;              /* and this was said on the bus */
+  gint native_size;
+  GstSanaPicture *drawn;        /* just finished */
+
+  /* streaming thread, and seek and caps, which exclude it */
+  GstVideoInfo info;
+  GstSanaCanvas *canvas;        /* NULL: not negotiated */
+  GstSanaPicture *shown;        /* the last one pushed */
+  GstSanaPicture *pending;      /* the worker's: only compared with */
+  guint64 live_count;           /* pictures finished, live */
+  GstSanaTimeline line;
+  gboolean discont;             /* the next frame does not follow the last */
+  guint64 produced;             /* since start() */
+};
+
+extern const GstSanaWorkerFuncs gst_sana_src_worker_funcs;
+
+/* timestamp-offset now. */
+gint64 gst_sana_src_get_offset (GstSanaSrc * self);
+
+/* Streaming thread: wait for the model; FLUSHING when unlocked, ERROR after
+ * something was said on the bus. */
+GstFlowReturn gst_sana_src_wait_ready (GstSanaSrc * self);
+
+/* Streaming thread: make `shown` what the next frame is to show.  repeated: the
+ * frame before showed it already. */
+GstFlowReturn gst_sana_src_next_picture (GstSanaSrc * self,
+    gboolean * repeated);
+
+G_END_DECLS
+#endif /* GST_SANA_SRC_PRIVATE_H */

@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <glib/gi18n-lib.h>
+
+#include "gstsanamodel.h"
+#include "gstsanaworker.h"
+
+GST_DEBUG_CATEGORY_STATIC (gst_sana_worker_debug);
+#define GST_CAT_DEFAULT gst_sana_worker_debug
+
+/* How long stop() waits for a computation to notice that it is cancelled. */
+#define PATIENCE (300 * G_TIME_SPAN_MILLISECOND)
+
+struct _GstSanaWorker
+{
+  gint refs;                    /* atomic: the element and the two threads */
+  GstElement *element;          /* a reference */
+  const GstSanaWorkerFuncs *funcs;
+
+  /* compute thread, and the prompt thread while that runs */
+  SanaSession *draw_session, *text_session;
+  const SanaModelInfo *info;
+  GError *broken;               /* why there is no model */
+
+  GstSanaModelUse *use;         /* cancel: any thread */
+
+  GMutex lock;
+  GCond news;
+  /* below: lock */
+  GThread *thread, *prompt_thread;
+  gboolean stopping;
+  gboolean opening;
+  gboolean finished;            /* the compute thread touches nothing any more */
+  guint outside;                /* threads that are calling the element */
+  GQueue jobs;                  /* not started */
+  gboolean busy;                /* with a job */
+  gboolean drop;                /* that job was flushed */
+  gboolean drawing;             /* in run(): draw_session may be cancelled */
+  gboolean delivering;          /* in done() */
+  GstClockTime frame_time;
+
+  gboolean encoding;            /* text_session may be cancelled */
+  GstSanaSettings making;       /* what it encodes */
+  GstSanaSettings wanted;       /* the prompt of the newest job */
+  gboolean awaiting;            /* and that job cannot go on without */
+  GstSanaSettings encoded;      /* what prompt is made of */
+  SanaPrompt *prompt;
+  GstSanaSettings refused;      /* what could not be encoded, and why */
+  GError *refusal;
+};
+
+static void
+worker_unref (GstSanaWorker * worker)
+{
+  if (!g_atomic_int_dec_and_test (&worker->refs))
+    return;
+  gst_sana_settings_clear (&worker->wanted);
+  gst_sana_settings_clear (&worker->encoded);
+  gst_sana_settings_clear (&worker->refused);
+  g_clear_error (&worker->refusal);
+  g_clear_error (&worker->broken);
+  g_mutex_clear (&worker->lock);
+  g_cond_clear (&worker->news);
+  gst_object_unref (worker->element);
+  g_free (worker);
+}
+
+static GstSanaWorker *
+worker_ref (GstSanaWorker * worker)
+{
+  g_atomic_int_inc (&worker->refs);
+  return worker;
+}
+
+/* Between the two the element may be called, with no lock held; FALSE when it
+ * may not any more. */
+static gboolean
+enter_element (GstSanaWorker * worker)
+{
+  gboolean ok;
+
+  g_mutex_lock (&worker->lock);
+  ok = !worker->stopping;
+  if (ok)
+    worker->outside++;
+  g_mutex_unlock (&worker->lock);
+  return ok;
+}
+
+static void
+leave_element (GstSanaWorker * worker)
+{
+  g_mutex_lock (&worker->lock);
+  worker->outside--;
+  g_cond_broadcast (&worker->news);
+  g_mutex_unlock (&worker->lock);
+}
+
+static void
+post_error (GstSanaWorker * worker, GstSanaDoing doing, const GError * error)
+{
+  if (enter_element (worker)) {
+    gst_sana_post_error (worker->element, doing, error);
+    leave_element (worker);
+  }
+}
+
+/* --- prompts -------------------------------------------------------------- */
+
+static SanaPrompt *
+encode (SanaSession * session, const GstSanaSettings * settings,
+    GError ** error)
+{
+  SanaPromptParams params = { settings->instruction, settings->clean_caption,
+    settings->max_sequence_length
+  };
+
+  return sana_session_encode (session, settings->prompt, &params, error);
+}
+
+/* With the lock: keeps the outcome of encoding what `making` says; takes all.
+ * TRUE: it was refused. */
+static gboolean
+keep_prompt_locked (GstSanaWorker * worker, SanaPrompt * prompt, GError * error)
+{
+  gboolean refused = FALSE;
+
+  if (prompt) {
+    if (worker->prompt)
+      sana_prompt_unref (worker->prompt);
+    worker->prompt = prompt;
+    gst_sana_settings_clear (&worker->encoded);
+    worker->encoded = worker->making;
+  } else if (g_error_matches (error, SANA_ERROR, SANA_ERROR_CANCELLED)) {
+    gst_sana_settings_clear (&worker->making);
+    g_error_free (error);
+  } else {
+    g_clear_error (&worker->refusal);
+    worker->refusal = error;
+    gst_sana_settings_clear (&worker->refused);
+    worker->refused = worker->making;
+    refused = TRUE;
+  }
+  memset (&worker->making, 0, sizeof (worker->making));
+  g_cond_broadcast (&worker->news);
+  return refused;
+}
+
+/* With the lock, which is released while posting. */
+static void
+warn_unlocked (GstSanaWorker * worker, const GError * error)
+{
+  GError *copy = g_error_copy (error);
+
+  g_mutex_unlock (&worker->lock);
+  if (enter_element (worker)) {
+    gst_sana_post_warning (worker->element, GST_SANA_DOING_PROMPT, copy);
+    leave_element (worker);
+  }
+  g_error_free (copy);
+  g_mutex_lock (&worker->lock);
+}
+
+static gboolean
+prompt_wanted_locked (GstSanaWorker * worker)
+{
+  if (worker->prompt &&
+      gst_sana_settings_same_prompt (&worker->wanted, &worker->encoded))
+    return FALSE;
+  return worker->refusal == NULL ||
+      !gst_sana_settings_same_prompt (&worker->wanted, &worker->refused);
+}
+
+static gpointer
+prompt_thread (gpointer data)
+{
+  GstSanaWorker *worker = data;
+
+  g_mutex_lock (&worker->lock);
+  while (!worker->stopping) {
+    GstSanaSettings *making = &worker->making;
+    SanaPrompt *prompt;
+    GError *error = NULL;
+
+    if (!prompt_wanted_locked (worker)) {
+      g_cond_wait (&worker->news, &worker->lock);
+      continue;
+    }
+    gst_sana_settings_copy (making, &worker->wanted);
+    worker->encoding = TRUE;
+    g_mutex_unlock (&worker->lock);
+
+    GST_DEBUG_OBJECT (worker->element, "encoding the prompt '%.60s'",
+        making->prompt);
+    prompt = encode (worker->text_session, making, &error);
+
+    g_mutex_lock (&worker->lock);
+    worker->encoding = FALSE;
+    /* nobody cancels from here on; forget what came too late */
+    sana_session_reset (worker->text_session);
+    /* a frame that cannot go on without says it itself, as an error */
+    if (keep_prompt_locked (worker, prompt, error) && worker->prompt &&
+        !worker->awaiting)
+      warn_unlocked (worker, worker->refusal);
+  }
+  g_mutex_unlock (&worker->lock);
+  worker_unref (worker);
+  return NULL;
+}
+
+static SanaPrompt *
+await_prompt_locked (GstSanaWorker * worker, GstSanaJob * job, GError ** error)
+{
+  const GstSanaSettings *want = &job->settings;
+
+  while (!worker->stopping && !worker->drop) {
+    job->prompt_applied = worker->prompt &&
+        gst_sana_settings_same_prompt (&worker->encoded, want);
+    if (job->prompt_applied || (worker->prompt && !job->await_prompt))
+      return sana_prompt_ref (worker->prompt);
+    if (worker->refusal &&
+        gst_sana_settings_same_prompt (&worker->refused, want)) {
+      g_propagate_error (error, g_error_copy (worker->refusal));
+      return NULL;
+    }
+    g_cond_wait (&worker->news, &worker->lock);
+  }
+  return NULL;
+}
+
+/* With the lock: waits for the embedding the job needs.  NULL: dropped, or
+ * error. */
+static SanaPrompt *
+get_prompt_locked (GstSanaWorker * worker, GstSanaJob * job, GError ** error)
+{
+  SanaPrompt *prompt;
+
+  gst_sana_settings_clear (&worker->wanted);
+  gst_sana_settings_copy (&worker->wanted, &job->settings);
+  g_cond_broadcast (&worker->news);
+  /* a live source that is given prompts faster than it can encode them would
+   * never get one */
+  if (worker->encoding && job->await_prompt &&
+      !gst_sana_settings_same_prompt (&worker->making, &job->settings))
+    sana_session_cancel (worker->text_session);
+
+  worker->awaiting = job->await_prompt;
+  prompt = await_prompt_locked (worker, job, error);
+  worker->awaiting = FALSE;
+  return prompt;
+}
+
+/* --- jobs ----------------------------------------------------------------- */
+
+/* With the lock, which is released while running. */
+static gboolean
+run_locked (GstSanaWorker * worker, GstSanaJob * job, SanaPrompt * prompt,
+    GError ** error)
+{
+  gint64 begin, took;
+  gboolean ok;
+
+  worker->drawing = TRUE;
+  g_mutex_unlock (&worker->lock);
+  begin = g_get_monotonic_time ();
+  ok = job->run (job, worker->draw_session, prompt, worker->info, error);
+  took = g_get_monotonic_time () - begin;
+  g_mutex_lock (&worker->lock);
+  worker->drawing = FALSE;
+  /* nobody cancels from here on; forget what came too late */
+  sana_session_reset (worker->draw_session);
+
+  if (ok) {
+    worker->frame_time = worker->frame_time == 0 ?
+        (GstClockTime) took *GST_USECOND :
+        (worker->frame_time * 7 + took * GST_USECOND) / 8;
+    GST_LOG_OBJECT (worker->element, "frame took %" G_GINT64_FORMAT " us",
+        took);
+  }
+  return ok;
+}
+
+static void
+deliver (GstSanaWorker * worker, GstSanaJob * job, const GError * error)
+{
+  gboolean drop;
+
+  g_mutex_lock (&worker->lock);
+  drop = worker->drop || worker->stopping;
+  worker->busy = FALSE;
+  worker->delivering = !drop;
+  if (!drop)
+    worker->outside++;
+  g_mutex_unlock (&worker->lock);
+
+  if (drop) {
+    job->free (job);
+    return;
+  }
+  worker->funcs->done (worker->element, job, error);
+
+  g_mutex_lock (&worker->lock);
+  worker->delivering = FALSE;
+  worker->outside--;
+  g_cond_broadcast (&worker->news);
+  g_mutex_unlock (&worker->lock);
+}
+
+static void
+work (GstSanaWorker * worker, GstSanaJob * job)
+{
+  GstSanaDoing doing = GST_SANA_DOING_PROMPT;
+  SanaPrompt *prompt = NULL;
+  GError *error = NULL;
+  gboolean dropped, ok = FALSE;
+
+  if (worker->broken) {
+    deliver (worker, job, worker->broken);
+    return;
+  }
+  g_mutex_lock (&worker->lock);
+  prompt = get_prompt_locked (worker, job, &error);
+  if (prompt) {
+    doing = GST_SANA_DOING_FRAME;
+    ok = run_locked (worker, job, prompt, &error);
+  }
+  dropped = worker->drop || worker->stopping;
+  g_mutex_unlock (&worker->lock);
+
+  if (prompt)
+    sana_prompt_unref (prompt);
+  if (!ok && error == NULL)
+    g_set_error_literal (&error, SANA_ERROR, SANA_ERROR_CANCELLED,
+        "the frame was cancelled");
+  if (error && !dropped)
+    post_error (worker, doing, error);
+  deliver (worker, job, ok ? NULL : error);
+  g_clear_error (&error);
+}
+
+/* --- the thread ----------------------------------------------------------- */
+
+static void
+on_progress (gint percent, gpointer user_data)
+{
+  GstSanaWorker *worker = user_data;
+
+  if (enter_element (worker)) {
+    gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_CONTINUE,
+        percent, _("Loading the model"));
+    leave_element (worker);
+  }
+}
+
+static gboolean
+open_sessions (GstSanaWorker * worker, GError ** error)
+{
+  SanaModel *model =
+      gst_sana_model_use_wait (worker->use, on_progress, worker, error);
+
+  if (model == NULL)
+    return FALSE;
+  worker->draw_session = sana_session_new (model, error);
+  if (worker->draw_session == NULL)
+    return FALSE;
+  worker->text_session = sana_session_new (model, error);
+  if (worker->text_session == NULL)
+    return FALSE;
+  worker->info = sana_model_info (model);
+  return TRUE;
+}
+
+static void
+open_model (GstSanaWorker * worker)
+{
+  GError *error = NULL;
+
+  if (enter_element (worker)) {
+    gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_START, 0,
+        _("Loading the model"));
+    leave_element (worker);
+  }
+  if (open_sessions (worker, &error)) {
+    g_mutex_lock (&worker->lock);
+    worker->prompt_thread =
+        g_thread_new ("sana-prompt", prompt_thread, worker_ref (worker));
+    g_mutex_unlock (&worker->lock);
+  } else {
+    worker->broken = error;
+  }
+
+  /* the error itself before the end of the progress it ends */
+  if (!enter_element (worker))
+    return;
+  g_mutex_lock (&worker->lock);
+  worker->opening = FALSE;
+  g_mutex_unlock (&worker->lock);
+  if (error) {
+    gst_sana_post_error (worker->element, GST_SANA_DOING_OPEN, error);
+    gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_ERROR, -1,
+        _("The model could not be loaded"));
+  } else {
+    GST_INFO_OBJECT (worker->element, "model of %d px on %s",
+        worker->info->native_size, worker->info->device);
+    gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_COMPLETE, 100,
+        _("The model is loaded"));
+  }
+  worker->funcs->ready (worker->element, worker->info, error);
+  leave_element (worker);
+}
+
+static gpointer
+compute_thread (gpointer data)
+{
+  GstSanaWorker *worker = data;
+  GstSanaJob *job;
+
+  open_model (worker);
+
+  g_mutex_lock (&worker->lock);
+  while (!worker->stopping) {
+    job = g_queue_pop_head (&worker->jobs);
+    if (job == NULL) {
+      g_cond_wait (&worker->news, &worker->lock);
+      continue;
+    }
+    worker->busy = TRUE;
+    worker->drop = FALSE;
+    g_mutex_unlock (&worker->lock);
+    work (worker, job);
+    g_mutex_lock (&worker->lock);
+  }
+  g_mutex_unlock (&worker->lock);
+
+  if (worker->prompt_thread)
+    g_thread_join (worker->prompt_thread);
+  if (worker->prompt)
+    sana_prompt_unref (worker->prompt);
+  sana_session_free (worker->text_session);
+  sana_session_free (worker->draw_session);
+  gst_sana_model_use_release (worker->use);
+
+  g_mutex_lock (&worker->lock);
+  worker->finished = TRUE;
+  g_cond_broadcast (&worker->news);
+  g_mutex_unlock (&worker->lock);
+  worker_unref (worker);
+  return NULL;
+}
+
+/* --- for the element ------------------------------------------------------ */
+
+GstSanaWorker *
+gst_sana_worker_start (GstElement * element, const GstSanaSettings * settings,
+    const GstSanaWorkerFuncs * funcs)
+{
+  static gsize once = 0;
+  GstSanaWorker *worker = g_new0 (GstSanaWorker, 1);
+  gchar *path = gst_sana_find_model (settings->model_path);
+
+  if (g_once_init_enter (&once)) {
+    GST_DEBUG_CATEGORY_INIT (gst_sana_worker_debug, "sanaworker", 0,
+        "SANA: loading, prompts and frames in the background");
+    g_once_init_leave (&once, 1);
+  }
+  worker->refs = 2;
+  worker->element = gst_object_ref (element);
+  worker->funcs = funcs;
+  worker->opening = TRUE;
+  g_mutex_init (&worker->lock);
+  g_cond_init (&worker->news);
+  g_queue_init (&worker->jobs);
+  gst_sana_settings_copy (&worker->wanted, settings);
+  worker->use =
+      gst_sana_model_use (path, settings->device, settings->precision);
+  g_free (path);
+
+  /* with the lock, as stop() reads the thread */
+  g_mutex_lock (&worker->lock);
+  worker->thread = g_thread_new ("sana-compute", compute_thread, worker);
+  g_mutex_unlock (&worker->lock);
+  return worker;
+}
+
+void
+gst_sana_worker_submit (GstSanaWorker * worker, GstSanaJob * job)
+{
+  g_mutex_lock (&worker->lock);
+  g_queue_push_tail (&worker->jobs, job);
+  g_cond_broadcast (&worker->news);
+  g_mutex_unlock (&worker->lock);
+}
+
+/* With the lock; the caller frees what it returns, without. */
+static GQueue
+flush_locked (GstSanaWorker * worker)
+{
+  GQueue waiting = worker->jobs;
+
+  g_queue_init (&worker->jobs);
+  if (worker->busy)
+    worker->drop = TRUE;
+  if (worker->drawing)
+    sana_session_cancel (worker->draw_session);
+  g_cond_broadcast (&worker->news);
+  return waiting;
+}
+
+static void
+free_jobs (GQueue * jobs)
+{
+  GstSanaJob *job;
+
+  while ((job = g_queue_pop_head (jobs)) != NULL)
+    job->free (job);
+}
+
+void
+gst_sana_worker_flush (GstSanaWorker * worker)
+{
+  GQueue waiting;
+
+  g_mutex_lock (&worker->lock);
+  waiting = flush_locked (worker);
+  while (worker->delivering && g_thread_self () != worker->thread)
+    g_cond_wait (&worker->news, &worker->lock);
+  g_mutex_unlock (&worker->lock);
+  free_jobs (&waiting);
+}
+
+void
+gst_sana_worker_stop (GstSanaWorker * worker)
+{
+  GQueue waiting;
+  GThread *thread;
+  guint self;
+  gboolean opening, finished;
+  gint64 deadline = g_get_monotonic_time () + PATIENCE;
+
+  if (worker == NULL)
+    return;
+  g_mutex_lock (&worker->lock);
+  worker->stopping = TRUE;
+  waiting = flush_locked (worker);
+  if (worker->encoding)
+    sana_session_cancel (worker->text_session);
+  gst_sana_model_use_cancel (worker->use);
+
+  /* a handler of one of our messages may be what stops us */
+  thread = worker->thread;
+  self = g_thread_self () == thread ||
+      g_thread_self () == worker->prompt_thread;
+  while (worker->outside > self)
+    g_cond_wait (&worker->news, &worker->lock);
+  while (!worker->finished && !self &&
+      g_cond_wait_until (&worker->news, &worker->lock, deadline));
+  finished = worker->finished;
+  opening = worker->opening;
+  g_mutex_unlock (&worker->lock);
+
+  free_jobs (&waiting);
+  if (opening)
+    gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_CANCELED, -1,
+        _("Loading the model was cancelled"));
+  if (finished)
+    g_thread_join (thread);
+  else
+    g_thread_unref (thread);
+  worker_unref (worker);
+}
+
+GstClockTime
+gst_sana_worker_frame_time (GstSanaWorker * worker)
+{
+  GstClockTime time;
+
+  g_mutex_lock (&worker->lock);
+  time = worker->frame_time;
+  g_mutex_unlock (&worker->lock);
+  return time;
+}

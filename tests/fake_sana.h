@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A stand-in for pipelines/sana.h, for tests of the elements: no network, only times, failures and
+ * pixels that can be foretold.
+ *
+ * A model is a path that begins with "fake:" and goes on with any of these, separated by commas:
+ *
+ *   load=MS prompt=MS frame=MS   how long each takes (0); all end early when cancelled
+ *   stubborn=MS                  frames, once cancelled, end this much later (0)
+ *   factor=N native=N            of SanaModelInfo (8, 64)
+ *   check=ERROR open=ERROR       sana_model_check(), sana_model_load() fail, ERROR being not-found,
+ *                                malformed, unsupported, memory, settings or failed
+ *   fail-frame=N                 the n-th frame of the process since fake_sana_forget() fails
+ *   copy                         image-to-image returns its source
+ *   id=TEXT                      nothing: makes another model of it
+ *
+ * Any other path is not there.  A prompt that begins with "refuse" is refused.  The device is "cpu"
+ * and has f32 and bf16; "cuda" is missing.
+ *
+ * Pixels.  Text-to-image: pixel (x, y) of component c is the byte
+ *     fake_sana_colour (…)[c] + x + 2 y   (mod 256)
+ * and its place counts from the middle of the picture, so that a crop of the middle shows which
+ * middle it is: x − width/2, y − height/2.  Image-to-image: round (source + strength · (colour −
+ * source)), flat colour; with strength 0 a copy.  16-bit components are bytes times 257.
+ */
+#ifndef FAKE_SANA_H
+#define FAKE_SANA_H
+
+#include "pipelines/sana.h"
+
+/* What the colour depends on: all of the arguments. */
+void fake_sana_colour (const char *prompt, guint64 seed, int steps, double guidance,
+    guint8 colour[3]);
+
+/* Counts of the process, from any thread. */
+typedef struct {
+  int checks, loads;            /* calls of sana_model_check(), sana_model_load() */
+  int models;                   /* alive now */
+  int sessions;                 /* alive now */
+  int prompts;                  /* encoded, refused ones not counted */
+  int frames;                   /* finished, failed ones not counted */
+  int cancelled;                /* calls and loads that ended by cancellation */
+  int busy;                     /* calls of one session that met another: always 0 */
+} FakeSanaCounts;
+
+void fake_sana_counts (FakeSanaCounts *counts);
+
+/* Zeroes checks, loads, prompts, frames, cancelled. */
+void fake_sana_forget (void);
+
+#endif
