@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The cpu device: products and convolutions by oneDNN, everything else by loops that the compiler
+ * vectorises, built once per instruction set.  Private to this folder.
+ *
+ *   cpu.c                 device, streams, the backend's table
+ *   weights.c             packed weights, primitives and where they are kept
+ *   linear.c conv.c       products and convolutions in terms of those
+ *   dnnl.[ch]             oneDNN, both versions
+ *   loops.h loops.c …     the loops (see there)
+ */
+#ifndef SANA_KERNELS_CPU_CPU_H
+#define SANA_KERNELS_CPU_CPU_H
+
+#include "kernels/backend.h"
+#include "kernels/cpu/dnnl.h"
+#include "kernels/cpu/loops.h"
+
+typedef struct {
+    SanaDevice base;
+    SanaDnnl *dnnl;
+    const SanaCpuLoops *loops;
+    bool bf16;
+    guint next_id; /* atomic; names packed weights, never reused */
+} SanaCpuDevice;
+
+typedef struct {
+    SanaStream base;
+    SanaDnnlQueue *queue;
+    GHashTable *primitives; /* of CpuPrimitive, by weights and shape */
+    char *workspace;        /* 64-byte aligned, only grows */
+    size_t workspace_bytes;
+} SanaCpuStream;
+
+/*
+ * Packed weights.  Dense and grouped ones lie in the layout of the primitive that is likely to
+ * use them; a shape whose primitive insists on another gets a further copy, made once and shared
+ * by all streams.  Depthwise ones are f32 taps: tap t, channel ch at t·out + ch.
+ */
+typedef struct {
+    guint id;
+    SanaDType dtype;
+    GMutex lock;       /* of copies */
+    GPtrArray *copies; /* in their layouts; the first from load, none is ever removed */
+    float *taps;       /* depthwise */
+    float *bias;       /* folded: the bias four times */
+} SanaCpuPacked;
+
+static inline SanaCpuDevice *
+sana_cpu_device(SanaStream *s)
+{
+    return (SanaCpuDevice *)s->device;
+}
+
+static inline const SanaCpuLoops *
+sana_cpu_loops(SanaStream *s)
+{
+    return ((SanaCpuDevice *)s->device)->loops;
+}
+
+/* --- weights.c ------------------------------------------------------------------------------- */
+
+/* NULL without memory, or when oneDNN refuses. */
+SanaCpuPacked *sana_cpu_packed_new(SanaCpuDevice *dev, const SanaDnnlShape *shape,
+                                   const SanaTensor *sources, int n_sources, size_t *bytes);
+SanaCpuPacked *sana_cpu_packed_taps(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype,
+                                    SanaTensor source, size_t *bytes);
+/* As a convolution of the small map; k has kernel 3, stride 1, upsample 2, groups 1. */
+SanaCpuPacked *sana_cpu_packed_folded(SanaCpuDevice *dev, const SanaConv *k,
+                                      const SanaDnnlShape *shape, SanaTensor source,
+                                      size_t *bytes);
+void sana_cpu_packed_free(SanaDevice *dev, void *packed);
+
+/* The primitive of this stream for these weights and this shape, or NULL after sana_fail(). */
+SanaDnnlPrimitive *sana_cpu_primitive(SanaStream *s, SanaCpuPacked *packed,
+                                      const SanaDnnlShape *shape);
+void sana_cpu_primitives_free(SanaCpuStream *s);
+
+/* Fails the stream if status is not 0. */
+bool sana_cpu_check(SanaStream *s, const SanaDnnlShape *shape, int status);
+
+/* --- linear.c, conv.c ------------------------------------------------------------------------ */
+
+void *sana_cpu_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
+                           const SanaTensor *sources, int n_sources, size_t *bytes);
+void *sana_cpu_pack_conv(SanaDevice *dev, const SanaConv *k, SanaDType dtype, SanaTensor source,
+                         size_t *bytes);
+__typeof__(sana_linear) sana_cpu_linear;
+__typeof__(sana_conv) sana_cpu_conv;
+
+#endif

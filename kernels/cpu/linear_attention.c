@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Both passes walk all heads of some positions before the next ones, so that the map is read as
+ * it lies; each thread sums its own share of positions, and the shares are added in between.
+ */
+#include <omp.h>
+
+#include "kernels/cpu/vec.h"
+
+/* Positions at a time; a multiple of PAD_ROWS. */
+#define SPAN 64
+
+typedef struct {
+    SanaTensor y, qkv;
+    SanaQkvOrder order;
+    int d, heads;
+    int rows, cols;  /* d rounded up: rows of S, one per k; columns, one per v */
+    size_t sum;      /* floats of one head: S, then Σ k */
+    float *sums;     /* per thread, heads × sum */
+    float *buffers;  /* per thread: two of SPAN × cols, and SPAN × cols of results */
+} Work;
+
+static int
+channel_of(const Work *w, int head, int part)
+{
+    return w->order == SANA_QKV_BY_HEAD ? (3 * head + part) * w->d
+                                        : (part * w->heads + head) * w->d;
+}
+
+/* One part of a head for `n` positions, padded with zeros to SPAN × cols. */
+INLINE void
+load_part(const Work *w, float *to, size_t first, int n, int head, int part)
+{
+    int ch = channel_of(w, head, part);
+    for (int p = 0; p < n; p++) {
+        load(to + p * w->cols, w->qkv, first + (size_t)p, ch, w->d);
+        if (part < 2)
+            SIMD for (int i = 0; i < w->d; i++) to[p * w->cols + i] =
+                to[p * w->cols + i] < 0 ? 0 : to[p * w->cols + i];
+    }
+}
+
+static void
+sum_positions(const Work *w, float *sums, float *buffer, size_t first, int n)
+{
+    float *k = buffer, *v = buffer + SPAN * w->cols;
+    for (int head = 0; head < w->heads; head++) {
+        float *sum = sums + (size_t)head * w->sum, *total = sum + w->rows * w->cols;
+        load_part(w, k, first, n, head, 1);
+        load_part(w, v, first, n, head, 2);
+        multiply(sum, (size_t)w->cols, (Left){k, 1, (size_t)w->cols}, v, (size_t)w->cols, w->rows,
+                 w->cols, n, true);
+        for (int p = 0; p < n; p++)
+            SIMD for (int i = 0; i < w->d; i++) total[i] += k[p * w->cols + i];
+    }
+}
+
+static void
+apply_positions(const Work *w, const float *sums, float *buffer, size_t first, int n)
+{
+    float *q = buffer, *o = buffer + 2 * SPAN * w->cols;
+    int rows = (n + PAD_ROWS - 1) / PAD_ROWS * PAD_ROWS;
+    for (int head = 0; head < w->heads; head++) {
+        const float *sum = sums + (size_t)head * w->sum, *total = sum + w->rows * w->cols;
+        load_part(w, q, first, n, head, 0);
+        multiply(o, (size_t)w->cols, (Left){q, (size_t)w->cols, 1}, sum, (size_t)w->cols, rows,
+                 w->cols, w->d, false);
+        for (int p = 0; p < n; p++) {
+            float *row = o + p * w->cols, weight = 0;
+            const float *query = q + p * w->cols;
+#pragma omp simd reduction(+ : weight)
+            for (int i = 0; i < w->d; i++)
+                weight += query[i] * total[i];
+            weight = 1 / (weight + 1e-15f);
+            SIMD for (int i = 0; i < w->d; i++) row[i] *= weight;
+            store(w->y, first + (size_t)p, head * w->d, row, w->d);
+        }
+    }
+}
+
+/* Adds the other threads' sums to the first one's. */
+static void
+gather(const Work *w, int threads)
+{
+    size_t n = (size_t)w->heads * w->sum;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t begin = 0; begin < n; begin += BLOCK)
+        for (int t = 1; t < threads; t++)
+            for (size_t i = begin; i < n && i < begin + BLOCK; i++)
+                w->sums[i] += w->sums[(size_t)t * n + i];
+}
+
+void
+LOOP(linear_attention)(SanaStream *s, SanaTensor y, SanaTensor qkv, int head_dim,
+                       SanaQkvOrder order)
+{
+    Work w = {.y = y, .qkv = qkv, .order = order, .d = head_dim, .heads = y.c / head_dim};
+    size_t n = sana_positions(y), spans = (n + SPAN - 1) / SPAN;
+    int threads = omp_get_max_threads();
+    threads = spans < (size_t)threads ? (int)spans : threads;
+    w.cols = w.rows = padded(head_dim);
+    w.sum = (size_t)(w.rows + 1) * (size_t)w.cols;
+    size_t sums = (size_t)threads * (size_t)w.heads * w.sum;
+    size_t buffer = (size_t)(3 * SPAN * w.cols);
+    size_t bytes = (sums + (size_t)threads * buffer) * sizeof(float);
+    w.sums = sana_cpu_workspace(s, bytes);
+    if (!w.sums)
+        return;
+    memset(w.sums, 0, bytes);
+    w.buffers = w.sums + sums;
+
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t span = 0; span < spans; span++) {
+        size_t t = (size_t)omp_get_thread_num(), first = span * SPAN;
+        sum_positions(&w, w.sums + t * (size_t)w.heads * w.sum, w.buffers + t * buffer, first,
+                      (int)(n - first < SPAN ? n - first : SPAN));
+    }
+    gather(&w, threads);
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t span = 0; span < spans; span++) {
+        size_t t = (size_t)omp_get_thread_num(), first = span * SPAN;
+        apply_positions(&w, w.sums, w.buffers + t * buffer, first,
+                        (int)(n - first < SPAN ? n - first : SPAN));
+    }
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The operations that are loops.  Each file of loops is compiled once per instruction set, with
+ * SANA_ISA set to its name, into one table; cpu.c picks a table when the device is opened.
+ */
+#ifndef SANA_KERNELS_CPU_LOOPS_H
+#define SANA_KERNELS_CPU_LOOPS_H
+
+#include "kernels/ops.h"
+
+/* Working memory of a stream, 64-byte aligned, until the next call; NULL after sana_fail().
+ * Nothing is kept between operations. */
+void *sana_cpu_workspace(SanaStream *s, size_t bytes);
+
+/*
+ * y (n, c) = act(x) + residual (or SANA_NONE), rows of any dtype and stride.  y may be x or
+ * residual.
+ */
+typedef void SanaCpuFinish(SanaTensor y, SanaTensor x, SanaAct act, SanaTensor residual);
+
+/*
+ * y (h', w', c) = act(k ∗ x + bias), k depthwise with stride 1 or 2; taps f32, tap t of channel ch
+ * at t·c + ch; bias (c) or NULL.
+ */
+typedef void SanaCpuDepthwise(SanaTensor y, SanaTensor x, const SanaConv *k, const float *taps,
+                              SanaAct act);
+
+/* y (h, w, c) = u[0 … c) · silu(u[c … 2c)), u = k ∗ x + bias, as sana_glu_depthwise(). */
+typedef void SanaCpuGlu(SanaTensor y, SanaTensor x, const SanaConv *k, const float *taps);
+
+/* y (2h, 2w, c) from x (h, w, c), each position four times. */
+typedef void SanaCpuEnlarge(SanaTensor y, SanaTensor x);
+
+/*
+ * y (2h, 2w, c) from windows (rows, w + 1, 4c), rows of them from row `first`: quarter 2a + b of
+ * window (p, q) is position (2p − a, 2q − b) of y, where that exists.
+ */
+typedef void SanaCpuSpread(SanaTensor y, SanaTensor windows, int first);
+
+typedef struct {
+    const char *name;
+    SanaCpuFinish *finish;
+    SanaCpuDepthwise *depthwise;
+    SanaCpuGlu *glu_depthwise;
+    SanaCpuEnlarge *enlarge;
+    SanaCpuSpread *spread;
+    __typeof__(sana_linear_attention) *linear_attention;
+    __typeof__(sana_attention) *attention;
+    __typeof__(sana_rope) *rope;
+    __typeof__(sana_norm) *norm;
+    __typeof__(sana_norm_modulate) *norm_modulate;
+    __typeof__(sana_add_gated) *add_gated;
+    __typeof__(sana_add) *add;
+    __typeof__(sana_mix) *mix;
+    __typeof__(sana_geglu) *geglu;
+    __typeof__(sana_embed_tokens) *embed_tokens;
+    __typeof__(sana_pixel_unshuffle) *pixel_unshuffle;
+    __typeof__(sana_pixel_shuffle) *pixel_shuffle;
+    __typeof__(sana_add_unshuffled_mean) *add_unshuffled_mean;
+    __typeof__(sana_add_shuffled_repeat) *add_shuffled_repeat;
+    __typeof__(sana_image_load) *image_load;
+    __typeof__(sana_image_store) *image_store;
+} SanaCpuLoops;
+
+extern const SanaCpuLoops sana_cpu_loops_plain;
+#ifdef __x86_64__
+extern const SanaCpuLoops sana_cpu_loops_avx2;
+extern const SanaCpuLoops sana_cpu_loops_avx512;
+#endif
+
+#ifdef SANA_ISA /* inside a file of loops */
+
+#define SANA_PASTE2(name, isa) sana_cpu_##name##_##isa
+#define SANA_PASTE(name, isa) SANA_PASTE2(name, isa)
+#define LOOP(name) SANA_PASTE(name, SANA_ISA)
+
+SanaCpuFinish LOOP(finish);
+SanaCpuDepthwise LOOP(depthwise);
+SanaCpuGlu LOOP(glu_depthwise);
+SanaCpuEnlarge LOOP(enlarge);
+SanaCpuSpread LOOP(spread);
+__typeof__(sana_linear_attention) LOOP(linear_attention);
+__typeof__(sana_attention) LOOP(attention);
+__typeof__(sana_rope) LOOP(rope);
+__typeof__(sana_norm) LOOP(norm);
+__typeof__(sana_norm_modulate) LOOP(norm_modulate);
+__typeof__(sana_add_gated) LOOP(add_gated);
+__typeof__(sana_add) LOOP(add);
+__typeof__(sana_mix) LOOP(mix);
+__typeof__(sana_geglu) LOOP(geglu);
+__typeof__(sana_embed_tokens) LOOP(embed_tokens);
+__typeof__(sana_pixel_unshuffle) LOOP(pixel_unshuffle);
+__typeof__(sana_pixel_shuffle) LOOP(pixel_shuffle);
+__typeof__(sana_add_unshuffled_mean) LOOP(add_unshuffled_mean);
+__typeof__(sana_add_shuffled_repeat) LOOP(add_shuffled_repeat);
+__typeof__(sana_image_load) LOOP(image_load);
+__typeof__(sana_image_store) LOOP(image_store);
+
+#endif
+#endif

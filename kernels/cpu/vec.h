@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the loops are made of.
+ *
+ * Two habits.  Pointwise work runs over short f32 blocks on the stack: load (converts), compute in
+ * plain scalar C that the compiler vectorises, store (converts); blocks live in the first-level
+ * cache, so only the tensors' own bytes count.  Sums of products use vectors written out (Vec),
+ * as wide as the instruction set has, with accumulators that stay in registers.
+ *
+ * A NaN goes in and a NaN comes out everywhere: maxima and clamps are written so that a comparison
+ * with NaN keeps it.
+ */
+#ifndef SANA_KERNELS_CPU_VEC_H
+#define SANA_KERNELS_CPU_VEC_H
+
+#include <string.h>
+
+#include "kernels/convert.h"
+#include "kernels/cpu/loops.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Elements of a block: of several it takes, all fit the first-level cache. */
+#define BLOCK 512
+
+/* Work below this many elements is not worth waking threads for. */
+#define WORTH_THREADS 16384
+
+#define PRAGMA(x) _Pragma(#x)
+#define SIMD PRAGMA(omp simd)
+
+/* A loop dealt to the threads, when the elements it touches are worth it. */
+#define PARALLEL_FOR(type, i, n, elements)                                                        \
+    PRAGMA(omp parallel for schedule(static) if ((size_t)(elements) > WORTH_THREADS))             \
+    for (type i = 0; i < (n); i++)
+
+/* The rows of a tensor, and the rows of a map. */
+#define FOR_ROWS(x)                                                                               \
+    PARALLEL_FOR(size_t, row, sana_positions(x), sana_positions(x) * (size_t)(x).c)
+#define FOR_MAP_ROWS(i, x) PARALLEL_FOR(int, i, (x).h, sana_positions(x) * (size_t)(x).c)
+
+/* Blocks of n channels from channel ch of c. */
+#define FOR_BLOCKS(ch, n, c)                                                                      \
+    for (int ch = 0, n; n = (c) - ch < BLOCK ? (c) - ch : BLOCK, ch < (c); ch += BLOCK)
+
+/* --- blocks ---------------------------------------------------------------------------------- */
+
+INLINE void *
+address(SanaTensor x, size_t row, int ch)
+{
+    return (char *)x.data + (row * (size_t)x.stride + (size_t)ch) * sana_dtype_size(x.dtype);
+}
+
+INLINE void
+load_from(float *restrict to, const void *from, SanaDType dtype, int n)
+{
+    if (dtype == SANA_F32) {
+        memcpy(to, from, (size_t)n * sizeof *to);
+    } else if (dtype == SANA_BF16) {
+        const uint16_t *restrict half = from;
+        SIMD for (int i = 0; i < n; i++) to[i] = sana_bf16_to_f32(half[i]);
+    } else {
+        const uint16_t *restrict half = from;
+        for (int i = 0; i < n; i++)
+            to[i] = sana_f16_to_f32(half[i]);
+    }
+}
+
+INLINE void
+store_to(void *to, SanaDType dtype, const float *restrict from, int n)
+{
+    if (dtype == SANA_F32) {
+        memcpy(to, from, (size_t)n * sizeof *from);
+    } else if (dtype == SANA_BF16) {
+        uint16_t *restrict half = to;
+        SIMD for (int i = 0; i < n; i++) half[i] = sana_f32_to_bf16(from[i]);
+    } else {
+        uint16_t *restrict half = to;
+        for (int i = 0; i < n; i++)
+            half[i] = sana_f32_to_f16(from[i]);
+    }
+}
+
+/* n channels of a row from channel ch. */
+INLINE void
+load(float *restrict to, SanaTensor x, size_t row, int ch, int n)
+{
+    load_from(to, address(x, row, ch), x.dtype, n);
+}
+
+INLINE void
+store(SanaTensor y, size_t row, int ch, const float *restrict from, int n)
+{
+    store_to(address(y, row, ch), y.dtype, from, n);
+}
+
+/* --- functions ------------------------------------------------------------------------------- */
+
+/* e^x to about one unit in the last place between −87 and 88, where it stops growing. */
+INLINE float
+fast_exp(float x)
+{
+    x = x < -87.3f ? -87.3f : x;
+    x = x > 88.3f ? 88.3f : x;
+    /* adding 1.5·2^23 rounds to an integer, which then stands in the low bits */
+    float shifted = x * 1.44269504f + 12582912.0f;
+    float n = shifted - 12582912.0f;
+    float r = x - n * 0.693359375f;
+    r = r + n * 2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    return p * sana_f32_from_bits((sana_f32_bits(shifted) << 23) + 0x3f800000u);
+}
+
+INLINE float
+silu(float x)
+{
+    return x / (1.0f + fast_exp(-x));
+}
+
+/* x/2·(1 + tanh u) = x / (1 + e^(−2u)), without the cancellation */
+INLINE float
+gelu_tanh(float x)
+{
+    float u = 0.7978845608f * (x + 0.044715f * x * x * x);
+    return x / (1.0f + fast_exp(-2.0f * u));
+}
+
+/* tanh ln(1 + e^x) = (e² + 2e)/(e² + 2e + 2) with e = e^x; 1 from x = 20 on */
+INLINE float
+mish(float x)
+{
+    float e = fast_exp(x > 20.0f ? 20.0f : x);
+    float q = e * (e + 2.0f);
+    return x * (q / (q + 2.0f));
+}
+
+/* x·Φ(x): erf by its polynomial of Abramowitz and Stegun 7.1.26 around e^(−x²/2), 1.5e-7 off at
+ * most. */
+INLINE float
+gelu_erf(float x)
+{
+    float z = __builtin_fabsf(x) * 0.7071067812f;
+    float t = 1.0f / (1.0f + 0.3275911f * z);
+    float p = 1.061405429f;
+    p = p * t - 1.453152027f;
+    p = p * t + 1.421413741f;
+    p = p * t - 0.284496736f;
+    p = p * t + 0.254829592f;
+    float tail = 0.5f * p * t * fast_exp(-z * z);
+    return x < 0 ? x * tail : x - x * tail;
+}
+
+INLINE void
+activate(float *restrict v, int n, SanaAct act)
+{
+    switch (act) {
+    case SANA_ACT_SILU:
+        SIMD for (int i = 0; i < n; i++) v[i] = silu(v[i]);
+        break;
+    case SANA_ACT_RELU:
+        SIMD for (int i = 0; i < n; i++) v[i] = v[i] < 0 ? 0 : v[i];
+        break;
+    case SANA_ACT_GELU:
+        SIMD for (int i = 0; i < n; i++) v[i] = gelu_erf(v[i]);
+        break;
+    case SANA_ACT_GELU_TANH:
+        SIMD for (int i = 0; i < n; i++) v[i] = gelu_tanh(v[i]);
+        break;
+    case SANA_ACT_MISH:
+        SIMD for (int i = 0; i < n; i++) v[i] = mish(v[i]);
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- vectors --------------------------------------------------------------------------------- */
+
+#if defined(__AVX512F__)
+#define LANES 16
+#define TILE_ROWS 8
+#elif defined(__AVX2__)
+#define LANES 8
+#define TILE_ROWS 4
+#else
+#define LANES 4
+#define TILE_ROWS 4
+#endif
+
+/* Widths that loops over Vec work on are rounded up to this: a multiple of LANES everywhere. */
+#define PAD 16
+/* Likewise numbers of rows. */
+#define PAD_ROWS 8
+
+typedef float Vec __attribute__((vector_size(LANES * 4)));
+typedef uint32_t VecBits __attribute__((vector_size(LANES * 4)));
+typedef uint16_t VecHalf __attribute__((vector_size(LANES * 2)));
+
+INLINE int
+padded(int n)
+{
+    return (n + PAD - 1) / PAD * PAD;
+}
+
+INLINE Vec
+vec_load(const float *from)
+{
+    Vec v;
+    memcpy(&v, from, sizeof v);
+    return v;
+}
+
+INLINE void
+vec_store(float *to, Vec v)
+{
+    memcpy(to, &v, sizeof v);
+}
+
+INLINE Vec
+vec_load_bf16(const uint16_t *from)
+{
+    VecHalf half;
+    memcpy(&half, from, sizeof half);
+    return (Vec)(__builtin_convertvector(half, VecBits) << 16);
+}
+
+INLINE Vec
+vec_set(float x)
+{
+    return (Vec){0} + x;
+}
+
+/*
+ * C (rows, cols) = [C +] A·B over `steps`: A's row r, step p at a[r·a_row + p·a_step]; B's step p
+ * at b + p·b_step.  rows a multiple of TILE_ROWS, cols of PAD.
+ */
+INLINE void
+tile(float *c, size_t c_row, const float *a, size_t a_row, size_t a_step, const float *b,
+     size_t b_step, int steps, int vectors, bool add)
+{
+    Vec acc[TILE_ROWS][2];
+#pragma GCC unroll 8
+    for (int r = 0; r < TILE_ROWS; r++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+            acc[r][v] = add ? vec_load(c + (size_t)r * c_row + v * LANES) : (Vec){0};
+    for (int p = 0; p < steps; p++) {
+        Vec right[2];
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+            right[v] = vec_load(b + (size_t)p * b_step + v * LANES);
+#pragma GCC unroll 8
+        for (int r = 0; r < TILE_ROWS; r++) {
+            Vec left = vec_set(a[(size_t)r * a_row + (size_t)p * a_step]);
+#pragma GCC unroll 2
+            for (int v = 0; v < vectors; v++)
+                acc[r][v] += left * right[v];
+        }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < TILE_ROWS; r++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+            vec_store(c + (size_t)r * c_row + v * LANES, acc[r][v]);
+}
+
+typedef struct {
+    const float *data;
+    size_t row, step;
+} Left;
+
+static inline void
+multiply(float *c, size_t c_row, Left a, const float *b, size_t b_step, int rows, int cols,
+         int steps, bool add)
+{
+    for (int r = 0; r < rows; r += TILE_ROWS) {
+        const float *left = a.data + (size_t)r * a.row;
+        float *to = c + (size_t)r * c_row;
+        int j = 0;
+        for (; j + 2 * LANES <= cols; j += 2 * LANES)
+            tile(to + j, c_row, left, a.row, a.step, b + j, b_step, steps, 2, add);
+        for (; j < cols; j += LANES)
+            tile(to + j, c_row, left, a.row, a.step, b + j, b_step, steps, 1, add);
+    }
+}
+
+#endif

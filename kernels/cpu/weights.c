@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "kernels/cpu/cpu.h"
+
+#include <string.h>
+
+#include "kernels/convert.h"
+
+typedef struct {
+    SanaDnnlLayout *layout;
+    void *data;
+} CpuWeights;
+
+/* One entry of a stream's table; the key comes first. */
+typedef struct {
+    guint id;
+    SanaDnnlShape shape;
+    SanaDnnlPrimitive *primitive;
+} CpuPrimitive;
+
+/* --- packed weights -------------------------------------------------------------------------- */
+
+static void
+weights_free(void *p)
+{
+    CpuWeights *w = p;
+    if (w)
+        sana_dnnl_layout_free(w->layout);
+    if (w)
+        sana_host_free(NULL, w->data);
+    g_free(w);
+}
+
+static CpuWeights *
+weights_new(SanaDnnlLayout *layout)
+{
+    CpuWeights *w = g_new0(CpuWeights, 1);
+    w->layout = layout;
+    w->data = sana_host_alloc(NULL, MAX(sana_dnnl_layout_bytes(layout), 1));
+    if (w->data)
+        return w;
+    weights_free(w);
+    return NULL;
+}
+
+static SanaCpuPacked *
+packed_alloc(SanaCpuDevice *dev, SanaDType dtype)
+{
+    SanaCpuPacked *p = g_new0(SanaCpuPacked, 1);
+    p->id = (guint)g_atomic_int_add(&dev->next_id, 1);
+    p->dtype = dtype;
+    p->copies = g_ptr_array_new_with_free_func(weights_free);
+    g_mutex_init(&p->lock);
+    return p;
+}
+
+void
+sana_cpu_packed_free(SanaDevice *dev, void *packed)
+{
+    SanaCpuPacked *p = packed;
+    if (!p)
+        return;
+    g_ptr_array_unref(p->copies);
+    g_mutex_clear(&p->lock);
+    sana_host_free(NULL, p->taps);
+    sana_host_free(NULL, p->bias);
+    g_free(p);
+}
+
+/* Some elements of a source as f32. */
+static void
+source_to_f32(float *dst, SanaTensor src, size_t first, size_t count)
+{
+    const uint16_t *half = (const uint16_t *)src.data + first;
+    if (src.dtype == SANA_F32)
+        memcpy(dst, (const float *)src.data + first, count * sizeof *dst);
+    else if (src.dtype == SANA_BF16)
+        for (size_t i = 0; i < count; i++)
+            dst[i] = sana_bf16_to_f32(half[i]);
+    else
+        for (size_t i = 0; i < count; i++)
+            dst[i] = sana_f16_to_f32(half[i]);
+}
+
+/* Rows of a source into the packed form, in runs short enough that a converted copy stays small. */
+static int
+pack_rows(SanaCpuDevice *dev, const CpuWeights *w, int first, SanaTensor src, size_t row)
+{
+    int rows = (int)(sana_positions(src) * (size_t)src.c / row);
+    if (src.dtype != SANA_F16)
+        return sana_dnnl_pack(dev->dnnl, w->layout, w->data, first, rows, src.data, src.dtype);
+    float *converted = sana_host_alloc(NULL, (size_t)rows * row * sizeof(float));
+    if (!converted)
+        return sana_dnnl_no_memory();
+    source_to_f32(converted, src, 0, (size_t)rows * row);
+    int status =
+        sana_dnnl_pack(dev->dnnl, w->layout, w->data, first, rows, converted, SANA_F32);
+    sana_host_free(NULL, converted);
+    return status;
+}
+
+/* All sources one after the other through a plain copy, where a block straddles two of them. */
+static int
+pack_joined(SanaCpuDevice *dev, const CpuWeights *w, int out, size_t row,
+            const SanaTensor *sources, int n_sources)
+{
+    float *joined = sana_host_alloc(NULL, (size_t)out * row * sizeof(float));
+    if (!joined)
+        return sana_dnnl_no_memory();
+    size_t at = 0;
+    for (int i = 0; i < n_sources; i++) {
+        size_t count = sana_positions(sources[i]) * (size_t)sources[i].c;
+        source_to_f32(joined + at, sources[i], 0, count);
+        at += count;
+    }
+    int status = sana_dnnl_pack(dev->dnnl, w->layout, w->data, 0, out, joined, SANA_F32);
+    sana_host_free(NULL, joined);
+    return status;
+}
+
+SanaCpuPacked *
+sana_cpu_packed_new(SanaCpuDevice *dev, const SanaDnnlShape *shape, const SanaTensor *sources,
+                    int n_sources, size_t *bytes)
+{
+    int status, first = 0;
+    SanaDnnlLayout *layout = sana_dnnl_layout_for(dev->dnnl, shape, &status);
+    CpuWeights *w = layout ? weights_new(layout) : NULL;
+    if (!w)
+        return NULL;
+
+    size_t taps = shape->kernel ? (size_t)shape->kernel * (size_t)shape->kernel : 1;
+    size_t row = (size_t)(shape->in / MAX(shape->groups, 1)) * taps;
+    *bytes = sana_dnnl_layout_bytes(layout);
+    /* parts of a block are written one after the other: what lies behind the last is padding */
+    if (n_sources > 1)
+        memset(w->data, 0, *bytes);
+    for (int i = 0; i < n_sources && !status; i++) {
+        status = pack_rows(dev, w, first, sources[i], row);
+        first += (int)(sana_positions(sources[i]) * (size_t)sources[i].c / row);
+    }
+    if (status && n_sources > 1)
+        status = pack_joined(dev, w, shape->out, row, sources, n_sources);
+    if (status) {
+        weights_free(w);
+        return NULL;
+    }
+    SanaCpuPacked *p = packed_alloc(dev, (SanaDType)shape->x_dtype);
+    g_ptr_array_add(p->copies, w);
+    return p;
+}
+
+SanaCpuPacked *
+sana_cpu_packed_taps(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype, SanaTensor source,
+                     size_t *bytes)
+{
+    size_t taps = (size_t)k->kernel * (size_t)k->kernel, out = (size_t)k->out;
+    float *row = g_new(float, taps);
+    SanaCpuPacked *p = packed_alloc(dev, dtype);
+    *bytes = taps * out * sizeof(float);
+    p->taps = sana_host_alloc(NULL, *bytes);
+    for (size_t ch = 0; ch < out && p->taps; ch++) {
+        source_to_f32(row, source, ch * taps, taps);
+        for (size_t t = 0; t < taps; t++)
+            p->taps[t * out + ch] =
+                dtype == SANA_BF16 ? sana_bf16_to_f32(sana_f32_to_bf16(row[t])) : row[t];
+    }
+    g_free(row);
+    if (p->taps)
+        return p;
+    sana_cpu_packed_free(NULL, p);
+    return NULL;
+}
+
+/*
+ * A 3×3 convolution of a map enlarged twice, as one of 2×2 on the map itself: a window of two by
+ * two positions determines the four output positions between their centres, whose nine taps fall
+ * on only four inputs and are summed here.  Output channel (2a + b)·out + o of window (p, q) is
+ * channel o of position (2p − a, 2q − b).
+ */
+SanaCpuPacked *
+sana_cpu_packed_folded(SanaCpuDevice *dev, const SanaConv *k, const SanaDnnlShape *shape,
+                       SanaTensor source, size_t *bytes)
+{
+    size_t out = (size_t)k->out, in = (size_t)k->in;
+    float *folded = sana_host_alloc(NULL, 16 * out * in * sizeof(float));
+    SanaCpuPacked *p = NULL;
+    if (!folded)
+        return NULL;
+    for (size_t i = 0; i < 4 * out * in; i++) {
+        size_t a = i / (2 * out * in), b = i / (out * in) % 2;
+        float w[9], *to = folded + 4 * i;
+        source_to_f32(w, source, i % (out * in) * 9, 9);
+        memset(to, 0, 4 * sizeof *to);
+        for (size_t t = 0; t < 9; t++)
+            to[(t / 3 + 1 - a) / 2 * 2 + (t % 3 + 1 - b) / 2] += w[t];
+    }
+    SanaTensor plain = sana_tensor(folded, SANA_F32, 1, 4 * k->out, 4 * k->in);
+    p = sana_cpu_packed_new(dev, shape, &plain, 1, bytes);
+    sana_host_free(NULL, folded);
+    if (p && !sana_is_none(k->bias)) {
+        p->bias = sana_host_alloc(NULL, 4 * out * sizeof(float));
+        if (!p->bias) {
+            sana_cpu_packed_free(NULL, p);
+            return NULL;
+        }
+        for (size_t i = 0; i < 4; i++)
+            memcpy(p->bias + i * out, k->bias.data, out * sizeof(float));
+    }
+    return p;
+}
+
+/* --- primitives ------------------------------------------------------------------------------ */
+
+bool
+sana_cpu_check(SanaStream *s, const SanaDnnlShape *shape, int status)
+{
+    if (status == 0)
+        return true;
+    SanaDeviceError code = status == sana_dnnl_no_memory() ? SANA_DEVICE_ERROR_MEMORY
+                                                              : SANA_DEVICE_ERROR_FAILED;
+    if (shape->kernel == 0)
+        sana_fail(s, code, "product of %d rows, %d to %d channels, in %s: oneDNN says %s",
+                  shape->w, shape->in, shape->out, sana_dtype_name((SanaDType)shape->x_dtype),
+                  sana_dnnl_status_text(status));
+    else
+        sana_fail(s, code,
+                  "convolution %d×%d of a map %d×%d, %d to %d channels, in %s: oneDNN says %s",
+                  shape->kernel, shape->kernel, shape->h, shape->w, shape->in, shape->out,
+                  sana_dtype_name((SanaDType)shape->x_dtype), sana_dnnl_status_text(status));
+    return false;
+}
+
+/* The weights in this layout; a new copy if there is none yet.  NULL with *status. */
+static const void *
+weights_in(SanaCpuDevice *dev, SanaCpuPacked *p, const SanaDnnlLayout *layout, int *status)
+{
+    CpuWeights *found = NULL;
+    *status = 0;
+    g_mutex_lock(&p->lock);
+    for (guint i = 0; i < p->copies->len && !found; i++) {
+        CpuWeights *w = g_ptr_array_index(p->copies, i);
+        if (sana_dnnl_layout_equal(w->layout, layout))
+            found = w;
+    }
+    if (!found) {
+        const CpuWeights *first = g_ptr_array_index(p->copies, 0);
+        SanaDnnlLayout *copy = sana_dnnl_layout_copy(layout);
+        found = copy ? weights_new(copy) : NULL;
+        *status = found ? sana_dnnl_repack(dev->dnnl, found->layout, found->data, first->layout,
+                                           first->data)
+                        : sana_dnnl_no_memory();
+        if (*status) {
+            weights_free(found);
+            found = NULL;
+        } else {
+            g_ptr_array_add(p->copies, found);
+        }
+    }
+    g_mutex_unlock(&p->lock);
+    return found ? found->data : NULL;
+}
+
+static SanaDnnlPrimitive *
+primitive_new(SanaCpuDevice *dev, SanaCpuPacked *packed, const SanaDnnlShape *shape, int *status)
+{
+    SanaDnnlPrimitive *p = sana_dnnl_primitive_new(dev->dnnl, shape, NULL, status);
+    if (!p)
+        return NULL;
+    const void *data = weights_in(dev, packed, sana_dnnl_primitive_layout(p), status);
+    if (!*status)
+        *status = sana_dnnl_primitive_bind(p, data);
+    if (!*status)
+        return p;
+    sana_dnnl_primitive_free(p);
+    return NULL;
+}
+
+static guint
+key_hash(gconstpointer key)
+{
+    const guint32 *words = key;
+    guint32 hash = 2166136261u;
+    for (size_t i = 0; i < (sizeof(guint) + sizeof(SanaDnnlShape)) / sizeof *words; i++)
+        hash = (hash ^ words[i]) * 16777619u;
+    return hash;
+}
+
+static gboolean
+key_equal(gconstpointer a, gconstpointer b)
+{
+    return memcmp(a, b, sizeof(guint) + sizeof(SanaDnnlShape)) == 0;
+}
+
+static void
+entry_free(void *p)
+{
+    sana_dnnl_primitive_free(((CpuPrimitive *)p)->primitive);
+    g_free(p);
+}
+
+SanaDnnlPrimitive *
+sana_cpu_primitive(SanaStream *base, SanaCpuPacked *packed, const SanaDnnlShape *shape)
+{
+    SanaCpuStream *s = (SanaCpuStream *)base;
+    CpuPrimitive key = {.id = packed->id, .shape = *shape};
+    if (!s->primitives)
+        s->primitives = g_hash_table_new_full(key_hash, key_equal, NULL, entry_free);
+    CpuPrimitive *entry = g_hash_table_lookup(s->primitives, &key);
+    if (entry)
+        return entry->primitive;
+
+    int status;
+    SanaDnnlPrimitive *p = primitive_new((SanaCpuDevice *)base->device, packed, shape, &status);
+    if (!sana_cpu_check(base, shape, status))
+        return NULL;
+    entry = g_memdup2(&key, sizeof key);
+    entry->primitive = p;
+    g_hash_table_add(s->primitives, entry);
+    return p;
+}
+
+void
+sana_cpu_primitives_free(SanaCpuStream *s)
+{
+    if (s->primitives)
+        g_hash_table_unref(s->primitives);
+}
