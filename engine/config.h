@@ -49,8 +49,7 @@ void sana_json_int_lists(SanaJson *j, const char *key, int values[][SANA_JSON_MA
 const char *sana_json_list_string(SanaJson *j, const char *key, int i);
 
 /* Records a problem the caller found; the file's name is put in front. */
-void sana_json_fail(SanaJson *j, SanaFileError code, const char *format, ...)
-    G_GNUC_PRINTF(3, 4);
+void sana_json_fail(SanaJson *j, SanaFileError code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 bool sana_json_ok(const SanaJson *j);
 /* Frees j; false and the first error if there was one. */
 bool sana_json_finish(SanaJson *j, GError **error);

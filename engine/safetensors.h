@@ -31,9 +31,9 @@ typedef struct SanaSafetensors SanaSafetensors;
 /* One stored tensor; name and data belong to the SanaSafetensors. */
 typedef struct {
     const char *name;
-    const char *file;    /* path of the file it lies in, for error messages */
-    const char *dtype;   /* as written: "F32", "BF16", "F16", "I64", … */
-    int n_dims;          /* 0: a scalar */
+    const char *file;  /* path of the file it lies in, for error messages */
+    const char *dtype; /* as written: "F32", "BF16", "F16", "I64", …; or "an unknown type" */
+    int n_dims;        /* 0: a scalar */
     int64_t dims[SANA_SAFETENSORS_MAX_DIMS]; /* each 0 … INT32_MAX, row-major */
     const void *data;
     size_t bytes;

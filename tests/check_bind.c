@@ -382,6 +382,21 @@ cancelling_stops_between_two_tensors(void)
     g_error_free(error);
 }
 
+static void
+lack_of_memory_stops_binding(void)
+{
+    SanaTensor x;
+    add("a", "F32", "2", 2, 0);
+    SanaBinder *b = begin();
+    sana_pool_tensor(pool, SANA_F32, INT_MAX, INT_MAX, INT_MAX);
+    sana_bind_table(b, &x, "a", 1, 2);
+    sana_bind_table(b, &x, "missing", 1, 2);
+    g_assert_true(sana_is_none(x));
+    GError *error = expect_failed(b);
+    g_assert_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MEMORY);
+    g_error_free(error);
+}
+
 /* --- planner --------------------------------------------------------------------------------- */
 
 static void
@@ -515,6 +530,7 @@ main(int argc, char **argv)
         {"/bind/long-lists-are-counted-and-logged", long_lists_are_counted_and_logged},
         {"/bind/progress-rises-to-the-end", progress_rises_to_the_end},
         {"/bind/cancelling-stops-between-two-tensors", cancelling_stops_between_two_tensors},
+        {"/bind/lack-of-memory-stops-binding", lack_of_memory_stops_binding},
         {"/bind/the-planner-counts-what-others-take", the_planner_counts_what_others_take},
         {"/bind/the-planner-reads-no-weight", the_planner_reads_no_weight},
         {"/bind/the-planner-finds-problems-too", the_planner_finds_problems_too},
