@@ -23,6 +23,7 @@ struct SanaBinder {
     GHashTable *used;    /* SanaStoredTensor */
     GPtrArray *problems; /* char *, one each */
 
+    SanaBindList list; /* or NULL */
     GCancellable *cancellable;
     bool cancelled;
     SanaBindProgress progress;
@@ -50,8 +51,17 @@ sana_binder_new(SanaPool *pool, SanaDType dtype, SanaSafetensors *files)
     b->name = g_string_new(NULL);
     b->used = g_hash_table_new(NULL, NULL);
     b->problems = g_ptr_array_new_with_free_func(g_free);
-    for (size_t i = 0; i < sana_safetensors_count(files); i++)
+    for (size_t i = 0; files && i < sana_safetensors_count(files); i++)
         b->bytes_total += (double)sana_safetensors_at(files, i)->bytes;
+    return b;
+}
+
+SanaBinder *
+sana_binder_new_listing(SanaPool *pool, SanaBindList func, void *user)
+{
+    SanaBinder *b = sana_binder_new(pool, SANA_F32, NULL);
+    b->list = func;
+    b->user = user;
     return b;
 }
 
@@ -89,7 +99,7 @@ bool
 sana_bind_has(const SanaBinder *b, const char *name)
 {
     g_autofree char *full = g_strconcat(b->prefix->str, name, NULL);
-    return sana_safetensors_find(b->files, full) != NULL;
+    return b->files && sana_safetensors_find(b->files, full);
 }
 
 /* --- one stored tensor ----------------------------------------------------------------------- */
@@ -167,6 +177,10 @@ take(SanaBinder *b, Source *s, const char *name, const char *suffix, Shape want,
     if (stopped(b))
         return false;
     g_string_printf(b->name, "%s%s%s", b->prefix->str, name, suffix);
+    if (b->list) {
+        b->list(b->name->str, want.d, want.n, b->user);
+        return false;
+    }
     const SanaStoredTensor *t = sana_safetensors_find(b->files, b->name->str);
     if (!t) {
         problem(b, "is missing");
@@ -388,6 +402,22 @@ sana_bind_table(SanaBinder *b, SanaTensor *x, const char *name, int rows, int c)
     close_values(b, &s);
 }
 
+/* Reads a table through once without ever holding much of it in memory. */
+static bool
+table_is_finite(SanaBinder *b, const Source *s)
+{
+    size_t row = (size_t)s->view.c * sana_dtype_size(s->view.dtype);
+    int step = (int)MAX(1, ((size_t)16 << 20) / row);
+    bool finite = true;
+    for (int i = 0; finite && i < s->view.w && !stopped(b); i += step) {
+        SanaTensor rows = sana_rows(s->view, i, MIN(step, s->view.w - i));
+        SanaStoredTensor part = {.data = rows.data, .bytes = sana_bytes(rows)};
+        finite = sana_all_finite(rows);
+        sana_safetensors_release(b->files, &part);
+    }
+    return finite;
+}
+
 void
 sana_bind_mapped(SanaBinder *b, SanaTensor *x, const char *name, int rows, int c)
 {
@@ -396,17 +426,18 @@ sana_bind_mapped(SanaBinder *b, SanaTensor *x, const char *name, int rows, int c
     *x = SANA_NONE;
     if (rows <= 0) {
         g_autofree char *full = g_strconcat(b->prefix->str, name, NULL);
-        const SanaStoredTensor *t = sana_safetensors_find(b->files, full);
+        const SanaStoredTensor *t = b->files ? sana_safetensors_find(b->files, full) : NULL;
         shape.d[0] = t && t->n_dims == 2 && t->dims[0] > 0 ? t->dims[0] : 1;
     }
     if (!take(b, &s, name, "", shape, none))
         return;
-    count(b, s.stored);
-    if ((uintptr_t)s.stored->data % sana_dtype_size(s.view.dtype) != 0) {
+    if ((uintptr_t)s.stored->data % sana_dtype_size(s.view.dtype) != 0)
         problem(b, "lies at an odd place in its file (save it again with the safetensors library)");
-        return;
-    }
-    *x = s.view;
+    else if (!b->planner && !table_is_finite(b, &s))
+        problem(b, "holds NaN or infinity");
+    else
+        *x = s.view;
+    count(b, s.stored);
 }
 
 /* --- the end --------------------------------------------------------------------------------- */
@@ -483,7 +514,7 @@ finish(SanaBinder *b, const char *what, const char *const *ignore, GError **erro
 bool
 sana_binder_finish(SanaBinder *b, const char *what, const char *const *ignore, GError **error)
 {
-    bool ok = finish(b, what, ignore, error);
+    bool ok = b->list || finish(b, what, ignore, error);
     if (!b->planner)
         sana_safetensors_release(b->files, NULL);
     g_ptr_array_unref(b->problems);

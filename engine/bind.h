@@ -27,9 +27,16 @@ typedef void (*SanaBindProgress)(double fraction, void *user);
 
 /* pool: where weights go.  dtype: what products compute in; vectors of norms and biases are F32. */
 SanaBinder *sana_binder_new(SanaPool *pool, SanaDType dtype, SanaSafetensors *files);
+
+/*
+ * A binder without files: every tensor asked for is told to func instead, with the shape the
+ * network expects (products as (out, in)).  For tools that make models.  pool: a planner's.
+ */
+typedef void (*SanaBindList)(const char *name, const int64_t *dims, int n_dims, void *user);
+SanaBinder *sana_binder_new_listing(SanaPool *pool, SanaBindList func, void *user);
+
 /* Optional: cancellable (not owned, may be NULL) is looked at between two tensors. */
-void sana_binder_watch(SanaBinder *b, GCancellable *cancellable, SanaBindProgress func,
-                       void *user);
+void sana_binder_watch(SanaBinder *b, GCancellable *cancellable, SanaBindProgress func, void *user);
 
 /* Prefixes: enter("blocks.%d", 3) then bind "attn.to_q" reads "blocks.3.attn.to_q". */
 void sana_bind_enter(SanaBinder *b, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -72,8 +79,7 @@ void sana_bind_mapped(SanaBinder *b, SanaTensor *x, const char *name, int rows, 
  * load follows, only if there were problems).  Errors and warnings list 20 names each and count the
  * rest; all problems are then in the log at level info.
  */
-bool sana_binder_finish(SanaBinder *b, const char *what, const char *const *ignore,
-                        GError **error);
+bool sana_binder_finish(SanaBinder *b, const char *what, const char *const *ignore, GError **error);
 
 G_END_DECLS
 #endif

@@ -270,6 +270,7 @@ all_problems_are_named_at_once(void)
     test_weights_add_raw(&w, "long.weight", "I64", "2", "1234567812345678", 16);
     test_weights_add(&w, "nan.weight", "BF16", "2", bad, 2);
     test_weights_add(&w, "table", "F16", "1,2", worse, 2);
+    test_weights_add(&w, "embed", "F32", "2,1", bad, 2);
     add("good", "F32", "2", 2, 0);
     add("extra.one", "F32", "2", 2, 0);
     add("extra.two", "F32", "2", 2, 0);
@@ -281,6 +282,7 @@ all_problems_are_named_at_once(void)
     sana_bind_rms_norm(b, &norm, "long", 2, 0, 0, false);
     sana_bind_rms_norm(b, &norm, "nan", 2, 0, 0, false);
     sana_bind_table(b, &x, "table", 1, 2);
+    sana_bind_mapped(b, &x, "embed", 2, 1);
     sana_bind_table(b, &x, "good", 1, 2);
 
     static const char *const ignore[] = {"lm_head.*", NULL};
@@ -300,6 +302,7 @@ all_problems_are_named_at_once(void)
     expect_part(error, "long.weight is stored as I64, expected F32, BF16 or F16");
     expect_part(error, "nan.weight holds NaN or infinity");
     expect_part(error, "table holds NaN or infinity");
+    expect_part(error, "embed holds NaN or infinity");
     g_assert_null(strstr(error->message, "good"));
     g_error_free(error);
 }
