@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * sana-bench: how long each part of a picture takes, and how near that is to the machine's limit.
+ *
+ * Every figure is the median of --frames runs after warm-up, with the fastest and slowest beside it.
+ * The peak is measured in the same run: a bare product of 2048³ in the same type on all cores.
+ */
+#include "tools/bench_report.h"
+
+#include "kernels/ops.h"
+
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+typedef struct {
+    char *model, *device, *precision, *prompt, *json, *input, *output;
+    char **sizes;
+    int frames, steps;
+    double strength;
+    gboolean text_to_image;
+} Options;
+
+/* --- measuring ---------------------------------------------------------------------------------- */
+
+static double
+now(void)
+{
+    return (double)g_get_monotonic_time() * 1e-6;
+}
+
+double
+bench_peak_rss(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_maxrss / (1 << 20);
+}
+
+#define PEAK_SIDE 2048
+#define PEAK_RUNS 12
+
+/* FLOP/s of one large product in this type. */
+static double
+measure_peak(const char *device, SanaDType dtype)
+{
+    double best = 0;
+    SanaDevice *dev = sana_device_open(device, NULL);
+    SanaStream *s = dev ? sana_stream_new(dev, NULL) : NULL;
+    SanaPool *pool = dev ? sana_pool_new(dev) : NULL;
+    if (s) {
+        g_autofree float *zeros = g_new0(float, (gsize)PEAK_SIDE * PEAK_SIDE);
+        SanaTensor source = sana_tensor(zeros, SANA_F32, 1, PEAK_SIDE, PEAK_SIDE);
+        SanaLinear l = {.in = PEAK_SIDE, .out = PEAK_SIDE};
+        sana_pool_linear(pool, &l, dtype, &source, 1);
+        SanaTensor x = sana_pool_upload(pool, source, dtype);
+        SanaTensor y = sana_pool_tensor(pool, dtype, 1, PEAK_SIDE, PEAK_SIDE);
+        for (int i = 0; i < PEAK_RUNS && !sana_pool_error(pool); i++) {
+            double start = now();
+            sana_linear(s, y, x, &l, SANA_ACT_NONE, SANA_NONE);
+            sana_stream_finish(s, NULL);
+            best = MAX(best, 2.0 * PEAK_SIDE * PEAK_SIDE * PEAK_SIDE / (now() - start));
+        }
+    }
+    sana_stream_free(s);
+    sana_pool_free(pool);
+    sana_device_unref(dev);
+    return best;
+}
+
+/* A picture with edges, gradients and grain, the same on every machine. */
+static guint8 *
+make_picture(int width, int height)
+{
+    guint8 *p = g_malloc((gsize)width * (gsize)height * 3);
+    guint32 noise = 1;
+    for (int y = 0; y < height; y++) {
+        for (int x = 0; x < width; x++) {
+            noise = noise * 1664525u + 1013904223u;
+            guint8 *pixel = p + ((gsize)y * (gsize)width + (gsize)x) * 3;
+            int grain = (int)(noise >> 28), check = ((x / 32) ^ (y / 32)) & 1;
+            pixel[0] = (guint8)(x * 200 / width + grain);
+            pixel[1] = (guint8)(y * 200 / height + grain);
+            pixel[2] = (guint8)(check * 180 + grain);
+        }
+    }
+    return p;
+}
+
+/* --- text ---------------------------------------------------------------------------------------- */
+
+static gboolean
+bench_text(SanaModel *model, const Options *o, BenchText *text, GError **error)
+{
+    text->cold = bench_series_new();
+    text->warm = bench_series_new();
+    for (int i = 0; i < 3; i++) { /* a session knows no instruction yet: cold */
+        SanaSession *s = sana_session_new(model, error);
+        SanaPrompt *p = s ? sana_session_encode(s, o->prompt, NULL, error) : NULL;
+        if (p) {
+            bench_series_add(text->cold, sana_session_times(s)->text);
+            sana_prompt_tokens(p, &text->cold_tokens, &text->tokens);
+            sana_prompt_unref(p);
+        }
+        for (int k = 0; p && k < MAX(o->frames, 10); k++) {
+            p = sana_session_encode(s, o->prompt, NULL, error);
+            if (!p)
+                break;
+            bench_series_add(text->warm, sana_session_times(s)->text);
+            sana_prompt_tokens(p, &text->warm_tokens, &text->tokens);
+            sana_prompt_unref(p);
+        }
+        sana_session_free(s);
+        if (!p)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* --- pictures ------------------------------------------------------------------------------------ */
+
+static gboolean
+draw(SanaSession *s, SanaPrompt *prompt, const Options *o, const SanaParams *params,
+     const SanaImage *source, const SanaImage *image, GError **error)
+{
+    return o->text_to_image ? sana_session_text_to_image(s, prompt, params, image, error)
+                            : sana_session_image_to_image(s, prompt, params, source, image, error);
+}
+
+/* The last picture as floats, for a comparison by other programs. */
+static gboolean
+write_output(SanaSession *s, SanaPrompt *prompt, const Options *o, const SanaParams *params,
+             const SanaImage *source, GError **error)
+{
+    const gsize row = (gsize)source->width * 3 * sizeof(float);
+    g_autofree char *pixels = g_malloc(row * (gsize)source->height);
+    SanaImage image = {SANA_IMAGE_RGB_F32, source->width, source->height, row, pixels};
+    return draw(s, prompt, o, params, source, &image, error) &&
+           g_file_set_contents(o->output, pixels, (gssize)(row * (gsize)source->height), error);
+}
+
+static gboolean
+bench_size(SanaModel *model, const Options *o, BenchSize *r, GError **error)
+{
+    SanaParams params = SANA_PARAMS_DEFAULT;
+    gboolean ok = FALSE;
+    const gsize row = (gsize)r->width * 3;
+    g_autofree guint8 *pixels = make_picture(r->width, r->height);
+    g_autofree guint8 *drawn = g_malloc(row * (gsize)r->height);
+    SanaImage source = {SANA_IMAGE_RGB, r->width, r->height, row, pixels};
+    SanaImage image = {SANA_IMAGE_RGB, r->width, r->height, row, drawn};
+    params.steps = o->steps;
+    params.strength = o->strength;
+    SanaSession *s = sana_session_new(model, error);
+    SanaPrompt *prompt = s ? sana_session_encode(s, o->prompt, NULL, error) : NULL;
+    if (!prompt || !sana_session_cost(s, prompt, r->width, r->height, &r->cost, error))
+        goto done;
+    if (o->input && !g_file_set_contents(o->input, (char *)pixels,
+                                         (gssize)(row * (gsize)r->height), error))
+        goto done;
+    for (int i = -2; i < o->frames; i++) {
+        if (!draw(s, prompt, o, &params, &source, &image, error))
+            goto done;
+        if (i < 0)
+            continue;
+        const SanaTimes *t = sana_session_times(s);
+        bench_series_add(r->encode, t->encode);
+        bench_series_add(r->step, t->transformer / o->steps);
+        bench_series_add(r->decode, t->decode);
+        bench_series_add(r->frame, t->total);
+    }
+    r->steps = o->steps;
+    r->peak_rss = bench_peak_rss();
+    ok = !o->output || write_output(s, prompt, o, &params, &source, error);
+done:
+    if (prompt)
+        sana_prompt_unref(prompt);
+    sana_session_free(s);
+    return ok;
+}
+
+/* --- the run ------------------------------------------------------------------------------------- */
+
+static const char *const precision_names[] = {"auto", "f32", "f16", "bf16", "fp8", "int8"};
+
+static gboolean
+parse_precision(const char *name, SanaPrecision *precision, GError **error)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(precision_names); i++) {
+        if (strcmp(name, precision_names[i]) == 0) {
+            *precision = (SanaPrecision)i;
+            return TRUE;
+        }
+    }
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                "there is no precision \"%s\"; choose auto, f32 or bf16", name);
+    return FALSE;
+}
+
+static gboolean
+parse_size(const char *text, int *width, int *height, GError **error)
+{
+    char *end;
+    *width = *height = (int)CLAMP(strtol(text, &end, 10), 0, 65536);
+    if (*end == 'x')
+        *height = (int)CLAMP(strtol(end + 1, &end, 10), 0, 65536);
+    if (*end == '\0' && *width > 0 && *height > 0)
+        return TRUE;
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                "\"%s\" is no size; write 512 or 1280x704", text);
+    return FALSE;
+}
+
+static gboolean
+run(const Options *o, GError **error)
+{
+    SanaModelOptions options = {.device = o->device};
+    BenchReport report = {.model = o->model};
+    if (!parse_precision(o->precision, &options.precision, error))
+        return FALSE;
+    double start = now();
+    SanaModel *model = sana_model_load(o->model, &options, NULL, error);
+    if (!model)
+        return FALSE;
+    report.load = now() - start;
+    report.info = sana_model_info(model);
+    report.precision = precision_names[report.info->precision];
+    report.peak = measure_peak(report.info->device,
+                               report.info->precision == SANA_PRECISION_BF16 ? SANA_BF16
+                                                                             : SANA_F32);
+    bench_print_head(&report);
+    gboolean ok = bench_text(model, o, &report.text, error);
+    if (ok)
+        bench_print_text(&report);
+    report.sizes = bench_sizes_new();
+    for (int i = 0; ok && o->sizes[i]; i++) {
+        BenchSize *r = bench_sizes_add(report.sizes);
+        ok = parse_size(o->sizes[i], &r->width, &r->height, error) &&
+             bench_size(model, o, r, error);
+        if (ok)
+            bench_print_size(&report, r);
+    }
+    if (ok && o->json)
+        ok = bench_write_json(&report, o->json, error);
+    bench_report_clear(&report);
+    sana_model_unref(model);
+    return ok;
+}
+
+int
+main(int argc, char **argv)
+{
+    setlocale(LC_ALL, "");
+    Options o = {.frames = 10, .steps = 1, .strength = 0.5};
+    GError *error = NULL;
+    GOptionEntry entries[] = {
+        {"device", 0, 0, G_OPTION_ARG_STRING, &o.device, "auto (default), cpu, cuda, …", "NAME"},
+        {"precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "auto (default), f32, bf16", "TYPE"},
+        {"size", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.sizes,
+         "Picture size, 512 or 1280x704; may be repeated (default 512)", "SIZE"},
+        {"frames", 0, 0, G_OPTION_ARG_INT, &o.frames, "Pictures measured a size (default 10)", "N"},
+        {"steps", 0, 0, G_OPTION_ARG_INT, &o.steps, "Steps a picture (default 1)", "N"},
+        {"strength", 0, 0, G_OPTION_ARG_DOUBLE, &o.strength, "0 … 1 (default 0.5)", "S"},
+        {"text-to-image", 0, 0, G_OPTION_ARG_NONE, &o.text_to_image,
+         "Draw from text alone instead of restyling", NULL},
+        {"prompt", 0, 0, G_OPTION_ARG_STRING, &o.prompt, "Prompt (default: one of 20 tokens)",
+         "TEXT"},
+        {"json", 0, 0, G_OPTION_ARG_FILENAME, &o.json, "Also write the figures as JSON", "FILE"},
+        {"write-input", 0, 0, G_OPTION_ARG_FILENAME, &o.input,
+         "Write the source picture, RGB bytes", "FILE"},
+        {"write-output", 0, 0, G_OPTION_ARG_FILENAME, &o.output,
+         "Write the picture of the last size, RGB floats", "FILE"},
+        {NULL},
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new("MODEL-DIRECTORY");
+    g_option_context_set_summary(context, "Measures the parts of a picture on this machine.");
+    g_option_context_add_main_entries(context, entries, NULL);
+    gboolean ok = g_option_context_parse(context, &argc, &argv, &error);
+    if (ok && (argc != 2 || o.frames < 1 || o.steps < 1)) {
+        g_set_error_literal(&error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                            "give a model directory, and frames and steps from 1");
+        ok = FALSE;
+    }
+    o.model = ok ? argv[1] : NULL;
+    if (!o.prompt)
+        o.prompt = g_strdup("a watercolour painting of a harbour town at dusk, warm light");
+    if (!o.precision)
+        o.precision = g_strdup("auto");
+    if (!o.sizes)
+        o.sizes = g_strsplit("512", ",", 1);
+    ok = ok && run(&o, &error);
+    if (!ok) {
+        g_printerr("sana-bench: %s\n", error->message);
+        g_error_free(error);
+    }
+    g_strfreev(o.sizes);
+    g_free(o.device);
+    g_free(o.precision);
+    g_free(o.prompt);
+    g_free(o.json);
+    g_free(o.input);
+    g_free(o.output);
+    return ok ? 0 : 1;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tools/bench_report.h"
+
+#include <json-glib/json-glib.h>
+
+/* --- series -------------------------------------------------------------------------------------- */
+
+BenchSeries *
+bench_series_new(void)
+{
+    return g_array_new(FALSE, FALSE, sizeof(double));
+}
+
+void
+bench_series_add(BenchSeries *series, double seconds)
+{
+    g_array_append_val(series, seconds);
+}
+
+static gint
+compare(gconstpointer a, gconstpointer b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double
+at(BenchSeries *series, guint i)
+{
+    return g_array_index(series, double, i);
+}
+
+double
+bench_series_median(BenchSeries *series)
+{
+    guint n = series->len;
+    if (n == 0)
+        return 0;
+    g_array_sort(series, compare);
+    return n % 2 ? at(series, n / 2) : (at(series, n / 2 - 1) + at(series, n / 2)) / 2;
+}
+
+/* --- reports ------------------------------------------------------------------------------------- */
+
+static void
+free_size(gpointer data)
+{
+    BenchSize *r = data;
+    g_array_unref(r->encode);
+    g_array_unref(r->step);
+    g_array_unref(r->decode);
+    g_array_unref(r->frame);
+    g_free(r);
+}
+
+GPtrArray *
+bench_sizes_new(void)
+{
+    return g_ptr_array_new_with_free_func(free_size);
+}
+
+BenchSize *
+bench_sizes_add(GPtrArray *sizes)
+{
+    BenchSize *r = g_new0(BenchSize, 1);
+    r->encode = bench_series_new();
+    r->step = bench_series_new();
+    r->decode = bench_series_new();
+    r->frame = bench_series_new();
+    g_ptr_array_add(sizes, r);
+    return r;
+}
+
+void
+bench_report_clear(BenchReport *report)
+{
+    g_clear_pointer(&report->sizes, g_ptr_array_unref);
+    g_clear_pointer(&report->text.cold, g_array_unref);
+    g_clear_pointer(&report->text.warm, g_array_unref);
+}
+
+/* --- for people ---------------------------------------------------------------------------------- */
+
+static void
+print_row(const char *name, BenchSeries *series, double flop, double peak)
+{
+    double median = bench_series_median(series);
+    if (median <= 0)
+        return;
+    g_print("  %-18s %9.1f ms  (%.1f … %.1f, n = %u)", name, median * 1e3, at(series, 0) * 1e3,
+            at(series, series->len - 1) * 1e3, series->len);
+    if (flop > 0)
+        g_print("  %7.1f GFLOP  %6.2f TFLOP/s  %3.0f %% of the product peak", flop * 1e-9,
+                flop / median * 1e-12, 100 * flop / median / peak);
+    g_print("\n");
+}
+
+void
+bench_print_head(const BenchReport *r)
+{
+    g_print("%s on %s in %s: loaded in %.2f s, weights %.2f GiB, peak RSS %.2f GiB\n", r->model,
+            r->info->device, r->precision, r->load,
+            (double)r->info->weight_bytes / (1 << 30), bench_peak_rss());
+    g_print("bare product of 2048³: %.2f TFLOP/s\n", r->peak * 1e-12);
+}
+
+void
+bench_print_text(const BenchReport *r)
+{
+    const BenchText *t = &r->text;
+    g_print("text: %d tokens\n", t->tokens);
+    print_row("instruction+prompt", t->cold, 0, 0);
+    print_row("prompt alone", t->warm, 0, 0);
+    g_print("  computed %d tokens, then %d: %.2f × the full run\n", t->cold_tokens,
+            t->warm_tokens, bench_series_median(t->warm) / bench_series_median(t->cold));
+}
+
+static double
+frame_flop(const BenchSize *s)
+{
+    double encode = bench_series_median(s->encode) > 0 ? s->cost.encode_flop : 0;
+    return encode + s->steps * s->cost.step_flop + s->cost.decode_flop;
+}
+
+void
+bench_print_size(const BenchReport *r, const BenchSize *s)
+{
+    g_print("%d×%d, %d step%s\n", s->width, s->height, s->steps, s->steps > 1 ? "s" : "");
+    print_row("encode", s->encode, s->cost.encode_flop, r->peak);
+    print_row("transformer step", s->step, s->cost.step_flop, r->peak);
+    print_row("decode", s->decode, s->cost.decode_flop, r->peak);
+    print_row("whole frame", s->frame, frame_flop(s), r->peak);
+    g_print("  %.2f frames/s, buffers %.2f GiB, peak RSS %.2f GiB\n",
+            1 / bench_series_median(s->frame), (double)s->cost.buffer_bytes / (1 << 30),
+            s->peak_rss);
+}
+
+/* --- for machines -------------------------------------------------------------------------------- */
+
+static void
+add_series(JsonBuilder *b, const char *name, BenchSeries *series)
+{
+    json_builder_set_member_name(b, name);
+    json_builder_begin_object(b);
+    json_builder_set_member_name(b, "median_s");
+    json_builder_add_double_value(b, bench_series_median(series));
+    json_builder_set_member_name(b, "runs_s");
+    json_builder_begin_array(b);
+    for (guint i = 0; i < series->len; i++)
+        json_builder_add_double_value(b, at(series, i));
+    json_builder_end_array(b);
+    json_builder_end_object(b);
+}
+
+static void
+add_double(JsonBuilder *b, const char *name, double value)
+{
+    json_builder_set_member_name(b, name);
+    json_builder_add_double_value(b, value);
+}
+
+static void
+add_string(JsonBuilder *b, const char *name, const char *value)
+{
+    json_builder_set_member_name(b, name);
+    json_builder_add_string_value(b, value);
+}
+
+static void
+add_text(JsonBuilder *b, const BenchText *t)
+{
+    json_builder_set_member_name(b, "text");
+    json_builder_begin_object(b);
+    add_series(b, "cold", t->cold);
+    add_series(b, "warm", t->warm);
+    add_double(b, "cold_tokens_computed", t->cold_tokens);
+    add_double(b, "warm_tokens_computed", t->warm_tokens);
+    add_double(b, "tokens", t->tokens);
+    json_builder_end_object(b);
+}
+
+static void
+add_size(JsonBuilder *b, const BenchSize *s)
+{
+    json_builder_begin_object(b);
+    add_double(b, "width", s->width);
+    add_double(b, "height", s->height);
+    add_double(b, "steps", s->steps);
+    add_series(b, "encode", s->encode);
+    add_series(b, "step", s->step);
+    add_series(b, "decode", s->decode);
+    add_series(b, "frame", s->frame);
+    add_double(b, "encode_flop", s->cost.encode_flop);
+    add_double(b, "step_flop", s->cost.step_flop);
+    add_double(b, "decode_flop", s->cost.decode_flop);
+    add_double(b, "buffer_bytes", (double)s->cost.buffer_bytes);
+    add_double(b, "peak_rss_gib", s->peak_rss);
+    json_builder_end_object(b);
+}
+
+gboolean
+bench_write_json(const BenchReport *r, const char *path, GError **error)
+{
+    g_autoptr(JsonBuilder) b = json_builder_new();
+    json_builder_begin_object(b);
+    add_string(b, "device", r->info->device);
+    add_string(b, "precision", r->precision);
+    add_double(b, "load_s", r->load);
+    add_double(b, "weight_bytes", (double)r->info->weight_bytes);
+    add_double(b, "product_peak_flops", r->peak);
+    add_text(b, &r->text);
+    json_builder_set_member_name(b, "sizes");
+    json_builder_begin_array(b);
+    for (guint i = 0; i < r->sizes->len; i++)
+        add_size(b, r->sizes->pdata[i]);
+    json_builder_end_array(b);
+    json_builder_end_object(b);
+    g_autoptr(JsonGenerator) generator = json_generator_new();
+    JsonNode *root = json_builder_get_root(b);
+    json_generator_set_pretty(generator, TRUE);
+    json_generator_set_root(generator, root);
+    gboolean ok = json_generator_to_file(generator, path, error);
+    json_node_unref(root);
+    return ok;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What sana-bench has measured: a table for people, JSON for machines. */
+#ifndef SANA_TOOLS_BENCH_REPORT_H
+#define SANA_TOOLS_BENCH_REPORT_H
+
+#include "pipelines/sana.h"
+
+/* Seconds of repeated runs. */
+typedef GArray BenchSeries;
+
+BenchSeries *bench_series_new(void);
+void bench_series_add(BenchSeries *series, double seconds);
+/* Sorts; 0 when empty. */
+double bench_series_median(BenchSeries *series);
+
+typedef struct {
+    BenchSeries *cold, *warm; /* without and with the instruction kept */
+    int cold_tokens, warm_tokens; /* computed */
+    int tokens;               /* in all */
+} BenchText;
+
+typedef struct {
+    int width, height, steps;
+    BenchSeries *encode, *step, *decode, *frame;
+    SanaCost cost;
+    double peak_rss; /* GiB, of the process so far */
+} BenchSize;
+
+typedef struct {
+    const char *model, *precision;
+    const SanaModelInfo *info;
+    double load; /* seconds */
+    double peak; /* FLOP/s of a bare product */
+    BenchText text;
+    GPtrArray *sizes; /* BenchSize */
+} BenchReport;
+
+GPtrArray *bench_sizes_new(void);
+BenchSize *bench_sizes_add(GPtrArray *sizes);
+void bench_report_clear(BenchReport *report);
+
+/* GiB this process has had resident at most. */
+double bench_peak_rss(void);
+
+void bench_print_head(const BenchReport *report);
+void bench_print_text(const BenchReport *report);
+void bench_print_size(const BenchReport *report, const BenchSize *size);
+gboolean bench_write_json(const BenchReport *report, const char *path, GError **error);
+
+#endif
