@@ -6,14 +6,14 @@
 
 /* Ends the operation, with the failed condition as the error, unless the stream is already out of
  * order. */
-#define REQUIRE(condition)                                                                        \
-    do {                                                                                          \
-        if (!sana_stream_ok(s))                                                                   \
-            return;                                                                               \
-        if (!(condition)) {                                                                       \
-            sana_fail(s, SANA_DEVICE_ERROR_FAILED, "%s: requires %s", __func__, #condition);      \
-            return;                                                                               \
-        }                                                                                         \
+#define REQUIRE(condition)                                                                   \
+    do {                                                                                     \
+        if (!sana_stream_ok(s))                                                              \
+            return;                                                                          \
+        if (!(condition)) {                                                                  \
+            sana_fail(s, SANA_DEVICE_ERROR_FAILED, "%s: requires %s", __func__, #condition); \
+            return;                                                                          \
+        }                                                                                    \
     } while (0)
 
 static bool
@@ -59,6 +59,37 @@ is_vector(SanaTensor x, int c)
     return valid(x) && sana_positions(x) == 1 && x.c == c;
 }
 
+/* Bytes from x's first element to behind its last. */
+static size_t
+span(SanaTensor x)
+{
+    size_t last = (sana_positions(x) - 1) * (size_t)x.stride + (size_t)x.c;
+    return last * sana_dtype_size(x.dtype);
+}
+
+/* Whether no byte belongs to both: neither the memory nor, where both are views of the same rows,
+ * the columns meet.  Absent tensors and the planner's have no memory. */
+static bool
+apart(SanaTensor a, SanaTensor b)
+{
+    uintptr_t p = (uintptr_t)a.data, q = (uintptr_t)b.data;
+    if (!p || !q || p + span(a) <= q || q + span(b) <= p)
+        return true;
+    size_t size = sana_dtype_size(a.dtype), row = (size_t)a.stride * size;
+    if (a.stride != b.stride || size != sana_dtype_size(b.dtype))
+        return false;
+    size_t after = p >= q ? (p - q) % row : (row - (q - p) % row) % row; /* of a, in b's row */
+    return after >= (size_t)b.c * size && after + (size_t)a.c * size <= row;
+}
+
+/* The very same elements: what "in place" allows. */
+static bool
+same_or_apart(SanaTensor a, SanaTensor b)
+{
+    return apart(a, b) || (a.data == b.data && a.dtype == b.dtype && a.stride == b.stride &&
+                           a.c == b.c && same_positions(a, b));
+}
+
 /* --- products and convolutions --------------------------------------------------------------- */
 
 void
@@ -70,6 +101,7 @@ sana_linear(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, Sana
     REQUIRE(y.dtype == x.dtype || y.dtype == SANA_F32);
     REQUIRE(sana_is_none(residual) || (valid(residual) && same_shape(residual, y)));
     REQUIRE(sana_is_none(residual) || residual.dtype == y.dtype);
+    REQUIRE(apart(y, x) && same_or_apart(y, residual));
     OPS->linear(s, y, x, l, act, residual);
 }
 
@@ -86,6 +118,7 @@ sana_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct 
     REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
     REQUIRE(x.h <= INT32_MAX / 4 && x.w <= INT32_MAX / 4);
     REQUIRE(conv_fits(y, x, k));
+    REQUIRE(apart(y, x));
     OPS->conv(s, y, x, k, act);
 }
 
@@ -93,19 +126,21 @@ void
 sana_glu_depthwise(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k)
 {
     REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
-    REQUIRE(k->kernel == 3 && k->groups == k->in && k->out == k->in && k->stride == 1);
+    REQUIRE(k->kernel == 3 && k->groups == k->in && k->out == k->in);
+    REQUIRE(k->stride == 1 && k->upsample == 1);
     REQUIRE(x.c == k->in && x.c == 2 * y.c && x.h == y.h && x.w == y.w);
+    REQUIRE(apart(y, x));
     OPS->glu_depthwise(s, y, x, k);
 }
 
 /* --- attention ------------------------------------------------------------------------------- */
 
 void
-sana_linear_attention(SanaStream *s, SanaTensor y, SanaTensor qkv, int head_dim,
-                      SanaQkvOrder order)
+sana_linear_attention(SanaStream *s, SanaTensor y, SanaTensor qkv, int head_dim, SanaQkvOrder order)
 {
     REQUIRE(valid(y) && valid_dense(qkv) && same_positions(y, qkv));
     REQUIRE(head_dim > 0 && y.c % head_dim == 0 && qkv.c == 3 * y.c);
+    REQUIRE(apart(y, qkv));
     OPS->linear_attention(s, y, qkv, head_dim, order);
 }
 
@@ -124,6 +159,7 @@ sana_attention(SanaStream *s, SanaTensor y, SanaTensor q, SanaTensor k, SanaTens
     REQUIRE(valid(y) && valid(q) && same_shape(y, q));
     REQUIRE(valid(k) && valid(v) && same_shape(k, v) && k.dtype == v.dtype);
     REQUIRE(attention_fits(q, k, a));
+    REQUIRE(apart(y, q) && apart(y, k) && apart(y, v));
     OPS->attention(s, y, q, k, v, a);
 }
 
@@ -146,6 +182,7 @@ sana_norm(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, SanaA
     REQUIRE(sana_is_none(norm->bias) ||
             (is_vector(norm->bias, x.c) && norm->bias.dtype == SANA_F32));
     REQUIRE(sana_is_none(residual) || (valid(residual) && same_shape(residual, y)));
+    REQUIRE(same_or_apart(y, x) && same_or_apart(y, residual));
     OPS->norm(s, y, x, norm, act, residual);
 }
 
@@ -155,6 +192,7 @@ sana_norm_modulate(SanaStream *s, SanaTensor y, SanaTensor x, SanaTensor shift, 
 {
     REQUIRE(valid(x) && valid(y) && same_shape(x, y));
     REQUIRE(is_vector(shift, x.c) && is_vector(scale, x.c));
+    REQUIRE(same_or_apart(y, x) && apart(y, shift) && apart(y, scale));
     OPS->norm_modulate(s, y, x, shift, scale, eps);
 }
 
@@ -163,6 +201,7 @@ sana_add_gated(SanaStream *s, SanaTensor x, SanaTensor y, SanaTensor gate)
 {
     REQUIRE(valid(x) && valid(y) && same_shape(x, y));
     REQUIRE(is_vector(gate, x.c));
+    REQUIRE(apart(x, y) && apart(x, gate));
     OPS->add_gated(s, x, y, gate);
 }
 
@@ -172,6 +211,7 @@ void
 sana_activate(SanaStream *s, SanaTensor y, SanaTensor x, SanaAct act)
 {
     REQUIRE(valid(x) && valid(y) && same_shape(x, y));
+    REQUIRE(same_or_apart(y, x));
     OPS->activate(s, y, x, act);
 }
 
@@ -180,6 +220,7 @@ sana_add(SanaStream *s, SanaTensor y, SanaTensor a, SanaTensor b)
 {
     REQUIRE(valid_dense(y) && valid_dense(a) && valid_dense(b) && same_shape(y, a));
     REQUIRE(same_shape(a, b) || is_vector(b, a.c));
+    REQUIRE(same_or_apart(y, a) && same_or_apart(y, b));
     OPS->add(s, y, a, b);
 }
 
@@ -189,6 +230,7 @@ sana_mix(SanaStream *s, SanaTensor y, SanaTensor a, SanaTensor b, SanaTensor coe
     REQUIRE(valid_dense(y) && valid_dense(a) && valid_dense(b));
     REQUIRE(same_shape(y, a) && same_shape(y, b));
     REQUIRE(is_vector(coef, 2) && coef.dtype == SANA_F32);
+    REQUIRE(same_or_apart(y, a) && same_or_apart(y, b));
     OPS->mix(s, y, a, b, coef);
 }
 
@@ -196,6 +238,7 @@ void
 sana_geglu(SanaStream *s, SanaTensor y, SanaTensor x)
 {
     REQUIRE(valid_dense(x) && valid_dense(y) && same_positions(x, y) && x.c == 2 * y.c);
+    REQUIRE(apart(y, x));
     OPS->geglu(s, y, x);
 }
 
@@ -213,6 +256,7 @@ sana_timestep_embedding(SanaStream *s, SanaTensor y, SanaTensor t)
 {
     REQUIRE(is_vector(t, 1) && t.dtype == SANA_F32);
     REQUIRE(valid_dense(y) && sana_positions(y) == 1 && y.c % 2 == 0);
+    REQUIRE(apart(y, t));
     OPS->timestep_embedding(s, y, t);
 }
 
@@ -223,6 +267,7 @@ sana_pixel_unshuffle(SanaStream *s, SanaTensor y, SanaTensor x)
 {
     REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
     REQUIRE(x.h == 2 * y.h && x.w == 2 * y.w && y.c == 4 * x.c);
+    REQUIRE(apart(y, x));
     OPS->pixel_unshuffle(s, y, x);
 }
 
@@ -231,6 +276,7 @@ sana_pixel_shuffle(SanaStream *s, SanaTensor y, SanaTensor x)
 {
     REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
     REQUIRE(y.h == 2 * x.h && y.w == 2 * x.w && x.c == 4 * y.c);
+    REQUIRE(apart(y, x));
     OPS->pixel_shuffle(s, y, x);
 }
 
@@ -248,6 +294,7 @@ sana_add_unshuffled_mean(SanaStream *s, SanaTensor y, SanaTensor x)
     REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
     REQUIRE(is_enlarged(x, y));
     REQUIRE((size_t)x.c * (size_t)(x.h / y.h * (x.h / y.h)) % (size_t)y.c == 0);
+    REQUIRE(apart(y, x));
     OPS->add_unshuffled_mean(s, y, x);
 }
 
@@ -257,6 +304,7 @@ sana_add_shuffled_repeat(SanaStream *s, SanaTensor y, SanaTensor x)
     REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
     REQUIRE(is_enlarged(y, x));
     REQUIRE((size_t)y.c * (size_t)(y.h / x.h * (y.h / x.h)) % (size_t)x.c == 0);
+    REQUIRE(apart(y, x));
     OPS->add_shuffled_repeat(s, y, x);
 }
 
@@ -273,6 +321,7 @@ void
 sana_image_load(SanaStream *s, SanaTensor y, SanaTensor x)
 {
     REQUIRE(is_picture(x) && valid_dense(y) && y.c == 3 && x.h == y.h && x.w == y.w);
+    REQUIRE(apart(y, x));
     OPS->image_load(s, y, x);
 }
 
@@ -280,6 +329,7 @@ void
 sana_image_store(SanaStream *s, SanaTensor y, SanaTensor x)
 {
     REQUIRE(is_picture(y) && valid_dense(x) && x.c == 3 && x.h == y.h && x.w == y.w);
+    REQUIRE(apart(y, x));
     OPS->image_store(s, y, x);
 }
 

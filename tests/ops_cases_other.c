@@ -273,7 +273,7 @@ check_activate(Runner *r)
             c.args[1].type = FIXED_F32;
             r->run(r, &c);
             c.args[0] = (Arg){OUT, h, w, ch, .type = FIXED_F32};
-            c.args[1] = (Arg){IN, h, w, ch, .lo = -60, .hi = 60}; /* tails must not overflow */
+            c.args[1] = (Arg){IN, h, w, ch, .lo = -200, .hi = 200}; /* tails must not overflow */
             r->run(r, &c);
             c.args[0] = (Arg){INOUT, h, w, ch};
             c.args[1] = (Arg){SAME, .same = 0};
@@ -303,7 +303,7 @@ run_geglu(Runner *r, int n, int ch)
 {
     Case c = {.op = "geglu",
               .call = call_geglu,
-              .args = {{OUT, 1, n, ch}, {IN, 1, n, 2 * ch, .lo = -5, .hi = 5}}};
+              .args = {{OUT, 1, n, ch}, {IN, 1, n, 2 * ch, .lo = -4, .hi = 4}}};
     r->run(r, &c);
 }
 

@@ -54,8 +54,8 @@ static void
 check_linear(Runner *r)
 {
     static const int shapes[][3] = {
-        {1, 1, 1},    {1, 8, 3},     {2, 3, 5},       {17, 33, 17},  {91, 64, 96},
-        {1, 256, 48}, {5, 1152, 40}, {300, 257, 130}, {64, 32, 224}, {1000, 16, 32},
+        {1, 1, 1},     {1, 8, 3},       {2, 3, 5},     {17, 33, 17},   {91, 64, 96},  {1, 256, 48},
+        {5, 1152, 40}, {300, 257, 130}, {64, 32, 224}, {1000, 16, 32}, {9, 300, 700},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(shapes); i++) {
         Case c = linear(shapes[i][0], shapes[i][1], shapes[i][2]);
@@ -106,7 +106,7 @@ conv(int h, int w, SanaConv k)
     k.stride = MAX(k.stride, 1);
     k.groups = MAX(k.groups, 1);
     int to_h = (h * k.upsample - 1) / k.stride + 1, to_w = (w * k.upsample - 1) / k.stride + 1;
-    return (Case){.op = "conv",
+    return (Case){.op = k.upsample == 2 ? "conv upsample" : "conv",
                   .call = call_conv,
                   .conv = k,
                   .bias = true,
@@ -137,6 +137,8 @@ check_conv_dense(Runner *r)
         run_conv(r, h, w, (SanaConv){.in = 128, .out = 3, .kernel = 3});
     }
     run_conv(r, 40, 46, (SanaConv){.in = 64, .out = 64, .kernel = 3});
+    run_conv(r, 5, 4, (SanaConv){.in = 40, .out = 520, .kernel = 1});
+    run_conv(r, 5, 4, (SanaConv){.in = 270, .out = 300, .kernel = 3});
     run_conv(r, 4, 6, (SanaConv){.in = 3, .out = 40, .kernel = 3, .stride = 2});
     run_conv(r, 5, 3, (SanaConv){.in = 40, .out = 3, .kernel = 3, .upsample = 2});
 }
