@@ -415,7 +415,7 @@ say (GstSanaDoing doing, const GError * error)
 }
 
 static GQuark
-classify (const GError * error, gint * code)
+classify (GstSanaDoing doing, const GError * error, gint * code)
 {
   if (error->domain == SANA_ERROR) {
     switch (error->code) {
@@ -438,6 +438,10 @@ classify (const GError * error, gint * code)
         break;
     }
   }
+  if (doing == GST_SANA_DOING_FRAME) {
+    *code = GST_STREAM_ERROR_FAILED;
+    return GST_STREAM_ERROR;
+  }
   *code = GST_LIBRARY_ERROR_FAILED;
   return GST_LIBRARY_ERROR;
 }
@@ -447,7 +451,7 @@ post (GstElement * element, GstMessageType type, GstSanaDoing doing,
     const GError * error)
 {
   gint code;
-  GQuark domain = classify (error, &code);
+  GQuark domain = classify (doing, error, &code);
 
   gst_element_message_full (element, type, domain, code, say (doing, error),
       g_strdup_printf ("%s, code %d", g_quark_to_string (error->domain),
