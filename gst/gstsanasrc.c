@@ -141,12 +141,8 @@ gst_sana_src_create (GstPushSrc * psrc, GstBuffer ** buffer)
   GstSanaSrc *self = GST_SANA_SRC (psrc);
   gboolean live = gst_base_src_is_live (GST_BASE_SRC (self));
   gboolean repeated = FALSE;
-  GstFlowReturn ret = gst_sana_src_wait_ready (self);
+  GstFlowReturn ret;
 
-  if (ret != GST_FLOW_OK)
-    return ret;
-  if (self->canvas == NULL && !gst_base_src_negotiate (GST_BASE_SRC (self)))
-    return GST_FLOW_NOT_NEGOTIATED;
   if (gst_sana_timeline_ended (&self->line))
     return GST_FLOW_EOS;
 
@@ -172,21 +168,12 @@ gst_sana_src_create (GstPushSrc * psrc, GstBuffer ** buffer)
 
 /* --- negotiation ---------------------------------------------------------- */
 
-/* Before the model is loaded its native size is not known; create() comes back
- * here then. */
+/* Not before the model is loaded, as its native size is to be known. */
 static gboolean
 gst_sana_src_negotiate (GstBaseSrc * src)
 {
-  GstSanaSrc *self = GST_SANA_SRC (src);
-  gboolean ready;
-
-  g_mutex_lock (&self->lock);
-  ready = self->ready;
-  g_mutex_unlock (&self->lock);
-  if (!ready) {
-    gst_pad_mark_reconfigure (GST_BASE_SRC_PAD (src));
-    return TRUE;
-  }
+  if (!gst_sana_src_wait_model (GST_SANA_SRC (src)))
+    return FALSE;
   return GST_BASE_SRC_CLASS (parent_class)->negotiate (src);
 }
 

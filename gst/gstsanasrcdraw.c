@@ -131,20 +131,31 @@ will_need (GstSanaSrc * self, gint64 frame)
       &GST_BASE_SRC (self)->segment);
 }
 
-GstFlowReturn
-gst_sana_src_wait_ready (GstSanaSrc * self)
+static gboolean
+pad_flushing (GstPad * pad)
 {
-  GstFlowReturn ret = GST_FLOW_OK;
+  gboolean flushing;
+
+  GST_OBJECT_LOCK (pad);
+  flushing = GST_PAD_IS_FLUSHING (pad);
+  GST_OBJECT_UNLOCK (pad);
+  return flushing;
+}
+
+gboolean
+gst_sana_src_wait_model (GstSanaSrc * self)
+{
+  gboolean ready;
 
   g_mutex_lock (&self->lock);
-  while (!self->ready && !self->failed && !self->unlocked)
+  /* unlock() alone does not end this: a live source that is only paused would
+   * have failed to negotiate */
+  while (!self->ready && !self->failed &&
+      !pad_flushing (GST_BASE_SRC_PAD (self)))
     g_cond_wait (&self->news, &self->lock);
-  if (self->failed)
-    ret = GST_FLOW_ERROR;
-  else if (self->unlocked)
-    ret = GST_FLOW_FLUSHING;
+  ready = self->ready;
   g_mutex_unlock (&self->lock);
-  return ret;
+  return ready;
 }
 
 /* Not live: every frame has its own picture, and the one after it is drawn

@@ -49,11 +49,11 @@ extern const GstSanaWorkerFuncs gst_sana_src_worker_funcs;
 /* timestamp-offset now. */
 gint64 gst_sana_src_get_offset (GstSanaSrc * self);
 
-/* Streaming thread: wait for the model; FLUSHING when unlocked, ERROR after
+/* Streaming thread: waits for the model.  FALSE when the pad is flushing, or
  * something was said on the bus. */
-GstFlowReturn gst_sana_src_wait_ready (GstSanaSrc * self);
+gboolean gst_sana_src_wait_model (GstSanaSrc * self);
 
-/* Streaming thread: make `shown` what the next frame is to show.  repeated: the
+/* Streaming thread: makes `shown` what the next frame is to show.  repeated: the
  * frame before showed it already. */
 GstFlowReturn gst_sana_src_next_picture (GstSanaSrc * self,
     gboolean * repeated);

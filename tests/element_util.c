@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "element_util.h"
+
+#include "gst/gstsanaimg2img.h"
+#include "gst/gstsanasrc.h"
+
+void
+element_test_init(int *argc, char ***argv)
+{
+    g_unsetenv("SANA_MODEL_PATH");
+    g_setenv("GST_GL_PLATFORM", "none", FALSE);
+    gst_init(argc, argv);
+    g_test_init(argc, argv, NULL);
+    g_assert_true(GST_ELEMENT_REGISTER(sanasrc, NULL));
+    g_assert_true(GST_ELEMENT_REGISTER(sanaimg2img, NULL));
+}
+
+void
+pipe_open(Pipe *pipe, const char *line)
+{
+    GError *error = NULL;
+
+    pipe->bin = gst_parse_launch_full(line, NULL, GST_PARSE_FLAG_PLACE_IN_BIN, &error);
+    g_assert_no_error(error);
+    if (!GST_IS_PIPELINE(pipe->bin)) {
+        GstElement *inner = pipe->bin;
+        pipe->bin = gst_pipeline_new(NULL);
+        gst_bin_add(GST_BIN(pipe->bin), inner);
+    }
+    pipe->element = gst_bin_get_by_name(GST_BIN(pipe->bin), "e");
+    GstElement *out = gst_bin_get_by_name(GST_BIN(pipe->bin), "out");
+    pipe->out = out ? GST_APP_SINK(out) : NULL;
+    pipe->bus = gst_element_get_bus(pipe->bin);
+}
+
+void
+pipe_play(Pipe *pipe)
+{
+    g_assert_cmpint(gst_element_set_state(pipe->bin, GST_STATE_PLAYING), !=,
+                    GST_STATE_CHANGE_FAILURE);
+}
+
+GstSample *
+pipe_pull(Pipe *pipe)
+{
+    return gst_app_sink_try_pull_sample(pipe->out, ENOUGH);
+}
+
+GstMessage *
+pipe_message(Pipe *pipe, GstMessageType types)
+{
+    return gst_bus_timed_pop_filtered(pipe->bus, ENOUGH, types);
+}
+
+gboolean
+pipe_eos(Pipe *pipe)
+{
+    GstMessage *message = pipe_message(pipe, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+    gboolean eos = message && GST_MESSAGE_TYPE(message) == GST_MESSAGE_EOS;
+
+    if (message)
+        gst_message_unref(message);
+    return eos;
+}
+
+void
+pipe_assert_error(Pipe *pipe, GQuark domain, int code, const char *piece)
+{
+    GstMessage *message = pipe_message(pipe, GST_MESSAGE_ERROR);
+    GError *error = NULL;
+    char *debug = NULL;
+
+    g_assert_nonnull(message);
+    gst_message_parse_error(message, &error, &debug);
+    g_test_message("%s (%s)", error->message, debug);
+    g_assert_true(GST_MESSAGE_SRC(message) == GST_OBJECT(pipe->element));
+    g_assert_error(error, domain, code);
+    if (piece)
+        g_assert_nonnull(strstr(error->message, piece));
+    g_assert_nonnull(debug);
+    g_error_free(error);
+    g_free(debug);
+    gst_message_unref(message);
+}
+
+int
+pipe_stop(Pipe *pipe)
+{
+    gint64 begin = g_get_monotonic_time();
+
+    g_assert_cmpint(gst_element_set_state(pipe->bin, GST_STATE_NULL), ==, GST_STATE_CHANGE_SUCCESS);
+    return (g_get_monotonic_time() - begin) / G_TIME_SPAN_MILLISECOND;
+}
+
+void
+pipe_close(Pipe *pipe)
+{
+    pipe_stop(pipe);
+    gst_clear_object(&pipe->element);
+    gst_clear_object(&pipe->out);
+    gst_clear_object(&pipe->bus);
+    gst_clear_object(&pipe->bin);
+}
+
+typedef struct {
+    GstElement *element;
+    const char *const *prompts;
+    guint count, passed;
+} Changer;
+
+static GstPadProbeReturn
+change_prompt(GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+    Changer *changer = data;
+
+    if (++changer->passed < changer->count)
+        g_object_set(changer->element, "prompt", changer->prompts[changer->passed], NULL);
+    return GST_PAD_PROBE_OK;
+}
+
+void
+prompt_changer_add(GstPad *pad, GstElement *element, const char *const *prompts, guint count)
+{
+    Changer *changer = g_new0(Changer, 1);
+
+    changer->element = element;
+    changer->prompts = prompts;
+    changer->count = count;
+    gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, change_prompt, changer, g_free);
+}
