@@ -93,7 +93,8 @@ void sana_attention(SanaStream *s, SanaTensor y, SanaTensor q, SanaTensor k, San
 
 /*
  * Rotary positions, in place, half-split as in Gemma: for each head of x (n, heads·d), position
- * p = first + row, i < d/2, angle p·theta^(−2i/d):
+ * p = first + row, i < d/2, angle p·(1/theta^(2i/d)) with power, reciprocal and product each
+ * rounded to f32, as the reference rounds (which is 10⁻⁵ radians at position 500):
  *   (x_i, x_{i+d/2}) ← (x_i cos − x_{i+d/2} sin, x_{i+d/2} cos + x_i sin).  x: view.
  */
 void sana_rope(SanaStream *s, SanaTensor x, int head_dim, int first, float theta);

@@ -170,33 +170,34 @@ report(const Run *run, const Golden *g, const Figures *f, const GoldenTaps *taps
     g_test_message("%s", line->str);
 }
 
+/* A failure does not keep the other cases from being seen. */
 static void
 judge(const Run *run, const Golden *g, const Figures *f, const GoldenTaps *taps)
 {
     double worst;
     int n = golden_taps_compared(taps, &worst);
     g_autofree char *unknown = golden_taps_unknown(taps);
-    if (golden_floats(g, "tap:norm", NULL)) {
-        g_assert_cmpint(n, >=, f->has_picture ? 12 : 2);
-        g_assert_cmpstr(unknown, ==, "");
+    /* with latents given the reference does not encode the picture */
+    if (golden_floats(g, "tap:norm", NULL) && !golden_floats(g, "start_latents", NULL)) {
+        if (n < (f->has_picture ? 12 : 2))
+            g_test_fail_printf("%s: only %d inner tensors were compared", g->name, n);
+        if (f->has_picture && unknown[0])
+            g_test_fail_printf("%s: the reference has no tap for %s", g->name, unknown);
     }
     if (run->precision == SANA_PRECISION_BF16) {
-        g_assert_cmpfloat(f->picture, >=, MIN_BF16_DB);
-        g_assert_cmpfloat(f->picture, >=, g->bf16_db - MAX_BF16_LOSS_DB);
+        if (!(f->picture >= MIN_BF16_DB && f->picture >= g->bf16_db - MAX_BF16_LOSS_DB))
+            g_test_fail_printf("%s: %.1f dB, diffusers' own bf16 %.1f dB", g->name, f->picture,
+                               g->bf16_db);
         return;
     }
     bool right = (!f->has_embeds || f->embeds <= MAX_EMBEDS_ERROR) &&
                  (!f->has_picture ||
                   (f->latent <= MAX_LATENT_ERROR && f->picture >= MIN_PICTURE_DB));
     g_autofree char *wrong = golden_taps_first_wrong(taps, TAP_ERROR);
-    if (!right && wrong)
-        g_test_message("%s: %s", g->name, wrong);
-    if (f->has_embeds)
-        g_assert_cmpfloat(f->embeds, <=, MAX_EMBEDS_ERROR);
-    if (f->has_picture) {
-        g_assert_cmpfloat(f->latent, <=, MAX_LATENT_ERROR);
-        g_assert_cmpfloat(f->picture, >=, MIN_PICTURE_DB);
-    }
+    if (!right)
+        g_test_fail_printf("%s: embeds %.1e, latent %.1e, picture %.1f dB; %s", g->name,
+                           f->embeds, f->latent, f->picture,
+                           wrong ? wrong : "no inner tensor differs");
 }
 
 static void
@@ -294,7 +295,13 @@ add(const char *device, SanaPrecision precision, const char *name)
 int
 main(int argc, char **argv)
 {
-    g_test_init(&argc, &argv, NULL);
+    /* -k: one failing case does not hide the next */
+    g_autofree char **args = g_new0(char *, argc + 2);
+    memcpy(args, argv, sizeof(char *) * (size_t)argc);
+    args[argc] = (char *)"-k";
+    char **all = args;
+    int n_args = argc + 1;
+    g_test_init(&n_args, &all, NULL);
     g_auto(GStrv) names = golden_names();
     g_assert_cmpuint(g_strv_length(names), >, 80);
     for (char **name = names; *name; name++) {

@@ -37,7 +37,7 @@ LOOP(finish)(SanaTensor y, SanaTensor x, SanaAct act, SanaTensor residual)
         {
             float v[BLOCK], r[BLOCK];
             load(v, x, row, ch, n);
-            activate(v, n, act);
+            activate(v, n, act, y.dtype);
             if (!sana_is_none(residual)) {
                 load(r, residual, row, ch, n);
                 SIMD for (int i = 0; i < n; i++) v[i] += r[i];
@@ -132,18 +132,22 @@ LOOP(embed_tokens)(SanaStream *s, SanaTensor y, SanaTensor table, const int32_t 
 /* Rows that take their angles from the first one's. */
 #define ROPE_ROWS 32
 
-/* cos and sin of p·theta^(−2i/d) for ROPE_ROWS positions from `first`, by turning on from row to
- * row in double: a chain this short stays exact to f32. */
+/* cos and sin of the angles of ROPE_ROWS positions from `first`, by turning on from row to row in
+ * double: a chain this short stays exact to f32.  `off`, the rounding of the angle to f32, is so
+ * small that the first order of the turn is enough. */
 static void
 rope_angles(float *table, int head_dim, int first, int rows, float theta)
 {
     int half = head_dim / 2;
     for (int i = 0; i < half; i++) {
-        double step = pow(theta, -2.0 * i / head_dim);
-        double c = cos(first * step), d = sin(first * step), cs = cos(step), ds = sin(step);
+        float step = 1 / powf(theta, (float)(2 * i) / (float)head_dim);
+        double c = cos((double)first * step), d = sin((double)first * step);
+        double cs = cos((double)step), ds = sin((double)step);
         for (int r = 0; r < rows; r++) {
-            table[r * head_dim + i] = (float)c;
-            table[r * head_dim + half + i] = (float)d;
+            float angle = (float)(first + r) * step;
+            double off = angle - (double)(first + r) * step;
+            table[r * head_dim + i] = (float)(c - d * off);
+            table[r * head_dim + half + i] = (float)(d + c * off);
             double next = c * cs - d * ds;
             d = d * cs + c * ds;
             c = next;

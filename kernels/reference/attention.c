@@ -123,8 +123,9 @@ sana_reference_rope(SanaStream *s, SanaTensor x, int head_dim, int first, float 
     for (size_t row = 0; row < sana_positions(x); row++)
         for (int head = 0; head < x.c / d; head++)
             for (int i = 0; i < d / 2; i++) {
-                double p = (double)first + (double)row;
-                double angle = p * pow((double)theta, -2.0 * i / d);
+                float p = (float)(first + (int)row);
+                float frequency = 1 / powf(theta, (float)(2 * i) / (float)d);
+                float angle = p * frequency;
                 int low = head * d + i, high = low + d / 2;
                 double a = load(x, row, low), b = load(x, row, high);
                 store(x, row, low, a * cos(angle) - b * sin(angle));
