@@ -278,6 +278,8 @@ parse_start_tag(Soup *s, const char *p)
 {
     const char *end;
     gboolean closed;
+    if (!strchr(p, '>')) /* spares looking through all that follows, for each "<" */
+        return NULL;
     char *name = scan_start_tag(p, &end, &closed);
     if (!end) {
         g_free(name);
@@ -434,7 +436,8 @@ append_broken(Soup *s, const char *p)
 
 /*
  * The parser is fed once and then closed, and each of the two passes stops at the first thing that
- * might go on in later input; only the second takes such a thing as text.  Returns where it stopped.
+ * might go on in later input; only the second takes such a thing as text.  Returns where it
+ * stopped.
  */
 static const char *
 parse_pass(Soup *s, const char *p, gboolean closing)
