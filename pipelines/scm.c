@@ -27,6 +27,14 @@ check_range(const char *name, double value, double low, double high, GError **er
     return FALSE;
 }
 
+/* volatile: GCC 12 at -O2 makes vectors of two neighbouring (double)(float) and drops both. */
+static double
+round_to_f32(double value)
+{
+    volatile float f = (float)value;
+    return f;
+}
+
 static gboolean
 custom_angles(SanaSchedule *out, const SanaParams *p, GError **error)
 {
@@ -40,7 +48,7 @@ custom_angles(SanaSchedule *out, const SanaParams *p, GError **error)
                         i, t, p->timesteps[i - 1]);
             return FALSE;
         }
-        out->t[i] = (float)t;
+        out->t[i] = round_to_f32(t);
     }
     if (p->timesteps[p->steps] != 0) {
         g_set_error(error, SANA_ERROR, SANA_ERROR_SETTINGS,
@@ -74,8 +82,8 @@ text_angles(SanaSchedule *out, const SanaParams *p, GError **error)
         if (!check_range("intermediate_timesteps, which lies between 0 and max_timesteps,",
                          p->intermediate_timesteps, 0, p->max_timesteps, error))
             return FALSE;
-        out->t[0] = (float)p->max_timesteps;
-        out->t[1] = (float)p->intermediate_timesteps;
+        out->t[0] = round_to_f32(p->max_timesteps);
+        out->t[1] = round_to_f32(p->intermediate_timesteps);
         return TRUE;
     }
     linspace(out, p->max_timesteps, p->steps);

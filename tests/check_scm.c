@@ -7,13 +7,20 @@
 #include <math.h>
 #include <string.h>
 
-/* An angle that was printed with nine digits is that f32 again. */
+static double
+as_f32(double value)
+{
+    volatile float f = (float)value; /* GCC 12 may drop the rounding otherwise */
+    return f;
+}
+
+/* An angle that was printed with nine digits is that f32 again; a double near it is not. */
 static void
 assert_angles(const SanaSchedule *s, int count, const double *t)
 {
     g_assert_cmpint(s->count, ==, count);
     for (int i = 0; i <= count; i++)
-        g_assert_cmpfloat((float)s->t[i], ==, (float)t[i]);
+        g_assert_cmpfloat(s->t[i], ==, as_f32(t[i]));
     for (int i = count; i <= SANA_MAX_STEPS; i++)
         g_assert_cmpfloat(s->t[i], ==, 0);
 }
@@ -31,8 +38,6 @@ text_angles_are_the_reference(void)
         g_assert_true(sana_schedule_text(&s, &p, &error));
         g_assert_no_error(error);
         assert_angles(&s, p.steps, text_schedules[i].t);
-        for (int k = 0; k <= p.steps; k++) /* f32 values, not merely near them */
-            g_assert_cmpfloat(s.t[k], ==, (float)s.t[k]);
     }
 }
 
@@ -51,7 +56,7 @@ intermediate_is_ignored_but_for_two_steps(void)
     }
 }
 
-static const double custom[] = {1.5, 1.25, 0.75, 0.125, 0};
+static const double custom[] = {1.5, 1.2, 0.7, 0.1, 0};
 
 static SanaParams
 custom_params(void)
