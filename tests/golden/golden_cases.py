@@ -44,9 +44,11 @@ def i2i(base, **more):
 def text_to_image():
     for steps in (1, 2, 3, 4):
         yield f"t2i_sprint_steps{steps}", t2i(SPRINT, steps=steps, seed=steps)
+    # with seed 12 a position of "grid" has next to no query left after its ReLU, and chance decides
+    # what bf16 makes of it
     for name, base in OTHERS:
         for steps in (1, 2, 4):
-            yield f"t2i_{name}_steps{steps}", t2i(base, steps=steps, seed=10 + steps)
+            yield f"t2i_{name}_steps{steps}", t2i(base, steps=steps, seed=13 + steps)
     lean = dict(GRID, vae="lean")
     yield "t2i_identity", t2i(SPRINT, vae="identity", seed=5)
     yield "t2i_lean", t2i(lean, width=96, height=64, seed=6)
