@@ -252,7 +252,7 @@ keep_string (GstStructure * out, GstStructure * in, const gchar * field)
   const GValue *value = gst_structure_get_value (in, field);
   const GValue *allowed = gst_structure_get_value (out, field);
 
-  if (value && (!allowed || gst_value_can_intersect (value, allowed)))
+  if (value && (!allowed || gst_value_intersect (NULL, value, allowed)))
     gst_structure_set_value (out, field, value);
 }
 

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which values a frame is drawn with. */
+#include "img2img.h"
+
+#include <gst/controller/controller.h>
+
+#include <string.h>
+
+/* The model draws at strength 1 a flat colour that tells prompt, seed, steps and guidance. */
+static void
+expect_colour(GstHarness *h, const char *prompt, guint64 seed, int steps, double guidance)
+{
+    guint8 colour[3], pixel[3];
+    GstBuffer *buffer = gst_harness_pull(h);
+
+    g_assert_nonnull(buffer);
+    gst_buffer_extract(buffer, 300, pixel, 3);
+    gst_buffer_unref(buffer);
+    fake_sana_colour(prompt, seed, steps, guidance, colour);
+    g_assert_cmpmem(pixel, 3, colour, 3);
+}
+
+static void
+push(GstHarness *h, guint n)
+{
+    g_assert_cmpint(gst_harness_push(h, filter_picture(SMALL, n, n)), ==, GST_FLOW_OK);
+}
+
+static void
+test_defaults(void)
+{
+    GstElement *element = filter_make(NULL, NULL);
+    gdouble strength;
+    guint steps;
+
+    g_object_get(element, "strength", &strength, "steps", &steps, NULL);
+    g_assert_cmpfloat(strength, ==, 0.4);
+    g_assert_cmpuint(steps, ==, 1);
+    GValue value = G_VALUE_INIT;
+    static const char *const enums[][2] = {{"strength-mode", "continuous"},
+                                           {"noise-mode", "fixed"}};
+    for (guint i = 0; i < 2; i++) {
+        GParamSpec *spec = g_object_class_find_property(G_OBJECT_GET_CLASS(element), enums[i][0]);
+        g_value_init(&value, spec->value_type);
+        g_object_get_property(G_OBJECT(element), enums[i][0], &value);
+        g_assert_cmpstr(g_enum_get_value(G_ENUM_CLASS(g_type_class_peek(spec->value_type)),
+                                         g_value_get_enum(&value))
+                            ->value_nick,
+                        ==, enums[i][1]);
+        g_value_unset(&value);
+    }
+    gst_object_unref(element);
+}
+
+static void
+test_values_of_a_frame(void)
+{
+    GstHarness *h =
+        filter_start(filter_make("strength", 1.0, "prompt", "one", "seed", G_GUINT64_CONSTANT(5),
+                                 "steps", 3, "guidance-scale", 5.0, NULL),
+                     SMALL, FALSE);
+    push(h, 0);
+    expect_colour(h, "one", 5, 3, 5.0);
+    g_object_set(h->element, "steps", 1, "seed", G_GUINT64_CONSTANT(6), NULL);
+    push(h, 1);
+    expect_colour(h, "one", 6, 1, 5.0);
+    filter_stop(h);
+}
+
+static void
+test_noise_modes(void)
+{
+    GstHarness *h = filter_start(filter_make("strength", 1.0, "seed", G_GUINT64_CONSTANT(40), NULL),
+                                 SMALL, FALSE);
+
+    for (guint n = 0; n < 3; n++) {
+        push(h, n);
+        expect_colour(h, "", 40, 1, 4.5);
+    }
+    gst_util_set_object_arg(G_OBJECT(h->element), "noise-mode", "per-frame");
+    for (guint n = 3; n < 6; n++) {
+        push(h, n);
+        expect_colour(h, "", 40 + n, 1, 4.5);
+    }
+    filter_stop(h);
+}
+
+/* File to file: a frame that came before a change has the old prompt, one that came after the new,
+ * though the embedding takes longer than the frame. */
+static void
+test_prompt_changes_between_frames(void)
+{
+    GstHarness *h = filter_start(filter_make("model-path", "fake:prompt=50,frame=5", "strength",
+                                             1.0, "prompt", "prompt 0", NULL),
+                                 SMALL, FALSE);
+    for (guint n = 0; n < 6; n++) {
+        char *prompt = g_strdup_printf("prompt %u", n / 2);
+        g_object_set(h->element, "prompt", prompt, NULL);
+        push(h, n);
+        g_free(prompt);
+    }
+    for (guint n = 0; n < 6; n++) {
+        char *prompt = g_strdup_printf("prompt %u", n / 2);
+        expect_colour(h, prompt, 0, 1, 4.5);
+        g_free(prompt);
+    }
+    filter_stop(h);
+}
+
+static void
+test_refused_prompt(void)
+{
+    GstHarness *h = filter_start(filter_make("prompt", "refuse this", NULL), SMALL, FALSE);
+    gst_harness_push(h, filter_picture(SMALL, 0, 0));
+    filter_expect_error(h->element, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS, "prompt");
+    filter_stop(h);
+}
+
+/* A ramp from 0 to 1 in the second from 1 s of stream time, which begins at 10 s of PTS. */
+static void
+test_strength_follows_a_curve(void)
+{
+    GstElement *element = filter_make("prompt", "curve", NULL);
+    GstControlSource *source = gst_interpolation_control_source_new();
+    g_object_set(source, "mode", GST_INTERPOLATION_MODE_LINEAR, NULL);
+    GstTimedValueControlSource *values = GST_TIMED_VALUE_CONTROL_SOURCE(source);
+    gst_timed_value_control_source_set(values, 1 * GST_SECOND, 0.0);
+    gst_timed_value_control_source_set(values, 2 * GST_SECOND, 1.0);
+    g_assert_true(gst_object_add_control_binding(
+        GST_OBJECT(element),
+        gst_direct_control_binding_new(GST_OBJECT(element), "strength", source)));
+    GstHarness *h = filter_start(element, SMALL, FALSE);
+    guint8 colour[3];
+    GstSegment segment;
+
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    segment.start = 10 * GST_SECOND;
+    segment.time = 0;
+    gst_harness_push_event(h, gst_event_new_segment(&segment));
+    fake_sana_colour("curve", 0, 1, 4.5, colour);
+    for (guint tenth = 0; tenth <= 10; tenth++) {
+        GstBuffer *in = filter_picture(SMALL, 0, 0);
+        guint8 pixel[3];
+        gst_buffer_memset(in, 0, 128, gst_buffer_get_size(in));
+        GST_BUFFER_PTS(in) = 11 * GST_SECOND + tenth * 100 * GST_MSECOND;
+        gst_harness_push(h, in);
+        GstBuffer *out = gst_harness_pull(h);
+        gst_buffer_extract(out, 600, pixel, 3);
+        gst_buffer_unref(out);
+        for (guint c = 0; c < 3; c++)
+            g_assert_cmpfloat_with_epsilon(pixel[c], 128 + tenth / 10.0 * (colour[c] - 128), 0.51);
+    }
+    gst_object_unref(source);
+    filter_stop(h);
+}
+
+/* Setters return at once while everything is busy. */
+static void
+test_setters_do_not_wait(void)
+{
+    static const char *const models[] = {"fake:load=2000", "fake:prompt=2000", "fake:frame=2000"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(models); i++) {
+        GstHarness *h = filter_start(filter_make("model-path", models[i], NULL), SMALL, FALSE);
+        push(h, 0);
+        push(h, 1);
+        g_usleep(30000);
+        gint64 begin = g_get_monotonic_time();
+        for (guint n = 0; n < 50; n++) {
+            char *prompt = g_strdup_printf("%u", n);
+            g_object_set(h->element, "prompt", prompt, "strength", n / 50.0, "seed", (guint64)n,
+                         "steps", 1 + n % 4, NULL);
+            g_free(prompt);
+        }
+        expect_quick(begin, "two hundred setters");
+        filter_stop(h);
+    }
+}
+
+void
+add_values_tests(void)
+{
+    g_test_add_func("/img2img/values/defaults", test_defaults);
+    g_test_add_func("/img2img/values/of a frame", test_values_of_a_frame);
+    g_test_add_func("/img2img/values/noise modes", test_noise_modes);
+    g_test_add_func("/img2img/values/prompt changes between frames",
+                    test_prompt_changes_between_frames);
+    g_test_add_func("/img2img/values/refused prompt", test_refused_prompt);
+    g_test_add_func("/img2img/values/strength follows a curve", test_strength_follows_a_curve);
+    g_test_add_func("/img2img/values/setters do not wait", test_setters_do_not_wait);
+}
