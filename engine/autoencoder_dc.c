@@ -6,7 +6,7 @@
 #define NORM_EPS 1e-5f
 #define GLU_EXPAND 4
 
-/* --- weights --------------------------------------------------------------------------------- */
+/* --- weights ---------------------------------------------------------------------------------- */
 
 static SanaConv
 conv3x3(int in, int out)
@@ -186,7 +186,7 @@ sana_autoencoder_clear(SanaAutoencoder *net)
     }
 }
 
-/* --- blocks, in place on x (h, w, c) ----------------------------------------------------------- */
+/* --- blocks, in place on x (h, w, c) ---------------------------------------------------------- */
 
 static void
 res_block(SanaStream *s, const SanaDcResBlock *w, SanaAct act, SanaTensor x)
@@ -258,7 +258,7 @@ run_blocks(SanaStream *s, const SanaDcStage *w, const SanaAutoencoderConfig *c,
     }
 }
 
-/* --- resampling -------------------------------------------------------------------------------- */
+/* --- resampling ------------------------------------------------------------------------------- */
 
 /* y (h/2, w/2, c') = conv, unshuffled where the configuration says so. */
 static void
@@ -278,8 +278,7 @@ run_down(SanaStream *s, const SanaAutoencoderConfig *c, const SanaConv *k, SanaT
 
 /* y (2h, 2w, c') */
 static void
-run_up(SanaStream *s, const SanaAutoencoderConfig *c, const SanaConv *k, SanaTensor y,
-       SanaTensor x)
+run_up(SanaStream *s, const SanaAutoencoderConfig *c, const SanaConv *k, SanaTensor y, SanaTensor x)
 {
     if (c->interpolate) {
         sana_conv(s, y, x, k, SANA_ACT_NONE);
@@ -292,7 +291,7 @@ run_up(SanaStream *s, const SanaAutoencoderConfig *c, const SanaConv *k, SanaTen
     sana_pop(s, mark);
 }
 
-/* --- the two halves ---------------------------------------------------------------------------- */
+/* --- the two halves --------------------------------------------------------------------------- */
 
 void
 sana_autoencoder_encode(SanaStream *s, const SanaAutoencoder *net, SanaTensor latent,

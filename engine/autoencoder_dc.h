@@ -22,7 +22,7 @@ G_BEGIN_DECLS
 /* One stage of one half, as the configuration lists it. */
 typedef struct {
     int width, layers;
-    bool attention; /* EfficientViTBlock, else ResBlock */
+    bool attention;  /* EfficientViTBlock, else ResBlock */
     bool batch_norm; /* of ResBlock's norm and attention's norm_out; else RMS */
     SanaAct act;     /* of ResBlock */
     int n_scales, scales[SANA_DC_MAX_SCALES]; /* qkv_multiscales: kernel sizes */

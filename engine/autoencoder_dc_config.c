@@ -82,7 +82,9 @@ read_half(SanaJson *j, SanaDcStageConfig *st, const char *half, const int *defau
     g_snprintf(key, sizeof key, "%s_block_types", half);
     sana_json_strings(j, key, types, n, "ResBlock");
     for (int i = 0; i < n && sana_json_ok(j); i++)
-        st[i] = (SanaDcStageConfig){.width = width[i], .layers = layers[i], .act = SANA_ACT_SILU,
+        st[i] = (SanaDcStageConfig){.width = width[i],
+                                    .layers = layers[i],
+                                    .act = SANA_ACT_SILU,
                                     .attention = read_block_type(j, key, types[i])};
 
     int scales[SANA_JSON_MAX_LIST][SANA_JSON_MAX_LIST], counts[SANA_JSON_MAX_LIST];
@@ -113,8 +115,8 @@ read_decoder_choices(SanaJson *j, SanaAutoencoderConfig *c)
         c->decoder[i].batch_norm = read_norm(j, "decoder_norm_types", norms[i]);
         c->decoder[i].act = read_act(j, "decoder_act_fns", acts[i]);
     }
-    c->decoder_conv_act = read_act(j, "decoder_conv_act_fn",
-                                   sana_json_string(j, "decoder_conv_act_fn", "relu"));
+    c->decoder_conv_act =
+        read_act(j, "decoder_conv_act_fn", sana_json_string(j, "decoder_conv_act_fn", "relu"));
 }
 
 static void
@@ -179,12 +181,13 @@ sana_autoencoder_config(SanaAutoencoderConfig *c, const char *directory, GError 
         read_decoder_choices(j, c);
         check_half(j, c, c->encoder);
         check_half(j, c, c->decoder);
-        require(j, !c->encoder_out_shortcut ||
-                   c->encoder[c->stages - 1].width % c->latent_channels == 0,
+        require(j,
+                !c->encoder_out_shortcut ||
+                    c->encoder[c->stages - 1].width % c->latent_channels == 0,
                 "latent_channels does not divide the encoder's last width");
-        require(j, !c->decoder_in_shortcut ||
-                   c->decoder[c->stages - 1].width % c->latent_channels == 0,
-                "latent_channels does not divide the decoder's last width");
+        require(
+            j, !c->decoder_in_shortcut || c->decoder[c->stages - 1].width % c->latent_channels == 0,
+            "latent_channels does not divide the decoder's last width");
         c->factor = 1 << (c->stages - 1);
     }
     return sana_json_finish(j, error);

@@ -102,7 +102,7 @@ sana_bind_has(const SanaBinder *b, const char *name)
     return b->files && sana_safetensors_find(b->files, full);
 }
 
-/* --- one stored tensor ----------------------------------------------------------------------- */
+/* --- one stored tensor ------------------------------------------------------------------------ */
 
 static G_GNUC_PRINTF(2, 3) void problem(SanaBinder *b, const char *format, ...)
 {
@@ -254,7 +254,7 @@ take_values(SanaBinder *b, Source *s, const char *name, const char *suffix, Shap
     return false;
 }
 
-/* --- vectors --------------------------------------------------------------------------------- */
+/* --- vectors ---------------------------------------------------------------------------------- */
 
 static float
 element(SanaTensor x, int i)
@@ -291,7 +291,7 @@ keep_vector(SanaBinder *b, float *values, int c)
     return x;
 }
 
-/* --- products and convolutions --------------------------------------------------------------- */
+/* --- products and convolutions ---------------------------------------------------------------- */
 
 /* <name>.bias (outs[i]) of each of n names, one after the other: total values. */
 static SanaTensor
@@ -354,7 +354,7 @@ sana_bind_conv(SanaBinder *b, SanaConv *k, const char *name, bool bias)
     close_values(b, &s);
 }
 
-/* --- norms and tables ------------------------------------------------------------------------ */
+/* --- norms and tables ------------------------------------------------------------------------- */
 
 void
 sana_bind_rms_norm(SanaBinder *b, SanaNorm *norm, const char *name, int c, float eps, float offset,
@@ -440,7 +440,7 @@ sana_bind_mapped(SanaBinder *b, SanaTensor *x, const char *name, int rows, int c
     count(b, s.stored);
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void
 list_problems(SanaBinder *b, const char *what, GError **error)

@@ -53,8 +53,8 @@ void sana_bind_linear(SanaBinder *b, SanaLinear *l, const char *name, int out, i
 void sana_bind_stack(SanaBinder *b, SanaLinear *l, const char *const *names, const int *outs,
                      int in, bool bias);
 
-/* <name>.weight (out, in/groups, kernel, kernel), and <name>.bias if bias.  The shape fields of *k
- * (in, out, kernel, stride, upsample, groups; 0 reads as 1 for the last three) are set before. */
+/* <name>.weight (out, in/groups, kernel, kernel), and <name>.bias if bias.  The shape fields of
+ * *k (in, out, kernel, stride, upsample, groups; 0 reads as 1 for the last three) are set before. */
 void sana_bind_conv(SanaBinder *b, SanaConv *k, const char *name, bool bias);
 
 /* <name>.weight (c) plus `offset` (Gemma stores w − 1), and <name>.bias (c) if bias. */

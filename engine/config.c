@@ -17,7 +17,7 @@ struct SanaJson {
     GError *error;
 };
 
-/* --- opening --------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static bool
 too_long(const char *number, size_t n)
@@ -105,7 +105,7 @@ sana_json_free(SanaJson *j)
     g_free(j);
 }
 
-/* --- errors ---------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 void
 sana_json_fail(SanaJson *j, SanaFileError code, const char *format, ...)
@@ -158,7 +158,7 @@ fail_value(SanaJson *j, const char *key, JsonNode *node, const char *wanted)
     sana_json_fail(j, SANA_FILE_ERROR_MALFORMED, "%s is %s, but must be %s", key, text, wanted);
 }
 
-/* --- single values --------------------------------------------------------------------------- */
+/* --- single values ---------------------------------------------------------------------------- */
 
 /* NULL where the key, or an object on its way, is absent or null. */
 static JsonNode *
@@ -258,7 +258,7 @@ sana_json_string(SanaJson *j, const char *key, const char *fallback)
     return fallback;
 }
 
-/* --- lists ----------------------------------------------------------------------------------- */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 static int
 read_ints(SanaJson *j, const char *key, JsonNode *node, int *values, int min, int max)

@@ -19,7 +19,7 @@ typedef struct SanaJson SanaJson;
 /* Longest list a configuration may hold. */
 #define SANA_JSON_MAX_LIST 16
 
-/* Opens directory/name (at most 16 MiB, at most 64 levels deep; bare Infinity, -Infinity and NaN
+/* Opens directory/name (at most 16 MiB, at most 64 levels; bare Infinity, -Infinity and NaN
  * are tolerated where nothing asks for them).  The top must be an object. */
 SanaJson *sana_json_open(const char *directory, const char *name, GError **error);
 void sana_json_free(SanaJson *j); /* NULL is fine */

@@ -9,7 +9,7 @@
 
 #define MAX_WIDTH 65536
 
-/* --- configuration --------------------------------------------------------------------------- */
+/* --- configuration ---------------------------------------------------------------------------- */
 
 /* Which layers look back only a window: listed, or every second one from the first. */
 static void
@@ -44,7 +44,8 @@ check_runnable(const SanaGemma2Config *c, SanaJson *j)
     if (c->heads % c->kv_heads != 0 || c->head_dim % 2 != 0)
         sana_json_fail(j, SANA_FILE_ERROR_MALFORMED,
                        "num_key_value_heads %d must divide num_attention_heads %d, and head_dim %d "
-                       "must be even", c->kv_heads, c->heads, c->head_dim);
+                       "must be even",
+                       c->kv_heads, c->heads, c->head_dim);
 }
 
 bool
@@ -67,8 +68,9 @@ sana_gemma2_config(SanaGemma2Config *c, const char *directory, GError **error)
         .window = sana_json_int(j, "sliding_window", 4096, 0, 1 << 24),
         .attention_bias = sana_json_bool(j, "attention_bias", false),
     };
-    const char *theta =
-        sana_json_has(j, "rope_parameters.rope_theta") ? "rope_parameters.rope_theta" : "rope_theta";
+    const char *theta = sana_json_has(j, "rope_parameters.rope_theta")
+                            ? "rope_parameters.rope_theta"
+                            : "rope_theta";
     c->rope_theta = (float)sana_json_double(j, theta, 10000, 1, 1e12);
     c->query_scale =
         (float)(1 / sqrt(sana_json_double(j, "query_pre_attn_scalar", 256, 1e-6, 1e9)));
@@ -79,7 +81,7 @@ sana_gemma2_config(SanaGemma2Config *c, const char *directory, GError **error)
     return sana_json_finish(j, error);
 }
 
-/* --- weights --------------------------------------------------------------------------------- */
+/* --- weights ---------------------------------------------------------------------------------- */
 
 static void
 bind_norm(SanaBinder *b, SanaNorm *norm, const char *name, const SanaGemma2Config *c)
@@ -131,7 +133,7 @@ sana_gemma2_clear(SanaGemma2 *net)
     g_clear_pointer(&net->layers, g_free);
 }
 
-/* --- forward --------------------------------------------------------------------------------- */
+/* --- forward ---------------------------------------------------------------------------------- */
 
 /* x (n, D) += post_norm(out(attention(input_norm(x)))) */
 static void
@@ -154,8 +156,11 @@ attention(SanaStream *s, const SanaGemma2 *net, int i, SanaTensor x, int first, 
 
     SanaTensor seen = sana_rows(kv, 0, first + n);
     sana_attention(s, attended, q, sana_columns(seen, 0, K), sana_columns(seen, K, K),
-                   (SanaAttention){.heads = c->heads, .kv_heads = c->kv_heads,
-                                   .scale = c->query_scale, .softcap = c->softcap, .causal = true,
+                   (SanaAttention){.heads = c->heads,
+                                   .kv_heads = c->kv_heads,
+                                   .scale = c->query_scale,
+                                   .softcap = c->softcap,
+                                   .causal = true,
                                    .window = c->sliding[i] ? c->window : 0});
     sana_linear(s, y, attended, &w->out, SANA_ACT_NONE, SANA_NONE);
     sana_norm(s, x, y, &w->post_attention_norm, SANA_ACT_NONE, x);

@@ -17,17 +17,17 @@ G_BEGIN_DECLS
 #define SANA_GEMMA2_MAX_LAYERS 256
 
 typedef struct {
-    int hidden;                            /* D, 2304 */
-    int layers;                            /* 26 */
-    int heads, kv_heads, head_dim;         /* 8, 4, 256 */
-    int mlp;                               /* F, 9216 */
-    int vocabulary;                        /* 256000 */
-    int max_tokens;                        /* max_position_embeddings */
+    int hidden;                    /* D, 2304 */
+    int layers;                    /* 26 */
+    int heads, kv_heads, head_dim; /* 8, 4, 256 */
+    int mlp;                       /* F, 9216 */
+    int vocabulary;                /* 256000 */
+    int max_tokens;                /* max_position_embeddings */
     float norm_eps, rope_theta;
-    float query_scale;                     /* factor on q·k: query_pre_attn_scalar^−½ */
-    float softcap;                         /* 50; 0: none */
-    int window;                            /* sliding window, 4096; 0: none */
-    bool sliding[SANA_GEMMA2_MAX_LAYERS];  /* which layers have it */
+    float query_scale;                    /* factor on q·k: query_pre_attn_scalar^−½ */
+    float softcap;                        /* 50; 0: none */
+    int window;                           /* sliding window, 4096; 0: none */
+    bool sliding[SANA_GEMMA2_MAX_LAYERS]; /* which layers have it */
     bool attention_bias;
 } SanaGemma2Config;
 
@@ -36,10 +36,10 @@ bool sana_gemma2_config(SanaGemma2Config *c, const char *directory, GError **err
 
 typedef struct {
     SanaNorm input_norm, post_attention_norm, pre_mlp_norm, post_mlp_norm; /* (D), 1 added */
-    SanaLinear qkv;     /* (Q + 2·K, D) */
-    SanaLinear out;     /* (D, Q) */
-    SanaLinear gate_up; /* (2·F, D) */
-    SanaLinear down;    /* (D, F) */
+    SanaLinear qkv;                                                        /* (Q + 2·K, D) */
+    SanaLinear out;                                                        /* (D, Q) */
+    SanaLinear gate_up;                                                    /* (2·F, D) */
+    SanaLinear down;                                                       /* (D, F) */
 } SanaGemma2Layer;
 
 typedef struct {

@@ -59,7 +59,7 @@ static G_GNUC_PRINTF(2, 3) bool malformed(GError **error, const char *format, ..
     return false;
 }
 
-/* --- one file's header ----------------------------------------------------------------------- */
+/* --- one file's header ------------------------------------------------------------------------ */
 
 /* Types of the format and their bits.  Those nothing here computes in may lie in a file unused. */
 static const struct {
@@ -302,7 +302,7 @@ read_header(SanaSafetensors *st, const File *file, size_t length, GError **error
     return check_overlap(st, first, error);
 }
 
-/* --- files ----------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static bool
 map_file(File *file, GError **error)
@@ -351,7 +351,7 @@ add_file(SanaSafetensors *st, const char *path, GError **error)
     return read_header(st, file, length, error);
 }
 
-/* --- shards ---------------------------------------------------------------------------------- */
+/* --- shards ----------------------------------------------------------------------------------- */
 
 typedef struct {
     SanaSafetensors *st;
@@ -463,7 +463,7 @@ add_index(SanaSafetensors *st, const char *path, GError **error)
     return ok;
 }
 
-/* --- opening --------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 /* Whether there is something of that name, a dangling link for instance: opening says what. */
 static bool

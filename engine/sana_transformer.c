@@ -13,7 +13,7 @@
 #define CAPTION_EPS 1e-5f
 #define NORM_OUT_EPS 1e-6f
 
-/* --- configuration --------------------------------------------------------------------------- */
+/* --- configuration ---------------------------------------------------------------------------- */
 
 static void
 check_runnable(SanaTransformerConfig *c, SanaJson *j)
@@ -31,12 +31,13 @@ check_runnable(SanaTransformerConfig *c, SanaJson *j)
         sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED,
                        "norm_elementwise_affine true is not run here; SANA models have false");
     if (sana_json_int(j, "out_channels", c->channels, 1, 4096) != c->channels)
-        sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED,
-                       "out_channels must equal in_channels, %d", c->channels);
+        sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED, "out_channels must equal in_channels, %d",
+                       c->channels);
     if (sana_json_int(j, "cross_attention_dim", 2240, 1, 65536) != c->dim)
         sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED,
                        "cross_attention_dim must equal num_attention_heads · attention_head_dim, "
-                       "%d", c->dim);
+                       "%d",
+                       c->dim);
     if (c->interpolation_scale > 0 && c->dim % 4 != 0)
         sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED,
                        "interpolation_scale needs a width that is a multiple of 4, not %d", c->dim);
@@ -76,7 +77,7 @@ sana_transformer_config(SanaTransformerConfig *c, const char *directory, GError 
     return sana_json_finish(j, error);
 }
 
-/* --- weights --------------------------------------------------------------------------------- */
+/* --- weights ---------------------------------------------------------------------------------- */
 
 static void
 bind_time_embedder(SanaTimeEmbedder *e, SanaBinder *b, const char *name, int dim)
@@ -103,8 +104,8 @@ bind_attention(SanaTransformerBlock *w, SanaBinder *b, const SanaTransformerConf
 
     sana_bind_enter(b, "attn2");
     sana_bind_linear(b, &w->attn2.q, "to_q", E, D, true);
-    sana_bind_stack(b, &w->attn2.kv, (const char *[]){"to_k", "to_v", NULL},
-                    (const int[]){E, E}, D, true);
+    sana_bind_stack(b, &w->attn2.kv, (const char *[]){"to_k", "to_v", NULL}, (const int[]){E, E}, D,
+                    true);
     if (c->qk_norm) {
         sana_bind_rms_norm(b, &w->attn2.norm_q, "norm_q", E, QK_EPS, 0, false);
         sana_bind_rms_norm(b, &w->attn2.norm_k, "norm_k", E, QK_EPS, 0, false);
@@ -165,7 +166,7 @@ sana_transformer_clear(SanaTransformer *net)
     g_clear_pointer(&net->blocks, g_free);
 }
 
-/* --- once per prompt ------------------------------------------------------------------------- */
+/* --- once per prompt -------------------------------------------------------------------------- */
 
 void
 sana_transformer_caption(SanaStream *s, const SanaTransformer *net, SanaTensor *kv,
@@ -193,7 +194,7 @@ sana_transformer_caption(SanaStream *s, const SanaTransformer *net, SanaTensor *
     sana_pop(s, mark);
 }
 
-/* --- once per step --------------------------------------------------------------------------- */
+/* --- once per step ---------------------------------------------------------------------------- */
 
 float
 sana_transformer_guidance(const SanaTransformer *net, double guidance)
@@ -228,8 +229,8 @@ sana_transformer_positions(const SanaTransformerConfig *c, int h, int w, float *
 
 /* sum (1, D) F32 = linear_2(silu(linear_1(sinusoids(value)))) + residual */
 static void
-time_embedding(SanaStream *s, const SanaTransformer *net, const SanaTimeEmbedder *e,
-               SanaTensor sum, SanaTensor value, SanaTensor residual)
+time_embedding(SanaStream *s, const SanaTransformer *net, const SanaTimeEmbedder *e, SanaTensor sum,
+               SanaTensor value, SanaTensor residual)
 {
     size_t mark = sana_mark(s);
     SanaTensor waves = sana_scratch(s, net->dtype, 1, 1, TIME_CHANNELS);
@@ -291,7 +292,8 @@ cross_attention(SanaStream *s, const SanaTransformer *net, const SanaTransformer
     sana_linear(s, q, x, &w->attn2.q, SANA_ACT_NONE, SANA_NONE);
     if (c->qk_norm)
         sana_norm(s, q, q, &w->attn2.norm_q, SANA_ACT_NONE, SANA_NONE);
-    SanaAttention a = {.heads = c->cross_heads, .kv_heads = c->cross_heads,
+    SanaAttention a = {.heads = c->cross_heads,
+                       .kv_heads = c->cross_heads,
                        .scale = 1 / sqrtf((float)(E / c->cross_heads))};
     sana_attention(s, attended, q, sana_columns(kv, 0, E), sana_columns(kv, E, E), a);
     sana_linear(s, x, attended, &w->attn2.out, SANA_ACT_NONE, x);

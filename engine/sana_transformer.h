@@ -16,18 +16,18 @@
 G_BEGIN_DECLS
 
 typedef struct {
-    int channels;                   /* C, 32 */
-    int heads, head_dim, dim;       /* self-attention, D */
-    int cross_heads, cross_dim;     /* cross-attention, E */
+    int channels;               /* C, 32 */
+    int heads, head_dim, dim;   /* self-attention, D */
+    int cross_heads, cross_dim; /* cross-attention, E */
     int layers;
-    int hidden;                     /* F = ⌊mlp_ratio·D⌋ */
-    int caption_channels;           /* width of a prompt embedding */
-    int sample_size;                /* latent side it was trained on */
+    int hidden;           /* F = ⌊mlp_ratio·D⌋ */
+    int caption_channels; /* width of a prompt embedding */
+    int sample_size;      /* latent side it was trained on */
     float norm_eps;
     bool attention_bias, qk_norm;
-    bool guidance;                  /* guidance is an embedding: SANA-Sprint */
-    double guidance_scale;          /* factor on the guidance before it is embedded, 0.1 */
-    double interpolation_scale;     /* of the sin-cos positions; 0: no positions */
+    bool guidance;              /* guidance is an embedding: SANA-Sprint */
+    double guidance_scale;      /* factor on the guidance before it is embedded, 0.1 */
+    double interpolation_scale; /* of the sin-cos positions; 0: no positions */
 } SanaTransformerConfig;
 
 /* Reads and checks directory/config.json.  What this code does not run (patch_size ≠ 1, affine
@@ -43,20 +43,20 @@ typedef struct {
 typedef struct {
     SanaTensor scale_shift_table; /* (6, D) F32: shift, scale, gate of attention, of Mix-FFN */
     struct {
-        SanaLinear qkv;        /* (3·D, D) */
+        SanaLinear qkv;          /* (3·D, D) */
         SanaNorm norm_q, norm_k; /* (D) */
-        SanaLinear out;        /* (D, D) */
+        SanaLinear out;          /* (D, D) */
     } attn1;
     struct {
-        SanaLinear q;          /* (E, D) */
-        SanaLinear kv;         /* (2·E, D) */
+        SanaLinear q;            /* (E, D) */
+        SanaLinear kv;           /* (2·E, D) */
         SanaNorm norm_q, norm_k; /* (E) */
-        SanaLinear out;        /* (D, E) */
+        SanaLinear out;          /* (D, E) */
     } attn2;
     struct {
-        SanaLinear inverted;   /* (2·F, D) */
-        SanaConv depth;        /* (2·F, 1, 3, 3) */
-        SanaLinear point;      /* (D, F) */
+        SanaLinear inverted; /* (2·F, D) */
+        SanaConv depth;      /* (2·F, 1, 3, 3) */
+        SanaLinear point;    /* (D, F) */
     } ff;
 } SanaTransformerBlock;
 
@@ -102,8 +102,8 @@ typedef struct {
 } SanaCondition;
 
 /* v (h, w, C) = network(x (h, w, C)): any dtypes. */
-void sana_transformer_forward(SanaStream *s, const SanaTransformer *net, SanaTensor v,
-                              SanaTensor x, const SanaCondition *condition);
+void sana_transformer_forward(SanaStream *s, const SanaTransformer *net, SanaTensor v, SanaTensor x,
+                              const SanaCondition *condition);
 
 G_END_DECLS
 #endif

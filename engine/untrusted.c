@@ -70,7 +70,7 @@ sana_untrusted_read(const char *path, size_t limit, size_t *length, GError **err
     return text;
 }
 
-/* --- tokens ---------------------------------------------------------------------------------- */
+/* --- tokens ----------------------------------------------------------------------------------- */
 
 static bool
 scan_string(SanaJsonScan *scan)
@@ -270,7 +270,7 @@ sana_json_scan_skip(SanaJsonScan *scan, SanaJsonToken first)
     }
 }
 
-/* --- grammar --------------------------------------------------------------------------------- */
+/* --- grammar ---------------------------------------------------------------------------------- */
 
 /* What may come next.  A first element or key may also be the closing bracket. */
 typedef enum { VALUE, FIRST_VALUE, KEY, FIRST_KEY, COLON, AFTER } Expect;

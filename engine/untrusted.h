@@ -26,7 +26,7 @@ int sana_untrusted_open(const char *path, uint64_t *size, GError **error);
 /* The whole of a regular file of at most `limit` bytes, with a NUL put after it (g_free). */
 char *sana_untrusted_read(const char *path, size_t limit, size_t *length, GError **error);
 
-/* --- JSON ------------------------------------------------------------------------------------ */
+/* --- JSON ------------------------------------------------------------------------------------- */
 
 typedef enum {
     SANA_JSON_END = 0, /* the text is over */

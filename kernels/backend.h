@@ -30,14 +30,14 @@ struct SanaPool {
 
 struct SanaStream {
     SanaDevice *device;
-    gint cancelled;       /* atomic; set by any thread */
-    bool failed;          /* the sticky error stands */
-    GError *error;        /* it */
-    char *scratch;        /* base of the stack, 64-byte aligned */
-    size_t size, top;     /* bytes reserved, in use */
-    SanaTapFunc tap;      /* or NULL */
+    gint cancelled;   /* atomic; set by any thread */
+    bool failed;      /* the sticky error stands */
+    GError *error;    /* it */
+    char *scratch;    /* base of the stack, 64-byte aligned */
+    size_t size, top; /* bytes reserved, in use */
+    SanaTapFunc tap;  /* or NULL */
     void *tap_user;
-    SanaPlan plan;        /* planner only */
+    SanaPlan plan; /* planner only */
 };
 
 struct SanaBackend {

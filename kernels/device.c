@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-G_DEFINE_QUARK(sana-device-error, sana_device_error)
+G_DEFINE_QUARK(sana - device - error, sana_device_error)
 
 /* One line per backend. */
 static const SanaBackend *const backends[] = {
@@ -32,7 +32,7 @@ tensor_bytes(SanaDType dtype, int h, int w, int c, size_t *bytes)
            !__builtin_mul_overflow(n, sana_dtype_size(dtype), bytes) && *bytes < SIZE_MAX / 2;
 }
 
-/* --- tensors --------------------------------------------------------------------------------- */
+/* --- tensors ---------------------------------------------------------------------------------- */
 
 const char *
 sana_dtype_name(SanaDType dtype)
@@ -76,7 +76,7 @@ sana_reshape(SanaTensor x, int h, int w, int c)
     return sana_tensor(x.data, x.dtype, h, w, c);
 }
 
-/* --- devices --------------------------------------------------------------------------------- */
+/* --- devices ---------------------------------------------------------------------------------- */
 
 static const SanaBackend *
 find_backend(const char *name, size_t length)
@@ -164,7 +164,7 @@ sana_device_free_memory(const SanaDevice *dev)
     return dev->backend->free_memory(dev);
 }
 
-/* --- pools ----------------------------------------------------------------------------------- */
+/* --- pools ------------------------------------------------------------------------------------ */
 
 SanaPool *
 sana_pool_new(SanaDevice *dev)
@@ -292,7 +292,7 @@ sana_pool_upload(SanaPool *pool, SanaTensor host, SanaDType dtype)
     return x;
 }
 
-/* --- streams --------------------------------------------------------------------------------- */
+/* --- streams ---------------------------------------------------------------------------------- */
 
 SanaStream *
 sana_stream_new(SanaDevice *dev, GError **error)

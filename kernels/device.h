@@ -35,7 +35,7 @@ typedef enum {
     SANA_DEVICE_ERROR_CANCELLED, /* sana_stream_cancel() */
 } SanaDeviceError;
 
-/* --- devices --------------------------------------------------------------------------------- */
+/* --- devices ---------------------------------------------------------------------------------- */
 
 /*
  * Opens a device by name: "auto" (the first CUDA device, else cpu) or one of those above.  A name
@@ -58,7 +58,7 @@ SanaDType sana_device_best_dtype(const SanaDevice *dev);
 /* Bytes that could be allocated now, an estimate; SIZE_MAX if unknown. */
 size_t sana_device_free_memory(const SanaDevice *dev);
 
-/* --- memory with an owner -------------------------------------------------------------------- */
+/* --- memory with an owner --------------------------------------------------------------------- */
 
 SanaPool *sana_pool_new(SanaDevice *dev); /* holds a reference to dev */
 void sana_pool_free(SanaPool *pool);      /* NULL is fine */
@@ -128,7 +128,7 @@ bool sana_pool_conv(SanaPool *pool, SanaConv *k, SanaDType dtype, SanaTensor sou
 /* Copies a host tensor (F32, BF16 or F16) into the pool as `dtype`. */
 SanaTensor sana_pool_upload(SanaPool *pool, SanaTensor host, SanaDType dtype);
 
-/* --- streams --------------------------------------------------------------------------------- */
+/* --- streams ---------------------------------------------------------------------------------- */
 
 SanaStream *sana_stream_new(SanaDevice *dev, GError **error);
 void sana_stream_free(SanaStream *s); /* NULL is fine; not while another thread uses s */

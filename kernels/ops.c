@@ -90,7 +90,7 @@ same_or_apart(SanaTensor a, SanaTensor b)
                            a.c == b.c && same_positions(a, b));
 }
 
-/* --- products and convolutions --------------------------------------------------------------- */
+/* --- products and convolutions ---------------------------------------------------------------- */
 
 void
 sana_linear(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, SanaAct act,
@@ -133,7 +133,7 @@ sana_glu_depthwise(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k)
     OPS->glu_depthwise(s, y, x, k);
 }
 
-/* --- attention ------------------------------------------------------------------------------- */
+/* --- attention -------------------------------------------------------------------------------- */
 
 void
 sana_linear_attention(SanaStream *s, SanaTensor y, SanaTensor qkv, int head_dim, SanaQkvOrder order)
@@ -171,7 +171,7 @@ sana_rope(SanaStream *s, SanaTensor x, int head_dim, int first, float theta)
     OPS->rope(s, x, head_dim, first, theta);
 }
 
-/* --- norms and modulation -------------------------------------------------------------------- */
+/* --- norms and modulation --------------------------------------------------------------------- */
 
 void
 sana_norm(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, SanaAct act,
@@ -205,7 +205,7 @@ sana_add_gated(SanaStream *s, SanaTensor x, SanaTensor y, SanaTensor gate)
     OPS->add_gated(s, x, y, gate);
 }
 
-/* --- pointwise ------------------------------------------------------------------------------- */
+/* --- pointwise -------------------------------------------------------------------------------- */
 
 void
 sana_activate(SanaStream *s, SanaTensor y, SanaTensor x, SanaAct act)
@@ -260,7 +260,7 @@ sana_timestep_embedding(SanaStream *s, SanaTensor y, SanaTensor t)
     OPS->timestep_embedding(s, y, t);
 }
 
-/* --- resolution ------------------------------------------------------------------------------ */
+/* --- resolution ------------------------------------------------------------------------------- */
 
 void
 sana_pixel_unshuffle(SanaStream *s, SanaTensor y, SanaTensor x)
@@ -308,7 +308,7 @@ sana_add_shuffled_repeat(SanaStream *s, SanaTensor y, SanaTensor x)
     OPS->add_shuffled_repeat(s, y, x);
 }
 
-/* --- pictures -------------------------------------------------------------------------------- */
+/* --- pictures --------------------------------------------------------------------------------- */
 
 static bool
 is_picture(SanaTensor x)
@@ -333,7 +333,7 @@ sana_image_store(SanaStream *s, SanaTensor y, SanaTensor x)
     OPS->image_store(s, y, x);
 }
 
-/* --- checks ---------------------------------------------------------------------------------- */
+/* --- checks ----------------------------------------------------------------------------------- */
 
 /* A float is finite unless all exponent bits are set; an or over blocks keeps the loop a vector
  * one without reading a branch per element. */

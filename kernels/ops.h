@@ -32,7 +32,7 @@ typedef enum {
     SANA_ACT_MISH,
 } SanaAct;
 
-/* --- products and convolutions --------------------------------------------------------------- */
+/* --- products and convolutions ---------------------------------------------------------------- */
 
 /*
  * y (n, out) = act(x (n, in) · Wᵀ + bias) + residual (n, out)
@@ -56,7 +56,7 @@ void sana_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, San
  */
 void sana_glu_depthwise(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k);
 
-/* --- attention ------------------------------------------------------------------------------- */
+/* --- attention -------------------------------------------------------------------------------- */
 
 /* How q, k, v of several heads lie in one row of 3·heads·d channels. */
 typedef enum {
@@ -99,7 +99,7 @@ void sana_attention(SanaStream *s, SanaTensor y, SanaTensor q, SanaTensor k, San
  */
 void sana_rope(SanaStream *s, SanaTensor x, int head_dim, int first, float theta);
 
-/* --- norms and modulation -------------------------------------------------------------------- */
+/* --- norms and modulation --------------------------------------------------------------------- */
 
 /*
  * y (n, c) = act(norm(x)) + residual (SANA_NONE or (n, c) of any dtype).
@@ -118,7 +118,7 @@ void sana_norm_modulate(SanaStream *s, SanaTensor y, SanaTensor x, SanaTensor sh
 /* x (n, c) += gate (1, c) · y (n, c).  In place on x. */
 void sana_add_gated(SanaStream *s, SanaTensor x, SanaTensor y, SanaTensor gate);
 
-/* --- pointwise ------------------------------------------------------------------------------- */
+/* --- pointwise -------------------------------------------------------------------------------- */
 
 /* y = act(x), same shape; converts between dtypes; SANA_ACT_NONE copies.  y may be x.  Views. */
 void sana_activate(SanaStream *s, SanaTensor y, SanaTensor x, SanaAct act);
@@ -143,7 +143,7 @@ void sana_embed_tokens(SanaStream *s, SanaTensor y, SanaTensor table, const int3
 /* y (1, c) = [cos(t·f_i), sin(t·f_i)], f_i = 10000^(−i/(c/2)), i < c/2; t (1, 1, 1) F32. */
 void sana_timestep_embedding(SanaStream *s, SanaTensor y, SanaTensor t);
 
-/* --- resolution ------------------------------------------------------------------------------ */
+/* --- resolution ------------------------------------------------------------------------------- */
 
 /* y (h/2, w/2, 4c) from x (h, w, c): y channel ch·4 + 2·dy + dx = x(2i + dy, 2j + dx, ch). */
 void sana_pixel_unshuffle(SanaStream *s, SanaTensor y, SanaTensor x);
@@ -163,7 +163,7 @@ void sana_add_unshuffled_mean(SanaStream *s, SanaTensor y, SanaTensor x);
  */
 void sana_add_shuffled_repeat(SanaStream *s, SanaTensor y, SanaTensor x);
 
-/* --- pictures -------------------------------------------------------------------------------- */
+/* --- pictures --------------------------------------------------------------------------------- */
 
 /* y (h, w, 3) = 2·x/max − 1 of the first three channels of x (h, w, 3 or 4), U8, U16, or F32 (then
  * copied as it is).  x: view. */
@@ -173,7 +173,7 @@ void sana_image_load(SanaStream *s, SanaTensor y, SanaTensor x);
  * F32 y is x as it is, not clamped.  x (h, w, 3).  y: view. */
 void sana_image_store(SanaStream *s, SanaTensor y, SanaTensor x);
 
-/* --- checks ---------------------------------------------------------------------------------- */
+/* --- checks ----------------------------------------------------------------------------------- */
 
 /* Whether a HOST tensor holds no NaN and no infinity.  Needs no stream. */
 bool sana_all_finite(SanaTensor host);

@@ -66,7 +66,7 @@ planner_finish(SanaStream *s)
 {
 }
 
-/* --- counting -------------------------------------------------------------------------------- */
+/* --- counting --------------------------------------------------------------------------------- */
 
 static void
 touch(SanaStream *s, SanaTensor x)
@@ -140,8 +140,8 @@ planner_norm(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, Sa
 }
 
 static void
-planner_norm_modulate(SanaStream *s, SanaTensor y, SanaTensor x, SanaTensor shift,
-                      SanaTensor scale, float eps)
+planner_norm_modulate(SanaStream *s, SanaTensor y, SanaTensor x, SanaTensor shift, SanaTensor scale,
+                      float eps)
 {
     touch2(s, y, x);
 }
@@ -166,8 +166,7 @@ planner_mix(SanaStream *s, SanaTensor y, SanaTensor a, SanaTensor b, SanaTensor 
 }
 
 static void
-planner_embed_tokens(SanaStream *s, SanaTensor y, SanaTensor table, const int32_t *ids,
-                     float scale)
+planner_embed_tokens(SanaStream *s, SanaTensor y, SanaTensor table, const int32_t *ids, float scale)
 {
     touch2(s, y, y);
 }

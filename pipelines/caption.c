@@ -125,7 +125,7 @@ unquote_plus(const char *text)
     return result;
 }
 
-/* --- ftfy's repairs, without mojibake -------------------------------------------------------- */
+/* --- ftfy's repairs, without mojibake --------------------------------------------------------- */
 
 static const char *
 ligature(gunichar c)
@@ -225,7 +225,7 @@ repair(const char *text)
     return g_string_free(out, FALSE);
 }
 
-/* --- the whole ------------------------------------------------------------------------------- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 static char *
 replace(char *text, char *with)

@@ -9,8 +9,8 @@ sana_frame_allocate(SanaFrame *f, SanaPool *pool, const SanaModel *m, int width,
     const int factor = m->info.factor, C = m->info.latent_channels;
     const int h = height / factor, w = width / factor;
     const SanaTransformerConfig *t = &m->transformer.config;
-    *f = (SanaFrame){.width = width, .height = height, .h = h, .w = w, .n_images = n_images,
-                     .pool = pool};
+    *f = (SanaFrame){
+        .width = width, .height = height, .h = h, .w = w, .n_images = n_images, .pool = pool};
     for (int i = 0; i < SANA_IMAGE_FORMATS; i++)
         f->pixels[i] = sana_image_tensor((SanaImageFormat)i, pool, width, height);
     f->picture = sana_pool_tensor(pool, m->dtype, height, width, 3);

@@ -20,7 +20,7 @@ sana_image_tensor(SanaImageFormat format, SanaPool *pool, int width, int height)
     return sana_pool_tensor(pool, formats[format].dtype, height, width, formats[format].channels);
 }
 
-/* --- checks ------------------------------------------------------------------------------------ */
+/* --- checks ----------------------------------------------------------------------------------- */
 
 static gboolean
 check_geometry(const SanaImage *image, const char *what, GError **error)
@@ -43,9 +43,9 @@ sana_image_check(const SanaImage *image, const char *what, GError **error)
         return FALSE;
     if (image->stride < (gsize)image->width * formats[image->format].pixel ||
         image->stride % formats[image->format].unit != 0)
-        return sana_error_settings(error, "%s has a stride of %" G_GSIZE_FORMAT
-                                          " bytes, which does not fit its width", what,
-                                   image->stride);
+        return sana_error_settings(
+            error, "%s has a stride of %" G_GSIZE_FORMAT " bytes, which does not fit its width",
+            what, image->stride);
     return TRUE;
 }
 
@@ -53,8 +53,8 @@ gboolean
 sana_images_check(const SanaImage *images, const SanaParams *params, GError **error)
 {
     if (params->n_images < 1 || params->n_images > SANA_MAX_IMAGES)
-        return sana_error_settings(error, "n_images is %d, but must be 1 to %d",
-                                   params->n_images, SANA_MAX_IMAGES);
+        return sana_error_settings(error, "n_images is %d, but must be 1 to %d", params->n_images,
+                                   SANA_MAX_IMAGES);
     if (!images)
         return sana_error_settings(error, "the output has no pixels");
     for (int i = 0; i < params->n_images; i++) {
@@ -69,7 +69,7 @@ sana_images_check(const SanaImage *images, const SanaParams *params, GError **er
     return TRUE;
 }
 
-/* --- moves ------------------------------------------------------------------------------------- */
+/* --- moves ------------------------------------------------------------------------------------ */
 
 typedef void (*CopyRows)(SanaStream *s, SanaTensor rows, void *host);
 

@@ -4,16 +4,15 @@
 
 #include <string.h>
 
-/* x = cos t0 · z · scaling_factor·σd + sin t0 · σd · noise for every picture; a caller's latents are
- * x as they are. */
+/* x = cos t0 · z · scaling_factor·σd + sin t0 · σd · noise for every picture; a caller's latents
+ * are x as they are. */
 static void
 start(SanaSession *s, const SanaParams *params, double t0, SanaGenerator *g)
 {
     const SanaModel *m = s->model;
     SanaFrame *f = &s->frame;
     SanaStartCoefficients c = sana_start_coefficients(t0, m->sigma_data);
-    float from_z =
-        (float)(c.from_latent * m->autoencoder.config.scaling_factor * m->sigma_data);
+    float from_z = (float)(c.from_latent * m->autoencoder.config.scaling_factor * m->sigma_data);
     sana_session_draw(s, params, g);
     sana_session_set_coef(s, COEF_START, params->latents ? 0 : from_z,
                           params->latents ? 1 : c.from_noise);
@@ -77,13 +76,14 @@ sana_session_image_to_image(SanaSession *s, SanaPrompt *prompt, const SanaParams
                             const SanaImage *source, const SanaImage *images, GError **error)
 {
     SanaSchedule schedule;
-    if (!sana_image_check(source, "the source", error) ||
-        !sana_images_check(images, params, error))
+    if (!sana_image_check(source, "the source", error) || !sana_images_check(images, params, error))
         return FALSE;
     if (images[0].width != source->width || images[0].height != source->height)
-        return sana_error_settings(error, "the source is %d×%d, but the output %d×%d; they must "
-                                          "be equal", source->width, source->height,
-                                   images[0].width, images[0].height);
+        return sana_error_settings(error,
+                                   "the source is %d×%d, but the output %d×%d; they must "
+                                   "be equal",
+                                   source->width, source->height, images[0].width,
+                                   images[0].height);
     if (!sana_schedule_image(&schedule, params, error) ||
         !sana_session_begin(s, prompt, params, source->width, source->height, error))
         return FALSE;

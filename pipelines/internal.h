@@ -52,11 +52,11 @@ struct _SanaPrompt {
 /* Keys and values of the instruction, kept from prompt to prompt. */
 typedef struct {
     SanaPool *pool;
-    SanaTensor *kv;      /* [text layers] (capacity, 2·K) */
-    int capacity;        /* positions */
-    SanaTensor bos;      /* (1, D): last hidden state of position 0, which depends on nothing else */
-    int32_t *ids;        /* the tokens in kv, */
-    int count;           /* this many; 0: nothing is kept */
+    SanaTensor *kv; /* [text layers] (capacity, 2·K) */
+    int capacity;   /* positions */
+    SanaTensor bos; /* (1, D): last hidden state of position 0, which depends on nothing else */
+    int32_t *ids;   /* the tokens in kv, */
+    int count;      /* this many; 0: nothing is kept */
 } SanaTextCache;
 
 /* What a picture size needs; all device memory, nothing else is touched per frame. */
@@ -66,18 +66,18 @@ typedef struct {
     int n_images;
     SanaPool *pool;
     SanaTensor pixels[SANA_IMAGE_FORMATS]; /* (H, W, ·) as each SanaImageFormat has them */
-    SanaTensor picture;    /* (H, W, 3) of the model's dtype */
-    SanaTensor z;          /* (h, w, C) of the model's dtype: into and out of the autoencoder */
-    SanaTensor x;          /* (n_images·h, w, C) F32: the latents on their way */
-    SanaTensor x0;         /* (n_images·h, w, C) F32: the clean latents the network sees in them */
-    SanaTensor noise;      /* (h, w, C) F32 */
-    SanaTensor input;      /* (h, w, C) of the model's dtype */
-    SanaTensor v;          /* (h, w, C) F32: the network's output */
-    SanaTensor coef;       /* (4, 2) F32: rows of SanaFrameCoef */
+    SanaTensor picture;                    /* (H, W, 3) of the model's dtype */
+    SanaTensor z;     /* (h, w, C) of the model's dtype: into and out of the autoencoder */
+    SanaTensor x;     /* (n_images·h, w, C) F32: the latents on their way */
+    SanaTensor x0;    /* (n_images·h, w, C) F32: the clean latents the network sees in them */
+    SanaTensor noise; /* (h, w, C) F32 */
+    SanaTensor input; /* (h, w, C) of the model's dtype */
+    SanaTensor v;     /* (h, w, C) F32: the network's output */
+    SanaTensor coef;  /* (4, 2) F32: rows of SanaFrameCoef */
     SanaTensor time, guidance; /* (1) F32 */
-    SanaTensor positions;  /* (h, w, D) F32 or none */
-    float *host;           /* host memory: latents of n_images, channels first */
-    float *turned;         /* host memory: one latent, channels last */
+    SanaTensor positions;      /* (h, w, D) F32 or none */
+    float *host;               /* host memory: latents of n_images, channels first */
+    float *turned;             /* host memory: one latent, channels last */
     SanaReplay *encode, *step, *decode;
 } SanaFrame;
 
@@ -95,7 +95,7 @@ struct _SanaSession {
     gpointer tap_data;
 };
 
-/* --- errors ---------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 /* Moves an error of a lower floor into SANA_ERROR.  Always returns FALSE. */
 gboolean sana_error_translate(GError **error, GError *cause);
@@ -103,14 +103,14 @@ gboolean sana_error_translate(GError **error, GError *cause);
 /* Sets SANA_ERROR_SETTINGS.  Always returns FALSE. */
 gboolean sana_error_settings(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* --- shared by the loops (session.c) ------------------------------------------------------------ */
+/* --- shared by the loops (session.c) ---------------------------------------------------------- */
 
 /* Ends the work given to the session's stream so far; FALSE with a SANA_ERROR if any failed. */
 gboolean sana_session_finish(SanaSession *s, GError **error);
 
 /* Checks prompt and params, and makes s->frame ready for n_images pictures of this size. */
-gboolean sana_session_begin(SanaSession *s, SanaPrompt *prompt, const SanaParams *params,
-                            int width, int height, GError **error);
+gboolean sana_session_begin(SanaSession *s, SanaPrompt *prompt, const SanaParams *params, int width,
+                            int height, GError **error);
 
 /* pixels → device → s->frame.z = encode(picture). */
 void sana_session_encode_image(SanaSession *s, const SanaImage *image);
@@ -119,8 +119,8 @@ void sana_session_encode_image(SanaSession *s, const SanaImage *image);
 void sana_session_decode_image(SanaSession *s, int i, const SanaImage *image);
 
 /* All steps of a schedule over x of n_images, ending in x0; draws from g what they need. */
-gboolean sana_session_sample(SanaSession *s, const SanaSchedule *schedule,
-                             const SanaParams *params, SanaGenerator *g);
+gboolean sana_session_sample(SanaSession *s, const SanaSchedule *schedule, const SanaParams *params,
+                             SanaGenerator *g);
 
 /* The clean latents of the last step as the caller sees them, x0/σd, channels first. */
 void sana_session_read_latents(SanaSession *s, int n_images, float *out);
@@ -140,7 +140,7 @@ SanaTensor sana_frame_slice(const SanaFrame *f, SanaTensor x, int i);
 /* Seconds since *mark, which becomes now. */
 double sana_session_lap(SanaSession *s, gint64 *mark);
 
-/* --- pictures (image.c) -------------------------------------------------------------------------- */
+/* --- pictures (image.c) ----------------------------------------------------------------------- */
 
 /* Whether the image is well formed; what names it in the error. */
 gboolean sana_image_check(const SanaImage *image, const char *what, GError **error);
@@ -162,14 +162,14 @@ SanaTensor sana_image_tensor(SanaImageFormat format, SanaPool *pool, int width, 
 void sana_image_upload(SanaStream *s, SanaTensor pixels, const SanaImage *image);
 void sana_image_download(SanaStream *s, const SanaImage *image, SanaTensor pixels);
 
-/* --- per prompt (prompt.c) ---------------------------------------------------------------------- */
+/* --- per prompt (prompt.c) -------------------------------------------------------------------- */
 
 void sana_text_cache_clear(SanaTextCache *cache);
 
 /* A prompt of zeros in one row, for planning and first runs. */
 SanaPrompt *sana_prompt_blank(SanaSession *s, GError **error);
 
-/* --- per size (frame.c) -------------------------------------------------------------------------- */
+/* --- per size (frame.c) ----------------------------------------------------------------------- */
 
 /* Allocates f's tensors from pool, which may be the planner's. */
 void sana_frame_allocate(SanaFrame *f, SanaPool *pool, const SanaModel *model, int width,

@@ -51,7 +51,7 @@ is_replaced(gunichar c)
     return c == 0 || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff);
 }
 
-/* --- references in plain text ---------------------------------------------------------------- */
+/* --- references in plain text ----------------------------------------------------------------- */
 
 /* Control characters and noncharacters vanish, as HTML5 says they are errors. */
 static void
@@ -137,7 +137,7 @@ sana_markup_unescape(const char *text, gboolean only_closed)
     return g_string_free(out, FALSE);
 }
 
-/* --- the text of markup ---------------------------------------------------------------------- */
+/* --- the text of markup ----------------------------------------------------------------------- */
 
 typedef struct {
     GHashTable *closed, *open; /* entities */

@@ -60,7 +60,8 @@ check_index(const char *path, GError **error)
     if (strcmp(name, "SanaSprintPipeline") != 0 && strcmp(name, "SanaSprintImg2ImgPipeline") != 0)
         sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED,
                        "its class is \"%s\", but only SANA-Sprint directories "
-                       "(SanaSprintPipeline, SanaSprintImg2ImgPipeline) are run here", name);
+                       "(SanaSprintPipeline, SanaSprintImg2ImgPipeline) are run here",
+                       name);
     for (size_t i = 0; i < G_N_ELEMENTS(expected) && sana_json_ok(j); i++)
         check_part(j, &expected[i]);
     return sana_json_finish(j, error);
@@ -88,11 +89,13 @@ check_agreement(const SanaModel *m, const char *path, GError **error)
     if (!t->guidance)
         g_set_error(error, SANA_ERROR, SANA_ERROR_UNSUPPORTED,
                     "%s/transformer has no guidance embedding (guidance_embeds is false): it is "
-                    "base SANA, and only SANA-Sprint is run here", path);
+                    "base SANA, and only SANA-Sprint is run here",
+                    path);
     else if (t->caption_channels != m->text.config.hidden)
         g_set_error(error, SANA_ERROR, SANA_ERROR_MALFORMED,
                     "%s: the transformer reads captions of %d channels, but the text encoder "
-                    "writes %d", path, t->caption_channels, m->text.config.hidden);
+                    "writes %d",
+                    path, t->caption_channels, m->text.config.hidden);
     else if (t->channels != m->autoencoder.config.latent_channels)
         g_set_error(error, SANA_ERROR, SANA_ERROR_MALFORMED,
                     "%s: the transformer works on %d latent channels, but the autoencoder on %d",
@@ -122,10 +125,8 @@ static const struct {
     const char *name;
     SanaDType dtype;
 } precisions[] = {
-    {SANA_PRECISION_F32, "f32", SANA_F32},
-    {SANA_PRECISION_F16, "f16", SANA_F16},
-    {SANA_PRECISION_BF16, "bf16", SANA_BF16},
-    {SANA_PRECISION_FP8, "fp8", SANA_U8},
+    {SANA_PRECISION_F32, "f32", SANA_F32},    {SANA_PRECISION_F16, "f16", SANA_F16},
+    {SANA_PRECISION_BF16, "bf16", SANA_BF16}, {SANA_PRECISION_FP8, "fp8", SANA_U8},
     {SANA_PRECISION_INT8, "int8", SANA_U8},
 };
 
@@ -283,8 +284,8 @@ open_files(SanaModel *m, const char *path, GError **error)
     if (sana_tokenizer_size(m->tokenizer) > m->text.config.vocabulary) {
         g_set_error(error, SANA_ERROR, SANA_ERROR_MALFORMED,
                     "%s has %d pieces, but the text encoder's vocabulary only %d; they belong to "
-                    "different models", directory, sana_tokenizer_size(m->tokenizer),
-                    m->text.config.vocabulary);
+                    "different models",
+                    directory, sana_tokenizer_size(m->tokenizer), m->text.config.vocabulary);
         return FALSE;
     }
     return TRUE;
@@ -319,7 +320,8 @@ model_open(const char *path, const SanaModelOptions *options, GError **error)
     if (!g_file_test(path, G_FILE_TEST_IS_DIR)) {
         g_set_error(error, SANA_ERROR, SANA_ERROR_NOT_FOUND,
                     "there is no model directory %s; give the directory that holds "
-                    "model_index.json", path);
+                    "model_index.json",
+                    path);
         goto failed;
     }
     if (!read_configs(m, path, error) || !open_device(m, options, error))

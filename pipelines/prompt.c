@@ -75,7 +75,7 @@ pool_ok(SanaPool *pool, GError **error)
     return !failure || sana_error_translate(error, g_error_copy(failure));
 }
 
-/* --- running what was planned ------------------------------------------------------------------- */
+/* --- running what was planned ----------------------------------------------------------------- */
 
 typedef struct {
     const SanaModel *model;
@@ -107,14 +107,13 @@ run_planned(SanaSession *s, SanaForward forward, void *user, GError **error)
     sana_stream_plan_reset(s->planner);
     forward(s->planner, user);
     size_t scratch = sana_stream_plan(s->planner).scratch_peak;
-    if (!sana_stream_finish(s->planner, &cause) ||
-        !sana_stream_reserve(s->stream, scratch, &cause))
+    if (!sana_stream_finish(s->planner, &cause) || !sana_stream_reserve(s->stream, scratch, &cause))
         return sana_error_translate(error, cause);
     forward(s->stream, user);
     return sana_session_finish(s, error);
 }
 
-/* --- the instruction's cache -------------------------------------------------------------------- */
+/* --- the instruction's cache ------------------------------------------------------------------ */
 
 void
 sana_text_cache_clear(SanaTextCache *cache)
@@ -230,7 +229,8 @@ tokenize(SanaSession *s, const char *text, const SanaPromptParams *params, Token
          GError **error)
 {
     const SanaTokenizer *tokenizer = s->model->tokenizer;
-    const char *instruction = params->instruction ? params->instruction : sana_default_instruction();
+    const char *instruction =
+        params->instruction ? params->instruction : sana_default_instruction();
     int rows = params->max_sequence_length ? params->max_sequence_length : DEFAULT_ROWS;
     size_t n, n_chi = 0;
     GError *cause = NULL;
@@ -249,11 +249,14 @@ tokenize(SanaSession *s, const char *text, const SanaPromptParams *params, Token
     if (n > (size_t)s->model->text.config.max_tokens)
         return sana_error_settings(error,
                                    "instruction and prompt are %zu tokens, but the text encoder "
-                                   "takes %d; shorten them", n, s->model->text.config.max_tokens);
+                                   "takes %d; shorten them",
+                                   n, s->model->text.config.max_tokens);
     t->count = (int)n;
     t->head = *instruction ? MAX((int)n_chi - 1, 1) : 1;
-    t->instruction = *instruction && t->count >= t->head &&
-                     memcmp(ids, chi, (size_t)t->head * sizeof *ids) == 0 ? t->head : 0;
+    t->instruction =
+        *instruction && t->count >= t->head && memcmp(ids, chi, (size_t)t->head * sizeof *ids) == 0
+            ? t->head
+            : 0;
     t->ids = g_steal_pointer(&ids);
     return TRUE;
 }
@@ -269,8 +272,7 @@ encode_prompt(SanaSession *s, SanaPrompt *p, const Tokens *t, GError **error)
     if (t->instruction > 0) {
         if (!cache_fill(s, t->ids, t->instruction, &p->computed, error))
             return FALSE;
-        if (tail > 0 &&
-            !encode_tokens(s, t->ids, t->instruction, tail, rest, t->head, error))
+        if (tail > 0 && !encode_tokens(s, t->ids, t->instruction, tail, rest, t->head, error))
             return FALSE;
         p->computed += tail;
     } else {
@@ -311,7 +313,7 @@ sana_session_encode(SanaSession *s, const char *text, const SanaPromptParams *pa
     return p;
 }
 
-/* --- embeddings from outside ------------------------------------------------------------------- */
+/* --- embeddings from outside ------------------------------------------------------------------ */
 
 /* Puts host floats (rows, c) into a tensor of the model's dtype. */
 static gboolean
@@ -351,7 +353,7 @@ sana_session_encode_embeds(SanaSession *s, const float *embeds, const guint8 *ma
         return NULL;
     }
     int valid = 0;
-    g_autofree float *kept = g_new(float, (size_t)rows * c);
+    g_autofree float *kept = g_new(float, (size_t)rows *c);
     for (int i = 0; i < rows; i++)
         if (!mask || mask[i])
             memcpy(kept + (size_t)valid++ * c, embeds + (size_t)i * c, c * sizeof *kept);

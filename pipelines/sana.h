@@ -25,8 +25,8 @@
 
 G_BEGIN_DECLS
 
-#define SANA_ERROR (sana_error_quark ())
-GQuark sana_error_quark (void);
+#define SANA_ERROR (sana_error_quark())
+GQuark sana_error_quark(void);
 
 /*
  * NOT_FOUND    a path that is not there          UNSUPPORTED  a class, device or type not run here
@@ -35,140 +35,140 @@ GQuark sana_error_quark (void);
  * FAILED       anything else while computing
  */
 typedef enum {
-  SANA_ERROR_NOT_FOUND,
-  SANA_ERROR_MALFORMED,
-  SANA_ERROR_UNSUPPORTED,
-  SANA_ERROR_MEMORY,
-  SANA_ERROR_SETTINGS,
-  SANA_ERROR_CANCELLED,
-  SANA_ERROR_FAILED,
+    SANA_ERROR_NOT_FOUND,
+    SANA_ERROR_MALFORMED,
+    SANA_ERROR_UNSUPPORTED,
+    SANA_ERROR_MEMORY,
+    SANA_ERROR_SETTINGS,
+    SANA_ERROR_CANCELLED,
+    SANA_ERROR_FAILED,
 } SanaError;
 
-/* --- pictures -------------------------------------------------------------------------------- */
+/* --- pictures --------------------------------------------------------------------------------- */
 
 /*
  * RGB     8 bits, 3 bytes a pixel                    RGBA64  16 bits, host order, 4 a pixel; alpha
  * RGB_F32 float in [-1, 1], not clamped on output            is ignored on input, full on output
  */
 typedef enum {
-  SANA_IMAGE_RGB,
-  SANA_IMAGE_RGBA64,
-  SANA_IMAGE_RGB_F32,
+    SANA_IMAGE_RGB,
+    SANA_IMAGE_RGBA64,
+    SANA_IMAGE_RGB_F32,
 } SanaImageFormat;
 
 /* Pixels the caller owns.  stride: bytes from one row to the next, a multiple of the component
  * size, at least a row's bytes. */
 typedef struct {
-  SanaImageFormat format;
-  int width, height;
-  gsize stride;
-  void *pixels;
+    SanaImageFormat format;
+    int width, height;
+    gsize stride;
+    void *pixels;
 } SanaImage;
 
-/* --- models ---------------------------------------------------------------------------------- */
+/* --- models ----------------------------------------------------------------------------------- */
 
 typedef struct _SanaModel SanaModel;
 
 /* AUTO is the device's fastest good type.  A type the device lacks is SANA_ERROR_UNSUPPORTED
  * listing those it has. */
 typedef enum {
-  SANA_PRECISION_AUTO,
-  SANA_PRECISION_F32,
-  SANA_PRECISION_F16,
-  SANA_PRECISION_BF16,
-  SANA_PRECISION_FP8,
-  SANA_PRECISION_INT8,
+    SANA_PRECISION_AUTO,
+    SANA_PRECISION_F32,
+    SANA_PRECISION_F16,
+    SANA_PRECISION_BF16,
+    SANA_PRECISION_FP8,
+    SANA_PRECISION_INT8,
 } SanaPrecision;
 
 /* Called from the loading thread; fraction 0 … 1 never falls. */
-typedef void (*SanaProgressFunc) (double fraction, gpointer user_data);
+typedef void (*SanaProgressFunc)(double fraction, gpointer user_data);
 
 /* All zeros are the defaults. */
 typedef struct {
-  const char *device;           /* NULL or "auto"; "cpu", "reference", "cuda", "cuda:N" */
-  SanaPrecision precision;
-  SanaProgressFunc progress;    /* or NULL */
-  gpointer progress_data;
+    const char *device; /* NULL or "auto"; "cpu", "reference", "cuda", "cuda:N" */
+    SanaPrecision precision;
+    SanaProgressFunc progress; /* or NULL */
+    gpointer progress_data;
 } SanaModelOptions;
 
 /*
  * Checks in a few milliseconds what can be checked without loading: the directory, its
  * configurations, that the device exists and has the precision.  options NULL: defaults.
  */
-gboolean sana_model_check (const char *path, const SanaModelOptions *options, GError **error);
+gboolean sana_model_check(const char *path, const SanaModelOptions *options, GError **error);
 
 /* Loads a directory in diffusers layout.  Blocks for seconds; cancellable may be NULL. */
-SanaModel *sana_model_load (const char *path, const SanaModelOptions *options,
-    GCancellable *cancellable, GError **error);
-SanaModel *sana_model_ref (SanaModel *model);
-void sana_model_unref (SanaModel *model);
+SanaModel *sana_model_load(const char *path, const SanaModelOptions *options,
+                           GCancellable *cancellable, GError **error);
+SanaModel *sana_model_ref(SanaModel *model);
+void sana_model_unref(SanaModel *model);
 
 typedef struct {
-  int factor;                   /* pictures must be multiples of this, 32 for SANA */
-  int native_size;              /* side of the pictures it was trained on, sample_size · factor */
-  int latent_channels;
-  int caption_channels;         /* width of a prompt embedding */
-  const char *device;           /* resolved, "cpu" */
-  SanaPrecision precision;      /* resolved, never AUTO */
-  gsize weight_bytes;           /* device memory the weights take */
+    int factor;      /* pictures must be multiples of this, 32 for SANA */
+    int native_size; /* side of the pictures it was trained on, sample_size · factor */
+    int latent_channels;
+    int caption_channels;    /* width of a prompt embedding */
+    const char *device;      /* resolved, "cpu" */
+    SanaPrecision precision; /* resolved, never AUTO */
+    gsize weight_bytes;      /* device memory the weights take */
 } SanaModelInfo;
 
 /* Owned by the model. */
-const SanaModelInfo *sana_model_info (SanaModel *model);
+const SanaModelInfo *sana_model_info(SanaModel *model);
 
-/* --- prompts --------------------------------------------------------------------------------- */
+/* --- prompts ---------------------------------------------------------------------------------- */
 
 typedef struct _SanaPrompt SanaPrompt;
 
 /* All zeros are the defaults. */
 typedef struct {
-  /* The text put in front of the prompt ("complex human instruction"); NULL: the eight lines
+    /* The text put in front of the prompt ("complex human instruction"); NULL: the eight lines
    * SANA was trained with; "": none. */
-  const char *instruction;
-  gboolean clean_caption;       /* the reference's long clean-up of web captions; FALSE */
-  int max_sequence_length;      /* rows of text kept, 1 … 4096; 0: 300 */
+    const char *instruction;
+    gboolean clean_caption;  /* the reference's long clean-up of web captions; FALSE */
+    int max_sequence_length; /* rows of text kept, 1 … 4096; 0: 300 */
 } SanaPromptParams;
 
 /* The default instruction. */
-const char *sana_default_instruction (void);
+const char *sana_default_instruction(void);
 
-SanaPrompt *sana_prompt_ref (SanaPrompt *prompt);
-void sana_prompt_unref (SanaPrompt *prompt);
+SanaPrompt *sana_prompt_ref(SanaPrompt *prompt);
+void sana_prompt_unref(SanaPrompt *prompt);
 
 /* Valid rows of the embedding: BOS and the prompt's tokens. */
-int sana_prompt_rows (SanaPrompt *prompt);
+int sana_prompt_rows(SanaPrompt *prompt);
 
 /* Tokens the text encoder computed for this prompt (those of the instruction are kept from the
  * prompt before) and tokens in all. */
-void sana_prompt_tokens (SanaPrompt *prompt, int *computed, int *total);
+void sana_prompt_tokens(SanaPrompt *prompt, int *computed, int *total);
 
-/* --- sessions -------------------------------------------------------------------------------- */
+/* --- sessions --------------------------------------------------------------------------------- */
 
 typedef struct _SanaSession SanaSession;
 
-SanaSession *sana_session_new (SanaModel *model, GError **error);
-void sana_session_free (SanaSession *session);  /* NULL is fine */
+SanaSession *sana_session_new(SanaModel *model, GError **error);
+void sana_session_free(SanaSession *session); /* NULL is fine */
 
 /* From any thread: the call in progress, or else the next one, ends between two layers with
  * SANA_ERROR_CANCELLED. */
-void sana_session_cancel (SanaSession *session);
+void sana_session_cancel(SanaSession *session);
 
 /* Forgets a cancellation that met no call. */
-void sana_session_reset (SanaSession *session);
+void sana_session_reset(SanaSession *session);
 
 /* text: any bytes; lower-cased and stripped as the reference does; what is not UTF-8 is
  * SANA_ERROR_SETTINGS.  NULL is "".  params NULL: defaults. */
-SanaPrompt *sana_session_encode (SanaSession *session, const char *text,
-    const SanaPromptParams *params, GError **error);
+SanaPrompt *sana_session_encode(SanaSession *session, const char *text,
+                                const SanaPromptParams *params, GError **error);
 
 /* A caller's own embedding: rows × caption_channels floats, and mask (rows bytes, 0 = ignore the
  * row) or NULL.  At least one row must be valid. */
-SanaPrompt *sana_session_encode_embeds (SanaSession *session, const float *embeds,
-    const guint8 *mask, int rows, GError **error);
+SanaPrompt *sana_session_encode_embeds(SanaSession *session, const float *embeds,
+                                       const guint8 *mask, int rows, GError **error);
 
 /* Copies the embedding, sana_prompt_rows() × caption_channels floats. */
-gboolean sana_session_get_embeds (SanaSession *session, SanaPrompt *prompt, float *embeds,
-    GError **error);
+gboolean sana_session_get_embeds(SanaSession *session, SanaPrompt *prompt, float *embeds,
+                                 GError **error);
 
 /*
  * CONTINUOUS  strength is the noise fraction s of the start, t0 = atan2(s, 1 − s), then `steps`
@@ -177,81 +177,86 @@ gboolean sana_session_get_embeds (SanaSession *session, SanaPrompt *prompt, floa
  *             0 copies the picture through (there it raises).
  */
 typedef enum {
-  SANA_STRENGTH_CONTINUOUS,
-  SANA_STRENGTH_DIFFUSERS,
+    SANA_STRENGTH_CONTINUOUS,
+    SANA_STRENGTH_DIFFUSERS,
 } SanaStrengthMode;
 
 /* After each step: step 0 … of = n_steps, the denoised latent so far as (n_images, latent_channels,
  * height/factor, width/factor) floats, valid during the call.  FALSE ends the call with
  * SANA_ERROR_CANCELLED. */
-typedef gboolean (*SanaStepFunc) (int step, int n_steps, const float *latent, gpointer user_data);
+typedef gboolean (*SanaStepFunc)(int step, int n_steps, const float *latent, gpointer user_data);
 
 typedef struct {
-  int steps;                    /* 1 … 20; 2 */
-  double guidance_scale;        /* 0 … 20; 4.5; the model knows 4, 4.5 and 5 */
-  guint64 seed;                 /* low 32 bits count, as torch.Generator("cpu") */
-  double max_timesteps;         /* first angle, 0 … π/2 (to 1.5 decimals more); 1.57080 */
-  double intermediate_timesteps;        /* second angle of two steps; 1.3; ≤ 0: equal angles */
-  const double *timesteps;      /* steps + 1 falling angles ending in 0, or NULL */
-  double strength;              /* 0 … 1; image-to-image only; 0.4 */
-  SanaStrengthMode strength_mode;
-  int n_images;                 /* pictures of this prompt, 1 …; one draw of noise over all; 1 */
-  const float *latents;         /* start noise (n_images, latent_channels, h, w), or NULL: drawn */
-  float *latent_out;            /* where the final latent goes instead of decoding, or NULL */
-  gboolean resolution_binning;  /* text-to-image of 1024 px models at the reference's sizes, then
+    int steps;                     /* 1 … 20; 2 */
+    double guidance_scale;         /* 0 … 20; 4.5; the model knows 4, 4.5 and 5 */
+    guint64 seed;                  /* low 32 bits count, as torch.Generator("cpu") */
+    double max_timesteps;          /* first angle, 0 … π/2 (to 1.5 decimals more); 1.57080 */
+    double intermediate_timesteps; /* second angle of two steps; 1.3; ≤ 0: equal angles */
+    const double *timesteps;       /* steps + 1 falling angles ending in 0, or NULL */
+    double strength;               /* 0 … 1; image-to-image only; 0.4 */
+    SanaStrengthMode strength_mode;
+    int n_images;                /* pictures of this prompt, 1 …; one draw of noise over all; 1 */
+    const float *latents;        /* start noise (n_images, latent_channels, h, w), or NULL: drawn */
+    float *latent_out;           /* where the final latent goes instead of decoding, or NULL */
+    gboolean resolution_binning; /* text-to-image of 1024 px models at the reference's sizes, then
                                  * scaled and cropped to the size asked; FALSE */
-  SanaStepFunc step;            /* or NULL */
-  gpointer step_data;
+    SanaStepFunc step;           /* or NULL */
+    gpointer step_data;
 } SanaParams;
 
-#define SANA_PARAMS_DEFAULT { 2, 4.5, 0, 1.57080, 1.3, NULL, 0.4, SANA_STRENGTH_CONTINUOUS, 1, \
-  NULL, NULL, FALSE, NULL, NULL }
+#define SANA_PARAMS_DEFAULT                                                                       \
+    {                                                                                             \
+        2, 4.5, 0, 1.57080, 1.3, NULL, 0.4, SANA_STRENGTH_CONTINUOUS, 1, NULL, NULL, FALSE, NULL, \
+            NULL                                                                                  \
+    }
 
 /*
  * Plans and allocates for pictures of this size and runs once, so that the next frame is as fast as
  * any.  SANA_ERROR_MEMORY before anything is allocated if there is not enough.  Optional: the calls
  * below do it when the size is new.  steps as in SanaParams.
  */
-gboolean sana_session_prepare (SanaSession *session, int width, int height, GError **error);
+gboolean sana_session_prepare(SanaSession *session, int width, int height, GError **error);
 
 /*
  * Draws params->n_images pictures of the size and format of `images` (an array of n_images, equal
  * sizes, multiples of the model's factor unless binned).  With latent_out set, the sizes are read
  * and the pixels are not touched.
  */
-gboolean sana_session_text_to_image (SanaSession *session, SanaPrompt *prompt,
-    const SanaParams *params, const SanaImage *images, GError **error);
+gboolean sana_session_text_to_image(SanaSession *session, SanaPrompt *prompt,
+                                    const SanaParams *params, const SanaImage *images,
+                                    GError **error);
 
 /* Restyles `source` into params->n_images pictures of the same size.  `images` may be `source`. */
-gboolean sana_session_image_to_image (SanaSession *session, SanaPrompt *prompt,
-    const SanaParams *params, const SanaImage *source, const SanaImage *images, GError **error);
+gboolean sana_session_image_to_image(SanaSession *session, SanaPrompt *prompt,
+                                     const SanaParams *params, const SanaImage *source,
+                                     const SanaImage *images, GError **error);
 
 /* How long the parts of the last call took, in seconds; zero where they did not run. */
 typedef struct {
-  double encode;                /* picture → latent */
-  double transformer;           /* all steps */
-  double decode;                /* latent → picture */
-  double text;                  /* sana_session_encode() */
-  double total;
+    double encode;      /* picture → latent */
+    double transformer; /* all steps */
+    double decode;      /* latent → picture */
+    double text;        /* sana_session_encode() */
+    double total;
 } SanaTimes;
 
-const SanaTimes *sana_session_times (SanaSession *session);
+const SanaTimes *sana_session_times(SanaSession *session);
 
 /* What one frame costs, from the plan: FLOP per part (image-to-image, one step), and the bytes of
  * the session's buffers. */
 typedef struct {
-  double encode_flop, step_flop, decode_flop;
-  gsize buffer_bytes;
+    double encode_flop, step_flop, decode_flop;
+    gsize buffer_bytes;
 } SanaCost;
 
-gboolean sana_session_cost (SanaSession *session, SanaPrompt *prompt, int width, int height,
-    SanaCost *cost, GError **error);
+gboolean sana_session_cost(SanaSession *session, SanaPrompt *prompt, int width, int height,
+                           SanaCost *cost, GError **error);
 
 /* Tests: reads any inner tensor as floats by the checkpoint's module name ("transformer_blocks.0",
  * "encoder.down_blocks.1.0"); shape (h, w, c).  NULL stops. */
-typedef void (*SanaTapFloats) (const char *name, const float *values, int h, int w, int c,
-    gpointer user_data);
-void sana_session_set_tap (SanaSession *session, SanaTapFloats func, gpointer user_data);
+typedef void (*SanaTapFloats)(const char *name, const float *values, int h, int w, int c,
+                              gpointer user_data);
+void sana_session_set_tap(SanaSession *session, SanaTapFloats func, gpointer user_data);
 
 G_END_DECLS
 #endif

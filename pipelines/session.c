@@ -72,7 +72,7 @@ sana_session_lap(SanaSession *s, gint64 *mark)
     return seconds;
 }
 
-/* --- taps -------------------------------------------------------------------------------------- */
+/* --- taps ------------------------------------------------------------------------------------- */
 
 static void
 on_tap(SanaStream *stream, const char *name, SanaTensor x, void *user)
@@ -133,8 +133,8 @@ typedef struct {
 
 /* What pictures of this size take, before a byte of it is allocated. */
 static gboolean
-plan_size(SanaSession *s, const SanaTensor *kv, int width, int height, int n_images,
-          SizePlan *plan, GError **error)
+plan_size(SanaSession *s, const SanaTensor *kv, int width, int height, int n_images, SizePlan *plan,
+          GError **error)
 {
     SanaFrame f;
     SanaPool *pool = sana_pool_new(sana_stream_device(s->planner));
@@ -146,8 +146,8 @@ plan_size(SanaSession *s, const SanaTensor *kv, int width, int height, int n_ima
         !plan_part(s, sana_frame_step, &args, &plan->step, error) ||
         !plan_part(s, sana_frame_decode, &args, &plan->decode, error))
         return FALSE;
-    plan->scratch = MAX(MAX(plan->encode.scratch_peak, plan->step.scratch_peak),
-                        plan->decode.scratch_peak);
+    plan->scratch =
+        MAX(MAX(plan->encode.scratch_peak, plan->step.scratch_peak), plan->decode.scratch_peak);
     plan->bytes += plan->scratch;
     return TRUE;
 }
@@ -160,8 +160,8 @@ check_size(const SanaModel *m, int width, int height, GError **error)
         width % factor != 0 || height % factor != 0)
         return sana_error_settings(error,
                                    "a picture of %d×%d cannot be drawn: sides must be multiples "
-                                   "of %d from %d to %d", width, height, factor, factor,
-                                   SANA_MAX_SIDE);
+                                   "of %d from %d to %d",
+                                   width, height, factor, factor, SANA_MAX_SIDE);
     return TRUE;
 }
 
@@ -173,8 +173,9 @@ check_memory(SanaSession *s, const SizePlan *plan, int width, int height, GError
         return TRUE;
     g_set_error(error, SANA_ERROR, SANA_ERROR_MEMORY,
                 "pictures of %d×%d take %.1f GiB, but device %s has %.1f GiB free; choose a "
-                "smaller size", width, height, (double)plan->bytes / (1 << 30),
-                sana_device_name(s->model->device), (double)available / (1 << 30));
+                "smaller size",
+                width, height, (double)plan->bytes / (1 << 30), sana_device_name(s->model->device),
+                (double)available / (1 << 30));
     return FALSE;
 }
 
@@ -190,10 +191,10 @@ allocate_size(SanaSession *s, int width, int height, int n_images, GError **erro
         return FALSE;
     }
     const size_t latent = (size_t)f->h * (size_t)f->w * (size_t)f->x.c;
-    f->host = g_new(float, latent * (size_t)n_images);
+    f->host = g_new(float, latent *(size_t)n_images);
     f->turned = g_new(float, latent);
     if (t->interpolation_scale > 0) {
-        g_autofree float *positions = g_new(float, (size_t)f->h * (size_t)f->w * (size_t)t->dim);
+        g_autofree float *positions = g_new(float, (size_t)f->h *(size_t)f->w *(size_t)t->dim);
         sana_transformer_positions(t, f->h, f->w, positions);
         sana_upload(s->stream, f->positions, positions);
     }
@@ -264,7 +265,7 @@ sana_session_cost(SanaSession *s, SanaPrompt *prompt, int width, int height, San
     return TRUE;
 }
 
-/* --- per frame ------------------------------------------------------------------------ */
+/* --- per frame -------------------------------------------------------------------------------- */
 
 gboolean
 sana_session_begin(SanaSession *s, SanaPrompt *prompt, const SanaParams *params, int width,
@@ -287,7 +288,7 @@ sana_session_begin(SanaSession *s, SanaPrompt *prompt, const SanaParams *params,
     return TRUE;
 }
 
-/* --- per frame: pictures ------------------------------------------------------------------------ */
+/* --- per frame: pictures ---------------------------------------------------------------------- */
 
 void
 sana_session_encode_image(SanaSession *s, const SanaImage *image)
@@ -311,7 +312,7 @@ sana_session_decode_image(SanaSession *s, int i, const SanaImage *image)
     sana_image_download(s->stream, image, args.out);
 }
 
-/* --- per frame: latents ------------------------------------------------------------------------- */
+/* --- per frame: latents ----------------------------------------------------------------------- */
 
 /* The reference's order is channels first, ours channels last. */
 static void
@@ -375,7 +376,7 @@ sana_session_set_coef(SanaSession *s, int row, float a, float b)
     sana_upload(s->stream, sana_rows(s->frame.coef, row, 1), pair);
 }
 
-/* --- per frame: sampling ------------------------------------------------------------------------ */
+/* --- per frame: sampling ---------------------------------------------------------------------- */
 
 static void
 step_images(SanaSession *s, int n_images)
@@ -401,8 +402,8 @@ sana_session_sample(SanaSession *s, const SanaSchedule *schedule, const SanaPara
                     SanaGenerator *g)
 {
     for (int i = 0; i < schedule->count && sana_stream_ok(s->stream); i++) {
-        SanaStepCoefficients c = sana_step_coefficients(schedule->t[i], schedule->t[i + 1],
-                                                        s->model->sigma_data);
+        SanaStepCoefficients c =
+            sana_step_coefficients(schedule->t[i], schedule->t[i + 1], s->model->sigma_data);
         sana_session_set_coef(s, COEF_INPUT, c.scale_in, 0);
         sana_session_set_coef(s, COEF_CLEAN, c.x0_from_x, c.x0_from_v);
         sana_session_set_coef(s, COEF_NEXT, c.next_from_x0, c.next_from_noise);
@@ -412,8 +413,7 @@ sana_session_sample(SanaSession *s, const SanaSchedule *schedule, const SanaPara
             sana_generator_randn(g, s->frame.host,
                                  latent_size(&s->frame) * (size_t)params->n_images);
         step_images(s, params->n_images);
-        if (params->step && sana_stream_ok(s->stream) &&
-            !call_back(s, i, schedule->count, params))
+        if (params->step && sana_stream_ok(s->stream) && !call_back(s, i, schedule->count, params))
             sana_stream_cancel(s->stream);
     }
     return sana_stream_ok(s->stream);

@@ -3,7 +3,8 @@
  * sana-bench: how long each part of a picture takes, and how near that is to the machine's limit.
  *
  * Every figure is the median of --frames runs after warm-up, with the fastest and slowest beside it.
- * The peak is measured in the same run: a bare product of 2048³ in the same type on all cores.
+ * The peak is measured in the same run: a bare product of 2048³ in the same type on all
+ * cores.
  */
 #include "tools/bench_report.h"
 
@@ -22,7 +23,7 @@ typedef struct {
     gboolean text_to_image;
 } Options;
 
-/* --- measuring ---------------------------------------------------------------------------------- */
+/* --- measuring -------------------------------------------------------------------------------- */
 
 static double
 now(void)
@@ -50,7 +51,7 @@ measure_peak(const char *device, SanaDType dtype)
     SanaStream *s = dev ? sana_stream_new(dev, NULL) : NULL;
     SanaPool *pool = dev ? sana_pool_new(dev) : NULL;
     if (s) {
-        g_autofree float *zeros = g_new0(float, (gsize)PEAK_SIDE * PEAK_SIDE);
+        g_autofree float *zeros = g_new0(float, (gsize)PEAK_SIDE *PEAK_SIDE);
         SanaTensor source = sana_tensor(zeros, SANA_F32, 1, PEAK_SIDE, PEAK_SIDE);
         SanaLinear l = {.in = PEAK_SIDE, .out = PEAK_SIDE};
         sana_pool_linear(pool, &l, dtype, &source, 1);
@@ -88,7 +89,7 @@ make_picture(int width, int height)
     return p;
 }
 
-/* --- text ---------------------------------------------------------------------------------------- */
+/* --- text ------------------------------------------------------------------------------------- */
 
 static gboolean
 bench_text(SanaModel *model, const Options *o, BenchText *text, GError **error)
@@ -118,7 +119,7 @@ bench_text(SanaModel *model, const Options *o, BenchText *text, GError **error)
     return TRUE;
 }
 
-/* --- pictures ------------------------------------------------------------------------------------ */
+/* --- pictures --------------------------------------------------------------------------------- */
 
 static gboolean
 draw(SanaSession *s, SanaPrompt *prompt, const Options *o, const SanaParams *params,
@@ -156,8 +157,8 @@ bench_size(SanaModel *model, const Options *o, BenchSize *r, GError **error)
     SanaPrompt *prompt = s ? sana_session_encode(s, o->prompt, NULL, error) : NULL;
     if (!prompt || !sana_session_cost(s, prompt, r->width, r->height, &r->cost, error))
         goto done;
-    if (o->input && !g_file_set_contents(o->input, (char *)pixels,
-                                         (gssize)(row * (gsize)r->height), error))
+    if (o->input &&
+        !g_file_set_contents(o->input, (char *)pixels, (gssize)(row * (gsize)r->height), error))
         goto done;
     for (int i = -2; i < o->frames; i++) {
         if (!draw(s, prompt, o, &params, &source, &image, error))
@@ -180,7 +181,7 @@ done:
     return ok;
 }
 
-/* --- the run ------------------------------------------------------------------------------------- */
+/* --- the run ---------------------------------------------------------------------------------- */
 
 static const char *const precision_names[] = {"auto", "f32", "f16", "bf16", "fp8", "int8"};
 
@@ -226,9 +227,8 @@ run(const Options *o, GError **error)
     report.load = now() - start;
     report.info = sana_model_info(model);
     report.precision = precision_names[report.info->precision];
-    report.peak = measure_peak(report.info->device,
-                               report.info->precision == SANA_PRECISION_BF16 ? SANA_BF16
-                                                                             : SANA_F32);
+    report.peak = measure_peak(
+        report.info->device, report.info->precision == SANA_PRECISION_BF16 ? SANA_BF16 : SANA_F32);
     bench_print_head(&report);
     gboolean ok = bench_text(model, o, &report.text, error);
     if (ok)
@@ -236,8 +236,8 @@ run(const Options *o, GError **error)
     report.sizes = bench_sizes_new();
     for (int i = 0; ok && o->sizes[i]; i++) {
         BenchSize *r = bench_sizes_add(report.sizes);
-        ok = parse_size(o->sizes[i], &r->width, &r->height, error) &&
-             bench_size(model, o, r, error);
+        ok =
+            parse_size(o->sizes[i], &r->width, &r->height, error) && bench_size(model, o, r, error);
         if (ok)
             bench_print_size(&report, r);
     }

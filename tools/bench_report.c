@@ -3,7 +3,7 @@
 
 #include <json-glib/json-glib.h>
 
-/* --- series -------------------------------------------------------------------------------------- */
+/* --- series ----------------------------------------------------------------------------------- */
 
 BenchSeries *
 bench_series_new(void)
@@ -40,7 +40,7 @@ bench_series_median(BenchSeries *series)
     return n % 2 ? at(series, n / 2) : (at(series, n / 2 - 1) + at(series, n / 2)) / 2;
 }
 
-/* --- reports ------------------------------------------------------------------------------------- */
+/* --- reports ---------------------------------------------------------------------------------- */
 
 static void
 free_size(gpointer data)
@@ -79,7 +79,7 @@ bench_report_clear(BenchReport *report)
     g_clear_pointer(&report->text.warm, g_array_unref);
 }
 
-/* --- for people ---------------------------------------------------------------------------------- */
+/* --- for people ------------------------------------------------------------------------------- */
 
 static void
 print_row(const char *name, BenchSeries *series, double flop, double peak)
@@ -99,8 +99,8 @@ void
 bench_print_head(const BenchReport *r)
 {
     g_print("%s on %s in %s: loaded in %.2f s, weights %.2f GiB, peak RSS %.2f GiB\n", r->model,
-            r->info->device, r->precision, r->load,
-            (double)r->info->weight_bytes / (1 << 30), bench_peak_rss());
+            r->info->device, r->precision, r->load, (double)r->info->weight_bytes / (1 << 30),
+            bench_peak_rss());
     g_print("bare product of 2048³: %.2f TFLOP/s\n", r->peak * 1e-12);
 }
 
@@ -111,8 +111,8 @@ bench_print_text(const BenchReport *r)
     g_print("text: %d tokens\n", t->tokens);
     print_row("instruction+prompt", t->cold, 0, 0);
     print_row("prompt alone", t->warm, 0, 0);
-    g_print("  computed %d tokens, then %d: %.2f × the full run\n", t->cold_tokens,
-            t->warm_tokens, bench_series_median(t->warm) / bench_series_median(t->cold));
+    g_print("  computed %d tokens, then %d: %.2f × the full run\n", t->cold_tokens, t->warm_tokens,
+            bench_series_median(t->warm) / bench_series_median(t->cold));
 }
 
 static double
@@ -135,7 +135,7 @@ bench_print_size(const BenchReport *r, const BenchSize *s)
             s->peak_rss);
 }
 
-/* --- for machines -------------------------------------------------------------------------------- */
+/* --- for machines ----------------------------------------------------------------------------- */
 
 static void
 add_series(JsonBuilder *b, const char *name, BenchSeries *series)

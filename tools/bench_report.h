@@ -14,9 +14,9 @@ void bench_series_add(BenchSeries *series, double seconds);
 double bench_series_median(BenchSeries *series);
 
 typedef struct {
-    BenchSeries *cold, *warm; /* without and with the instruction kept */
+    BenchSeries *cold, *warm;     /* without and with the instruction kept */
     int cold_tokens, warm_tokens; /* computed */
-    int tokens;               /* in all */
+    int tokens;                   /* in all */
 } BenchText;
 
 typedef struct {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * sana-make-model: writes a model directory of a published configuration with random weights, so
- * that full-size speed and memory can be measured without the weights.  It draws noise-like pictures.
+ * that full-size speed and memory can be measured without the weights.  Its pictures are noise.
  *
  * The names and shapes come from the networks themselves: each is bound to a listing binder.
  */
@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- configurations ----------------------------------------------------------------------------- */
+/* --- configurations --------------------------------------------------------------------------- */
 
 static const char model_index[] =
     "{\n  \"_class_name\": \"SanaSprintPipeline\",\n  \"_diffusers_version\": \"0.42.1\",\n"
@@ -64,19 +64,18 @@ static const char text_format[] =
 
 typedef struct {
     int heads, cross_heads, cross_head_dim, layers; /* transformer; the width is 32·heads */
-    const char *widths, *types, *encoder_layers, *decoder_layers, *scales; /* autoencoder */
+    const char *widths, *types, *encoder_layers, *decoder_layers, *scales;         /* autoencoder */
     int hidden, text_head_dim, mlp, text_heads, text_layers, kv_heads, vocabulary; /* Gemma */
 } Kind;
 
-#define DC_AE                                                                                     \
-    "[128, 256, 512, 512, 1024, 1024]",                                                           \
-        "[\"ResBlock\", \"ResBlock\", \"ResBlock\", \"EfficientViTBlock\", "                      \
-        "\"EfficientViTBlock\", \"EfficientViTBlock\"]",                                          \
+#define DC_AE                                                                \
+    "[128, 256, 512, 512, 1024, 1024]",                                      \
+        "[\"ResBlock\", \"ResBlock\", \"ResBlock\", \"EfficientViTBlock\", " \
+        "\"EfficientViTBlock\", \"EfficientViTBlock\"]",                     \
         "[2, 2, 2, 3, 3, 3]", "[3, 3, 3, 3, 3, 3]", "[[], [], [], [5], [5], [5]]"
-#define DC_AE_TINY                                                                                \
-    "[32, 64, 128, 128]",                                                                         \
-        "[\"ResBlock\", \"ResBlock\", \"ResBlock\", \"EfficientViTBlock\"]", "[0, 1, 1, 1]",      \
-        "[0, 1, 1, 1]", "[[], [], [], [5]]"
+#define DC_AE_TINY                                                                             \
+    "[32, 64, 128, 128]", "[\"ResBlock\", \"ResBlock\", \"ResBlock\", \"EfficientViTBlock\"]", \
+        "[0, 1, 1, 1]", "[0, 1, 1, 1]", "[[], [], [], [5]]"
 
 static const struct {
     const char *name;
@@ -87,7 +86,7 @@ static const struct {
     {"tiny", {6, 4, 48, 6, DC_AE_TINY, 96, 32, 256, 4, 2, 2, 1208}},
 };
 
-/* --- tensors ------------------------------------------------------------------------------------ */
+/* --- tensors ---------------------------------------------------------------------------------- */
 
 typedef struct {
     char *name;
@@ -145,7 +144,7 @@ distribution(const Tensor *t, const char *network, float *mean, float *deviation
         *deviation = 1 / sqrtf((float)fan_in);
 }
 
-/* --- writing ------------------------------------------------------------------------------------ */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 #define BLOCK (1 << 16)
 
@@ -222,7 +221,7 @@ write_safetensors(const char *path, const GPtrArray *tensors, const char *networ
     return ok;
 }
 
-/* --- a directory --------------------------------------------------------------------------------- */
+/* --- a directory ------------------------------------------------------------------------------ */
 
 static gboolean
 write_text(const char *directory, const char *part, const char *name, const char *text,
