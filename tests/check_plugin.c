@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The built plugin itself, named by SANA_PLUGIN: what it exports, and what scanning it costs. */
+#define _GNU_SOURCE /* memmem */
+#include <glib/gstdio.h>
+#include <gst/gst.h>
+#include <string.h>
+
+static const char *plugin;
+
+static gboolean
+is_instrumented(void)
+{
+    char *text;
+    gsize length;
+    gboolean found;
+
+    g_assert_true(g_file_get_contents(plugin, &text, &length, NULL));
+    found = memmem(text, length, "__asan_init", 11) || memmem(text, length, "__tsan_init", 11);
+    g_free(text);
+    return found;
+}
+
+static void
+exports_its_entry_points_only(void)
+{
+    char *argv[] = {"nm", "-D", "--defined-only", (char *)plugin, NULL};
+    char *out = NULL;
+    GError *error = NULL;
+    int symbols = 0;
+
+    if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, NULL, NULL, &error)) {
+        g_test_skip(error->message);
+        g_error_free(error);
+        return;
+    }
+    char **lines = g_strsplit(g_strstrip(out), "\n", -1);
+    for (char **line = lines; *line; line++) {
+        const char *name = strrchr(*line, ' ');
+        g_test_message("%s", *line);
+        g_assert_nonnull(name);
+        g_assert_true(g_str_has_prefix(name + 1, "gst_plugin_"));
+        symbols++;
+    }
+    g_assert_cmpint(symbols, ==, 2);
+    g_strfreev(lines);
+    g_free(out);
+}
+
+/* gst-inspect-1.0 with this plugin alone and a registry to be written: what scanning adds. */
+static int
+scan_ms(const char *folder)
+{
+    char *registry = g_build_filename(folder, "registry", NULL);
+    char *plugins = g_path_get_dirname(plugin);
+    char **env = g_get_environ();
+    char *argv[] = {"gst-inspect-1.0", "sanasrc", NULL};
+    GError *error = NULL;
+    int status;
+
+    env = g_environ_setenv(env, "GST_REGISTRY", registry, TRUE);
+    env = g_environ_setenv(env, "GST_REGISTRY_1_0", registry, TRUE);
+    env = g_environ_setenv(env, "GST_PLUGIN_PATH", plugins, TRUE);
+    env = g_environ_setenv(env, "GST_PLUGIN_PATH_1_0", plugins, TRUE);
+    env = g_environ_setenv(env, "GST_PLUGIN_SYSTEM_PATH", "", TRUE);
+    env = g_environ_setenv(env, "GST_PLUGIN_SYSTEM_PATH_1_0", "", TRUE);
+    gint64 begin = g_get_monotonic_time();
+    gboolean ok = g_spawn_sync(NULL, argv, env,
+                               G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL |
+                                   G_SPAWN_STDERR_TO_DEV_NULL,
+                               NULL, NULL, NULL, NULL, &status, &error);
+    int ms = (g_get_monotonic_time() - begin) / 1000;
+    if (!ok) {
+        g_test_skip(error->message);
+        g_error_free(error);
+        ms = -1;
+    } else {
+        g_assert_cmpint(status, ==, 0);
+        g_assert_true(g_file_test(registry, G_FILE_TEST_EXISTS));
+    }
+    g_remove(registry);
+    g_strfreev(env);
+    g_free(plugins);
+    g_free(registry);
+    return ms;
+}
+
+static void
+is_scanned_within_a_tenth_of_a_second(void)
+{
+    GError *error = NULL;
+    char *folder;
+    int best = G_MAXINT;
+
+    if (is_instrumented()) {
+        g_test_skip("the plugin is built with a sanitizer, which gst-inspect-1.0 is not");
+        return;
+    }
+    folder = g_dir_make_tmp("sana-scan-XXXXXX", &error);
+    g_assert_no_error(error);
+    /* the best of several, as the machine may be busy with other tests */
+    for (int i = 0; i < 8 && best >= 100; i++) {
+        int ms = scan_ms(folder);
+        if (ms < 0)
+            break;
+        g_test_message("%d ms", ms);
+        best = MIN(best, ms);
+    }
+    if (best != G_MAXINT)
+        g_assert_cmpint(best, <, 100);
+    g_rmdir(folder);
+    g_free(folder);
+}
+
+static int
+entries(const char *path)
+{
+    GDir *dir = g_dir_open(path, 0, NULL);
+    int n = 0;
+
+    g_assert_nonnull(dir);
+    while (g_dir_read_name(dir))
+        n++;
+    g_dir_close(dir);
+    return n;
+}
+
+static void
+load(void)
+{
+    GError *error = NULL;
+    GstPlugin *loaded = gst_plugin_load_file(plugin, &error);
+
+    g_assert_no_error(error);
+    g_assert_true(gst_registry_add_plugin(gst_registry_get(), gst_object_ref(loaded)));
+    gst_object_unref(loaded);
+}
+
+/* In a process of its own, after what GStreamer itself opens and starts is there. */
+static void
+opens_and_starts_nothing_when_loaded(void)
+{
+    GstElement *element;
+
+    if (!g_test_subprocess()) {
+        g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+        g_test_trap_assert_passed();
+        return;
+    }
+    int files = entries("/proc/self/fd"), threads = entries("/proc/self/task");
+    load();
+    static const char *const names[] = {"sanasrc", "sanaimg2img"};
+    for (guint i = 0; i < 2; i++) {
+        element = gst_element_factory_make(names[i], NULL);
+        g_assert_nonnull(element);
+        gst_object_unref(element);
+    }
+    g_assert_cmpint(entries("/proc/self/fd"), ==, files);
+    g_assert_cmpint(entries("/proc/self/task"), ==, threads);
+
+    char *maps;
+    g_assert_true(g_file_get_contents("/proc/self/maps", &maps, NULL, NULL));
+    g_assert_null(strstr(maps, "libcuda"));
+    g_assert_null(strstr(maps, "libcudart"));
+    g_free(maps);
+}
+
+/* Without model-path and SANA_MODEL_PATH it is the demo model that is opened; here as it lies in
+ * the source tree, or installed. */
+static void
+finds_the_demo_model(void)
+{
+    load();
+    GstElement *src = gst_element_factory_make("sanasrc", NULL);
+
+    g_assert_nonnull(src);
+    g_assert_cmpint(gst_element_set_state(src, GST_STATE_READY), ==, GST_STATE_CHANGE_SUCCESS);
+    gst_element_set_state(src, GST_STATE_NULL);
+    g_setenv("SANA_MODEL_PATH", "/no/such/model", TRUE);
+    g_assert_cmpint(gst_element_set_state(src, GST_STATE_READY), ==, GST_STATE_CHANGE_FAILURE);
+    gst_element_set_state(src, GST_STATE_NULL);
+    g_unsetenv("SANA_MODEL_PATH");
+    gst_object_unref(src);
+}
+
+/* A directory without a model in it, by the real pipelines: one sentence that names it. */
+static void
+says_what_is_wrong_with_a_directory(void)
+{
+    GError *error = NULL;
+    char *folder = g_dir_make_tmp("sana-empty-XXXXXX", &error), *debug = NULL;
+    load();
+    GstElement *src = gst_element_factory_make("sanasrc", NULL);
+    GstBus *bus = gst_bus_new();
+
+    g_assert_no_error(error);
+    gst_element_set_bus(src, bus);
+    g_object_set(src, "model-path", folder, NULL);
+    g_assert_cmpint(gst_element_set_state(src, GST_STATE_READY), ==, GST_STATE_CHANGE_FAILURE);
+    GstMessage *message = gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR);
+    g_assert_nonnull(message);
+    gst_message_parse_error(message, &error, &debug);
+    g_test_message("%s", error->message);
+    g_assert_true(error->domain == GST_RESOURCE_ERROR);
+    g_assert_nonnull(strstr(error->message, folder));
+    g_error_free(error);
+    g_free(debug);
+    gst_message_unref(message);
+    gst_element_set_state(src, GST_STATE_NULL);
+    gst_element_set_bus(src, NULL);
+    gst_object_unref(bus);
+    gst_object_unref(src);
+    g_rmdir(folder);
+    g_free(folder);
+}
+
+int
+main(int argc, char **argv)
+{
+    plugin = g_getenv("SANA_PLUGIN");
+    g_unsetenv("SANA_MODEL_PATH");
+    gst_init(&argc, &argv);
+    g_test_init(&argc, &argv, NULL);
+    g_assert_nonnull(plugin);
+#define TEST(f) g_test_add_func("/plugin/" #f, f)
+    TEST(exports_its_entry_points_only);
+    TEST(is_scanned_within_a_tenth_of_a_second);
+    TEST(opens_and_starts_nothing_when_loaded);
+    TEST(finds_the_demo_model);
+    TEST(says_what_is_wrong_with_a_directory);
+    return g_test_run();
+}
