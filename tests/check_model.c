@@ -11,12 +11,12 @@
 
 #include <string.h>
 
-/* Against f32 of the reference. */
+/* Against f32 of the reference.  Real mistakes hide between 60 and 100 dB; a faithful network
+ * leaves 115 dB or more (docs/parity.md). */
 #define MAX_EMBEDS_ERROR 1e-5
 #define MAX_LATENT_ERROR 2e-5
-#define MIN_PICTURE_DB 70.0
-/* Above this an inner tensor is called wrong when a case fails. */
-#define TAP_ERROR 2e-5
+#define MIN_PICTURE_DB 95.0
+#define MAX_TAP_ERROR 5e-5
 /* bf16: against f32 of the reference, and against the reference's own bf16. */
 #define MIN_BF16_DB 30.0
 #define MAX_BF16_LOSS_DB 1.0
@@ -190,10 +190,10 @@ judge(const Run *run, const Golden *g, const Figures *f, const GoldenTaps *taps)
                                g->bf16_db);
         return;
     }
-    bool right = (!f->has_embeds || f->embeds <= MAX_EMBEDS_ERROR) &&
+    bool right = worst <= MAX_TAP_ERROR && (!f->has_embeds || f->embeds <= MAX_EMBEDS_ERROR) &&
                  (!f->has_picture ||
                   (f->latent <= MAX_LATENT_ERROR && f->picture >= MIN_PICTURE_DB));
-    g_autofree char *wrong = golden_taps_first_wrong(taps, TAP_ERROR);
+    g_autofree char *wrong = golden_taps_first_wrong(taps, MAX_TAP_ERROR / 2);
     if (!right)
         g_test_fail_printf("%s: embeds %.1e, latent %.1e, picture %.1f dB; %s", g->name,
                            f->embeds, f->latent, f->picture,
@@ -239,11 +239,12 @@ run_transformer(const Run *run, const Golden *g)
     int n = golden_taps_compared(taps, &worst);
     g_test_message("%-9s f32  %-34s  output %.1e  taps %d, worst %.1e", run->device, g->name,
                    error, n, worst);
-    g_autofree char *wrong = golden_taps_first_wrong(taps, TAP_ERROR);
-    if (error > MAX_LATENT_ERROR && wrong)
-        g_test_message("%s: %s", g->name, wrong);
-    g_assert_cmpint(n, >=, 8);
-    g_assert_cmpfloat(error, <=, MAX_LATENT_ERROR);
+    g_autofree char *wrong = golden_taps_first_wrong(taps, MAX_TAP_ERROR / 2);
+    if (n < 8)
+        g_test_fail_printf("%s: only %d inner tensors were compared", g->name, n);
+    if (!(error <= MAX_LATENT_ERROR && worst <= MAX_TAP_ERROR))
+        g_test_fail_printf("%s: output %.1e; %s", g->name, error,
+                           wrong ? wrong : "no inner tensor differs");
     golden_taps_free(taps);
 }
 

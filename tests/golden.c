@@ -55,6 +55,7 @@ read_settings(Golden *g)
     SanaJson *j = g->json;
     g->call = parse_call(sana_json_string(j, "call", NULL));
     g->transformer = sana_json_string(j, "transformer", NULL);
+    g->scheduler = sana_json_string(j, "scheduler", "sprint");
     g->vae = sana_json_string(j, "vae", NULL);
     g->text_encoder = sana_json_string(j, "text_encoder", NULL);
     g->text_encoder_config = sana_json_string(j, "text_encoder_config", NULL);
@@ -174,7 +175,7 @@ golden_assemble(const Golden *g)
     char *directory = g_dir_make_tmp("sana-golden-XXXXXX", &error);
     g_assert_no_error(error);
     link_file(directory, "model_index.json", golden_path("model_index.json", NULL));
-    link_file(directory, "scheduler", golden_path("scheduler", NULL));
+    link_file(directory, "scheduler", golden_path("scheduler", g->scheduler));
     link_file(directory, "tokenizer", golden_path("tokenizer", NULL));
     link_file(directory, "transformer", golden_path("transformer", g->transformer));
     link_file(directory, "vae", golden_path("vae", g->vae));

@@ -30,7 +30,7 @@ typedef struct {
     SanaJson *json; /* owns the strings below */
     SanaSafetensors *data;
 
-    const char *transformer, *vae, *text_encoder; /* folders of tests/golden/<component> */
+    const char *transformer, *vae, *text_encoder, *scheduler; /* tests/golden/<component>/<it> */
     const char *text_encoder_config;              /* tests/golden/configs/<it>.json, or NULL */
     const char *prompt;                           /* NULL: given_embeds */
     const char *instruction;                      /* NULL: the default */

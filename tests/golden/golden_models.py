@@ -6,6 +6,7 @@ does not change when another is added.  Norm weights differ from 1 and biases fr
 open, and the last convolutions of encoder and decoder are scaled until latents have unit deviation
 and a picture spans its range: otherwise every mistake hides in a grey picture.
 """
+import fnmatch
 import inspect
 import json
 import math
@@ -53,7 +54,7 @@ TRANSFORMERS = {
         config=dict(in_channels=16, out_channels=16, num_attention_heads=2, attention_head_dim=24,
                     num_layers=2, num_cross_attention_heads=3, cross_attention_head_dim=16,
                     cross_attention_dim=48, caption_channels=48, guidance_embeds=True,
-                    interpolation_scale=1.0, sample_size=64)),
+                    mlp_ratio=2.3, interpolation_scale=1.0, sample_size=64)),
     # the class without a guidance embedding
     "base": dict(
         store=dict(dtype=BF16),
@@ -85,9 +86,10 @@ AUTOENCODERS = {
                     encoder_qkv_multiscales=((), (), (), (5,), (5,)),
                     decoder_qkv_multiscales=((), (), (), (5,), (5,)),
                     upsample_block_type="interpolate", downsample_block_type="conv")),
+    # no first stage; a head that does not divide its width
     "shuffle": dict(
         store=dict(dtype=F16, variant="fp16"),
-        config=dict(latent_channels=8, attention_head_dim=16,
+        config=dict(latent_channels=8, attention_head_dim=24,
                     encoder_block_types=("ResBlock", "EfficientViTBlock", "EfficientViTBlock"),
                     decoder_block_types=("ResBlock", "EfficientViTBlock", "EfficientViTBlock"),
                     encoder_block_out_channels=(16, 32, 64),
@@ -156,31 +158,45 @@ def normal(shape, *key):
     return torch.randn(shape, generator=g)
 
 
+# Outputs that a norm follows at once: small, so that the norm's eps matters.
+SMALL = ("caption_projection.linear_2.*", "*coder.*.conv2.weight", "*coder.*.conv_point.weight",
+         "*coder.*.to_out.weight")
+SMALL_OF = {"transformer_sprint": ("*.attn?.to_q.*", "*.attn?.to_k.*"),
+            "transformer_grid": ("*.attn?.to_q.*", "*.attn?.to_k.*"),
+            "transformer_base": ("patch_embed.*",)}
+
+
 def spread(name, parameter, key):
     """The value of one parameter or buffer by what it is."""
     x = normal(parameter.shape, key, name)
     leaf = name.rsplit(".", 1)[-1]
+    patterns = SMALL + SMALL_OF.get(key, ())
+    small = 0.1 if any(fnmatch.fnmatch(name, p) for p in patterns) else 1.0
     if leaf == "running_var":
-        return torch.exp(0.4 * x) * 2.0
+        return torch.exp(0.4 * x) * 0.02
     if leaf == "running_mean":
-        return 0.3 * x
+        return 0.03 * x
     if leaf == "scale_shift_table":
         return 0.7 * x
+    if fnmatch.fnmatch(name, "*.attn2.norm_?.weight"):
+        return 0.25 * x + 1.6
     if "norm" in name and leaf == "weight":
         return 0.25 * x + (0.0 if key.startswith("gemma") else 1.0)
     if leaf == "bias":
-        return 0.2 * x
+        return 0.2 * small * x
     if "embed_tokens" in name:
         return x / math.sqrt(parameter.shape[1])
-    gain = 1.0
+    gain = small
     if name == "time_embed.linear.weight":
         gain = 0.6
-    if "caption_projection" in name:
+    if name == "caption_projection.linear_1.weight":
         gain = 2.0
     if ".to_qkv_multiscale." in name and name.endswith("proj_in.weight"):
         gain = 1.5
-    if "q_proj" in name or "k_proj" in name or ".attn2.to_q" in name or ".attn2.to_k" in name:
-        gain = 1.3 if key == "transformer_plain" else 2.4
+    if ".attn2.to_q" in name or ".attn2.to_k" in name:
+        gain *= 1.3 if key == "transformer_plain" else 2.4
+    if "q_proj" in name or "k_proj" in name:
+        gain = 2.4
     return gain * x / math.sqrt(parameter[0].numel())
 
 

@@ -73,7 +73,8 @@ def make_models():
     config = dict(tokenizer_class="GemmaTokenizer", bos_token="<s>", eos_token="</s>",
                   pad_token="<pad>", unk_token="<unk>", add_bos_token=True, add_eos_token=False)
     (HERE / "tokenizer" / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
-    SCMScheduler().save_pretrained(HERE / "scheduler")
+    SCMScheduler().save_pretrained(HERE / "scheduler" / "sprint")
+    SCMScheduler(sigma_data=0.8).save_pretrained(HERE / "scheduler" / "sigma")
     classes = dict(scheduler="SCMScheduler", transformer="SanaTransformer2DModel",
                    vae="AutoencoderDC", text_encoder="Gemma2Model", tokenizer="GemmaTokenizer")
     index = {k: ["transformers" if k.startswith("t") and k != "transformer" else "diffusers", v]
@@ -153,7 +154,7 @@ class CustomAngles(SCMScheduler):
 
 def load_pipeline(case, dtype):
     cls = SanaSprintPipeline if case["call"] == "text_to_image" else SanaSprintImg2ImgPipeline
-    scheduler = SCMScheduler.from_pretrained(HERE / "scheduler")
+    scheduler = SCMScheduler.from_pretrained(HERE / "scheduler" / case.get("scheduler", "sprint"))
     if "timesteps" in case:
         scheduler = CustomAngles.from_config(scheduler.config)
         scheduler.angles = [float(t) for t in case["timesteps"]]
