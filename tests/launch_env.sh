@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What tests that run gst-launch-1.0 share.  Sourced with $1 the build's root; sets build, source,
+# scratch (a new directory, removed at the end, and the current one), and the environment in which
+# GStreamer finds the built plugin and nothing of the user's.
+build=$(cd "$1" && pwd)
+source=$(cd "$(dirname "$0")/.." && pwd)
+plugin=$build/gst/libgstsana.so
+
+if grep -q __tsan_init "$plugin"; then
+    echo "1..0 # SKIP gst-launch-1.0 itself is not built with ThreadSanitizer"
+    exit 0
+fi
+if grep -q __asan_init "$plugin"; then
+    # what gst-launch-1.0 and system libraries leak is not the question here
+    LD_PRELOAD=$(gcc -print-file-name=libasan.so)
+    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0
+    export LD_PRELOAD ASAN_OPTIONS
+fi
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+unset SANA_MODEL_PATH PROMPT STRENGTH SIZE SOURCE SINK SOUND
+export GST_PLUGIN_PATH="$build/gst" GST_REGISTRY="$scratch/registry" GST_DEBUG_NO_COLOR=1
+export MODEL="$source/models/demo"
+cd "$scratch" || exit 1
+
+if ! gst-inspect-1.0 sanaimg2img >log 2>&1; then
+    echo "Bail out! GStreamer does not load $plugin"
+    sed 's/^/# /' log
+    exit 1
+fi
