@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #define RUNS_MAX 100
-#define RUNS_MIN 5
+#define RUNS_MIN 3
 #define BUDGET_US 400000
 
 static int

@@ -87,7 +87,7 @@ check_attention(Runner *r)
                       (SanaAttention){2, 1, .softcap = 2, .causal = true, .window = 100});
     }
     /* scores of hundreds: only subtracting the largest keeps the exponentials finite */
-    run_attention(r, 9, 20, 64, 0, (SanaAttention){2, 2, .scale = 20});
+    run_attention(r, 9, 20, 64, 0, (SanaAttention){2, 2, .scale = 8});
     run_attention(r, 9, 20, 64, 0, (SanaAttention){2, 2, .scale = 3, .softcap = 50});
     run_attention(r, 257, 130, 32, 0, (SanaAttention){2, 2});
 }

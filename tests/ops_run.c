@@ -38,7 +38,7 @@ static const struct {
     {"linear_attention", 1e-10, ONCE},
     /* the probabilities may be rounded as well before they meet v */
     {"attention", 1e-10, 8e-6, 1.3e-7},
-    /* angles of hundreds of radians in f32 are off by 1e-5 */
+    /* a frequency that rounds the other way turns by 1e-5 at position 500 */
     {"rope", 1e-9, ONCE},
     {"norm", 1e-11, ONCE},
     {"norm_modulate", 1e-11, ONCE},
