@@ -172,7 +172,9 @@ test_flush_keeps_caps(void)
     GstSegment segment;
 
     gst_harness_push(h, filter_picture(SMALL, 0, 0));
-    gst_harness_push_event(h, gst_event_new_caps(gst_caps_from_string(other)));
+    GstCaps *caps = gst_caps_from_string(other);
+    gst_harness_push_event(h, gst_event_new_caps(caps));
+    gst_caps_unref(caps);
     gst_harness_push_event(h, gst_event_new_flush_start());
     gst_harness_push_event(h, gst_event_new_flush_stop(TRUE));
     gst_segment_init(&segment, GST_FORMAT_TIME);
