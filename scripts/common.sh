@@ -58,12 +58,15 @@ as_root() {
 apt_get() {
     log=$1
     shift
-    # apt writes its state as kind:package:percent:text; the last line is the exit status
+    # apt writes its state as kind:package:percent:text
     {
-        as_root sh -c 'log=$1; shift; exec 3>&1 >>"$log" 2>&1 </dev/null
-            DEBIAN_FRONTEND=noninteractive exec apt-get -o APT::Status-Fd=3 "$@"' - "$log" "$@" ||
-            true
-        grep -q '^E: ' "$log" && echo failed || echo done
+        if as_root sh -c 'log=$1; shift; exec 3>&1 >>"$log" 2>&1 </dev/null
+            DEBIAN_FRONTEND=noninteractive \
+                exec apt-get -o APT::Status-Fd=3 -o Dpkg::Use-Pty=0 "$@"' - "$log" "$@"; then
+            echo done
+        else
+            echo failed
+        fi
     } | {
         state=failed
         while IFS=: read -r kind item percent text; do
