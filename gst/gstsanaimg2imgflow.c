@@ -360,11 +360,11 @@ query_caps (GstSanaImg2img * self, GstPad * pad, GstCaps * filter)
   GstCaps *peer = gst_pad_peer_query_caps (other, NULL);
   GstCaps *can, *caps;
 
-  can = gst_sana_transform_caps (peer);
+  can = gst_sana_transform_caps (peer, !sink);
   if (gst_caps_is_any (peer)) {
     gst_caps_unref (can);
     caps = gst_pad_get_pad_template_caps (other);
-    can = gst_sana_transform_caps (caps);
+    can = gst_sana_transform_caps (caps, !sink);
     gst_caps_unref (caps);
   }
   gst_caps_unref (peer);

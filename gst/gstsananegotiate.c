@@ -10,16 +10,13 @@
 
 /* FALSE: the structure has only pictures of several fields or views. */
 static gboolean
-restrict_to_plain (GstStructure * structure)
+is_plain (const GstStructure * structure)
 {
   GstStructure *plain = gst_structure_new ("video/x-raw",
       "interlace-mode", G_TYPE_STRING, "progressive",
       "multiview-mode", G_TYPE_STRING, "mono", NULL);
   gboolean ok = gst_structure_can_intersect (structure, plain);
 
-  if (ok)
-    gst_structure_set (structure, "interlace-mode", G_TYPE_STRING,
-        "progressive", "multiview-mode", G_TYPE_STRING, "mono", NULL);
   gst_structure_free (plain);
   return ok;
 }
@@ -28,14 +25,24 @@ static gboolean
 in_system_memory (GstCaps * caps, guint i)
 {
   GstCapsFeatures *features = gst_caps_get_features (caps, i);
+  guint n;
 
-  return features == NULL ||
-      gst_caps_features_is_equal (features,
-      GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY);
+  if (!features)
+    return TRUE;
+  if (gst_caps_features_is_any (features))
+    return FALSE;
+  for (n = 0; n < gst_caps_features_get_size (features); n++) {
+    const gchar *feature = gst_caps_features_get_nth (features, n);
+
+    if (!g_str_equal (feature, GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY) &&
+        !g_str_equal (feature, GST_CAPS_FEATURE_FORMAT_INTERLACED))
+      return FALSE;
+  }
+  return TRUE;
 }
 
 GstCaps *
-gst_sana_transform_caps (GstCaps * caps)
+gst_sana_transform_caps (GstCaps * caps, gboolean refused)
 {
   GstCaps *same = gst_caps_new_empty ();
   GstCaps *free = gst_caps_new_empty ();
@@ -46,11 +53,12 @@ gst_sana_transform_caps (GstCaps * caps)
 
     if (!in_system_memory (caps, i))
       continue;
-    structure = gst_structure_copy (gst_caps_get_structure (caps, i));
-    if (!restrict_to_plain (structure)) {
-      gst_structure_free (structure);
+    structure = gst_caps_get_structure (caps, i);
+    if (!refused && !is_plain (structure))
       continue;
-    }
+    structure = gst_structure_copy (structure);
+    gst_structure_set (structure, "interlace-mode", G_TYPE_STRING,
+        "progressive", "multiview-mode", G_TYPE_STRING, "mono", NULL);
     gst_caps_append_structure (same, gst_structure_copy (structure));
     gst_structure_remove_fields (structure, "format", "colorimetry",
         "chroma-site", "pixel-aspect-ratio", NULL);
@@ -269,7 +277,7 @@ gst_sana_fixate_output (GstCaps * in, GstCaps * peer)
   if (gst_caps_can_intersect (in, peer))
     return gst_caps_ref (in);
 
-  can = gst_sana_transform_caps (in);
+  can = gst_sana_transform_caps (in, FALSE);
   raw = gst_caps_from_string (GST_SANA_VIDEO_CAPS);
   out = gst_caps_intersect (can, raw);
   gst_caps_unref (can);

@@ -14,8 +14,10 @@ G_BEGIN_DECLS
 /*
  * What the other pad can do when this one does `caps`: first the same, then
  * every format, size and colour at the same rate.  Progressive and one view.
+ * refused: of what has only several fields or views, too.  When it comes, a
+ * sentence refuses it; without, the elements would not even link.
  */
-GstCaps *gst_sana_transform_caps (GstCaps * caps);
+GstCaps *gst_sana_transform_caps (GstCaps * caps, gboolean refused);
 
 /* For a sink pad's CAPS query: the above, and last the same with several
  * fields or views, which are refused by a sentence when they come. */

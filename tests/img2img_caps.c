@@ -247,6 +247,33 @@ test_refused(void)
     }
 }
 
+/* Said by the element in a launch line, where others would just not link. */
+static void
+test_refused_in_a_pipeline(void)
+{
+    static const char *const sources[] = {
+        "fakesrc num-buffers=2 sizetype=fixed sizemax=6144 format=time ! capsfilter "
+        "caps=video/x-raw,format=RGB,width=64,height=32,framerate=25/1,interlace-mode=interleaved",
+        "fakesrc num-buffers=2 sizetype=fixed sizemax=6144 format=time ! capsfilter "
+        "caps=video/x-raw(format:Interlaced),format=RGB,width=64,height=32,framerate=25/1,"
+        "interlace-mode=alternate",
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(sources); i++) {
+        char *line =
+            g_strconcat(sources[i], " ! sanaimg2img name=e model-path=fake: ! fakesink", NULL);
+        GError *error = NULL;
+        GstElement *pipeline = gst_parse_launch(line, &error);
+        g_assert_no_error(error);
+        gst_element_set_state(pipeline, GST_STATE_PLAYING);
+        filter_expect_error(pipeline, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+                            "The video is interlaced; insert deinterlace before e.");
+        gst_element_set_state(pipeline, GST_STATE_NULL);
+        gst_object_unref(pipeline);
+        g_free(line);
+    }
+}
+
 /* A source that can do both is asked for the plain one. */
 static void
 test_progressive_first(void)
@@ -358,6 +385,7 @@ add_caps_tests(void)
     g_test_add_func("/img2img/caps/downstream changes its mind", test_downstream_changes_its_mind);
     g_test_add_func("/img2img/caps/nothing in common", test_nothing_in_common);
     g_test_add_func("/img2img/caps/interlaced and stereoscopic", test_refused);
+    g_test_add_func("/img2img/caps/interlaced in a pipeline", test_refused_in_a_pipeline);
     g_test_add_func("/img2img/caps/progressive first", test_progressive_first);
     g_test_add_func("/img2img/caps/upstream's allocation", test_upstream_allocation);
     g_test_add_func("/img2img/caps/downstream's allocation", test_downstream_allocation);
