@@ -490,21 +490,43 @@ gst_sana_post_progress (GstElement * element, GstProgressType type,
   gst_element_post_message (element, message);
 }
 
+void
+gst_sana_post_prompt_applied (GstElement * element,
+    const GstSanaSettings * settings, const GstSegment * segment,
+    GstBuffer * buffer)
+{
+  GstClockTime pts = GST_BUFFER_PTS (buffer);
+
+  gst_element_post_message (element,
+      gst_message_new_element (GST_OBJECT (element),
+          gst_structure_new ("sana-prompt-applied",
+              "prompt", G_TYPE_STRING, settings->prompt,
+              "timestamp", GST_TYPE_CLOCK_TIME, pts,
+              "stream-time", GST_TYPE_CLOCK_TIME,
+              gst_segment_to_stream_time (segment, GST_FORMAT_TIME, pts),
+              "running-time", GST_TYPE_CLOCK_TIME,
+              gst_segment_to_running_time (segment, GST_FORMAT_TIME, pts),
+              "duration", GST_TYPE_CLOCK_TIME, GST_BUFFER_DURATION (buffer),
+              NULL)));
+}
+
 /* --- pictures ------------------------------------------------------------- */
 
-void
+gboolean
 gst_sana_work_info (GstVideoInfo * work, const GstVideoInfo * video,
     gint width, gint height)
 {
   gboolean rgb8 = GST_VIDEO_INFO_IS_RGB (video) &&
       GST_VIDEO_FORMAT_INFO_BITS (video->finfo) <= 8;
 
-  gst_video_info_set_format (work, rgb8 ? GST_VIDEO_FORMAT_RGB :
-      GST_SANA_VIDEO_FORMAT_RGBA64, width, height);
+  if (!gst_video_info_set_format (work, rgb8 ? GST_VIDEO_FORMAT_RGB :
+          GST_SANA_VIDEO_FORMAT_RGBA64, width, height))
+    return FALSE;
   gst_video_colorimetry_from_string (&work->colorimetry,
       GST_VIDEO_COLORIMETRY_SRGB);
   GST_VIDEO_INFO_FPS_N (work) = GST_VIDEO_INFO_FPS_N (video);
   GST_VIDEO_INFO_FPS_D (work) = GST_VIDEO_INFO_FPS_D (video);
+  return TRUE;
 }
 
 void
@@ -521,5 +543,8 @@ gst_sana_image_from_frame (SanaImage * image, const GstVideoFrame * frame)
 gint
 gst_sana_round_up (gint size, gint factor)
 {
+  /* so large a picture is the model's to refuse */
+  if (size > G_MAXINT - factor)
+    return size;
   return MAX (factor, (size + factor - 1) / factor * factor);
 }

@@ -20,7 +20,7 @@
 G_BEGIN_DECLS
 
 /* Where the elements are documented: beside the plugin. */
-#define GST_SANA_DOC_URI "file://" SANA_DOC_DIR "/elements.md"
+#define GST_SANA_DOC_URI "file://" SANA_DOC_DIR "/README.md"
 
 #define GST_TYPE_SANA_PRECISION (gst_sana_precision_get_type ())
 GType gst_sana_precision_get_type (void);
@@ -138,6 +138,13 @@ void gst_sana_post_warning (GstElement * element, GstSanaDoing doing,
 void gst_sana_post_progress (GstElement * element, GstProgressType type,
     gint percent, const gchar * text);
 
+/* An element message "sana-prompt-applied": buffer is the first that shows what
+ * settings' prompt says.  Fields prompt, timestamp, stream-time, running-time
+ * and duration.  No lock held. */
+void gst_sana_post_prompt_applied (GstElement * element,
+    const GstSanaSettings * settings, const GstSegment * segment,
+    GstBuffer * buffer);
+
 /* --- pictures ------------------------------------------------------------- */
 
 /* SANA_IMAGE_RGBA64 as GStreamer calls it. */
@@ -154,9 +161,10 @@ void gst_sana_post_progress (GstElement * element, GstProgressType type,
 /*
  * The picture that stands between `video` and the model: RGB when video is RGB
  * of 8 bits, else RGBA64 (8 bits would lose up to 4 of 255 on the way to YUV);
- * width × height, sRGB, default strides, video's framerate.
+ * width × height, sRGB, default strides, video's framerate.  FALSE: no buffer
+ * could be so large.
  */
-void gst_sana_work_info (GstVideoInfo * work, const GstVideoInfo * video,
+gboolean gst_sana_work_info (GstVideoInfo * work, const GstVideoInfo * video,
     gint width, gint height);
 
 /* Points `image` at the pixels of a mapped frame made by gst_sana_work_info();

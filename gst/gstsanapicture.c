@@ -65,36 +65,44 @@ gst_sana_canvas_fits (GstSanaCanvas * canvas, const GstVideoInfo * info)
 
 /* The model draws multiples of its factor: a picture slightly larger than
  * asked, of which the middle is kept. */
-static void
+static gboolean
 prepare (GstSanaCanvas * canvas, gint factor, gboolean binning)
 {
   const GstVideoInfo *info = &canvas->info;
   gint width = GST_VIDEO_INFO_WIDTH (info);
   gint height = GST_VIDEO_INFO_HEIGHT (info);
   GstVideoInfo work;
+  gboolean ok;
 
   /* with binning the pipeline itself scales and crops to any size */
   if (!binning)
-    gst_sana_work_info (&work, info, gst_sana_round_up (width, factor),
+    ok = gst_sana_work_info (&work, info, gst_sana_round_up (width, factor),
         gst_sana_round_up (height, factor));
   else
-    gst_sana_work_info (&work, info, width, height);
+    ok = gst_sana_work_info (&work, info, width, height);
+  if (!ok)
+    return FALSE;
 
   if (canvas->work.finfo && gst_video_info_is_equal (&work, &canvas->work))
-    return;
+    return TRUE;
   g_clear_pointer (&canvas->converter, gst_video_converter_free);
   gst_clear_buffer (&canvas->work_buffer);
   canvas->work = work;
   if (gst_sana_canvas_fits (canvas, &work))
-    return;
+    return TRUE;
 
   canvas->work_buffer = gst_buffer_new_allocate (NULL, work.size, NULL);
+  if (canvas->work_buffer == NULL) {
+    memset (&canvas->work, 0, sizeof (canvas->work));
+    return FALSE;
+  }
   canvas->converter = gst_video_converter_new (&canvas->work, info,
       gst_structure_new ("GstVideoConverter",
           GST_VIDEO_CONVERTER_OPT_SRC_X, G_TYPE_INT, (work.width - width) / 2,
           GST_VIDEO_CONVERTER_OPT_SRC_Y, G_TYPE_INT, (work.height - height) / 2,
           GST_VIDEO_CONVERTER_OPT_SRC_WIDTH, G_TYPE_INT, width,
           GST_VIDEO_CONVERTER_OPT_SRC_HEIGHT, G_TYPE_INT, height, NULL));
+  return TRUE;
 }
 
 static gboolean
@@ -156,11 +164,17 @@ picture_run (GstSanaJob * job, SanaSession * session, SanaPrompt * prompt,
 {
   GstSanaPicture *picture = (GstSanaPicture *) job;
   GstSanaCanvas *canvas = picture->canvas;
-  GstBuffer *buffer;
+  GstBuffer *buffer = NULL;
   gboolean ok;
 
-  prepare (canvas, info->factor, picture->binning);
-  buffer = gst_buffer_new_allocate (NULL, canvas->info.size, NULL);
+  if (prepare (canvas, info->factor, picture->binning))
+    buffer = gst_buffer_new_allocate (NULL, canvas->info.size, NULL);
+  if (buffer == NULL) {
+    g_set_error (error, SANA_ERROR, SANA_ERROR_MEMORY,
+        "a picture of %d × %d does not fit into memory; ask for a smaller one",
+        canvas->info.width, canvas->info.height);
+    return FALSE;
+  }
   if (canvas->work_buffer)
     ok = draw_into (picture, canvas->work_buffer, session, prompt, error) &&
         convert (canvas, buffer, error);

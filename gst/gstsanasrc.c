@@ -135,6 +135,21 @@ skip_missed (GstSanaSrc * self)
   self->discont = TRUE;
 }
 
+/* Says so when a prompt is seen for the first time. */
+static void
+announce (GstSanaSrc * self, GstBuffer * buffer)
+{
+  const GstSanaJob *job = &self->shown->job;
+
+  if (!job->prompt_applied || (self->announced.prompt &&
+          gst_sana_settings_same_prompt (&job->settings, &self->announced)))
+    return;
+  gst_sana_settings_clear (&self->announced);
+  gst_sana_settings_copy (&self->announced, &job->settings);
+  gst_sana_post_prompt_applied (GST_ELEMENT (self), &self->announced,
+      &GST_BASE_SRC (self)->segment, buffer);
+}
+
 static GstFlowReturn
 gst_sana_src_create (GstPushSrc * psrc, GstBuffer ** buffer)
 {
@@ -163,6 +178,7 @@ gst_sana_src_create (GstPushSrc * psrc, GstBuffer ** buffer)
   gst_sana_timeline_stamp (&self->line, gst_sana_src_get_offset (self),
       *buffer);
   self->produced++;
+  announce (self, *buffer);
   return GST_FLOW_OK;
 }
 
@@ -341,6 +357,7 @@ gst_sana_src_stop (GstBaseSrc * src)
   self->pending = NULL;
   g_clear_pointer (&self->drawn, gst_sana_picture_free);
   g_clear_pointer (&self->shown, gst_sana_picture_free);
+  gst_sana_settings_clear (&self->announced);
   g_clear_pointer (&self->canvas, gst_sana_canvas_unref);
   GST_OBJECT_LOCK (self);
   memset (&self->info, 0, sizeof (self->info));

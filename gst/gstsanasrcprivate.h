@@ -37,6 +37,7 @@ struct _GstSanaSrc
   GstVideoInfo info;
   GstSanaCanvas *canvas;        /* NULL: not negotiated */
   GstSanaPicture *shown;        /* the last one pushed */
+  GstSanaSettings announced;    /* the prompt last said to be applied */
   GstSanaPicture *pending;      /* the worker's: only compared with */
   guint64 live_count;           /* pictures finished, live */
   GstSanaTimeline line;

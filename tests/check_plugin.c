@@ -28,7 +28,8 @@ exports_its_entry_points_only(void)
     GError *error = NULL;
     int symbols = 0;
 
-    if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, NULL, NULL, &error)) {
+    if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, NULL, NULL,
+                      &error)) {
         g_test_skip(error->message);
         g_error_free(error);
         return;
@@ -64,10 +65,10 @@ scan_ms(const char *folder)
     env = g_environ_setenv(env, "GST_PLUGIN_SYSTEM_PATH", "", TRUE);
     env = g_environ_setenv(env, "GST_PLUGIN_SYSTEM_PATH_1_0", "", TRUE);
     gint64 begin = g_get_monotonic_time();
-    gboolean ok = g_spawn_sync(NULL, argv, env,
-                               G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL |
-                                   G_SPAWN_STDERR_TO_DEV_NULL,
-                               NULL, NULL, NULL, NULL, &status, &error);
+    gboolean ok =
+        g_spawn_sync(NULL, argv, env,
+                     G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL,
+                     NULL, NULL, NULL, NULL, &status, &error);
     int ms = (g_get_monotonic_time() - begin) / 1000;
     if (!ok) {
         g_test_skip(error->message);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Both elements on a fake model: loading, sharing, errors, stopping, states; sanasrc live. */
+/* Both elements on a fake model: loading, sharing, errors, stopping, states. */
 #include "element_util.h"
 #include "fake_sana.h"
 
-#define SRC(properties)                                                                            \
-    "sanasrc name=e num-buffers=50 " properties                                                    \
+#define SRC(properties)                         \
+    "sanasrc name=e num-buffers=50 " properties \
     " ! video/x-raw,format=RGB,width=16,height=16,framerate=25/1 ! "
-#define FILTER(properties)                                                                         \
-    "videotestsrc num-buffers=50 ! video/x-raw,format=RGB,width=16,height=16,framerate=25/1 ! "    \
+#define FILTER(properties)                                                                      \
+    "videotestsrc num-buffers=50 ! video/x-raw,format=RGB,width=16,height=16,framerate=25/1 ! " \
     "sanaimg2img name=e " properties " ! "
 
 /* How long stopping may take: half a second, and what a busy machine adds. */
@@ -299,29 +299,6 @@ refuses_a_prompt(void)
     assert_all_gone();
 }
 
-static void
-keeps_a_live_source_on_after_a_bad_prompt(void)
-{
-    Pipe pipe;
-
-    pipe_open(&pipe, "sanasrc name=e is-live=true prompt=good model-path=fake:frame=5 ! "
-                     "video/x-raw,width=16,height=16,framerate=50/1 ! appsink name=out");
-    pipe_play(&pipe);
-    gst_sample_unref(pipe_pull(&pipe));
-    g_object_set(pipe.element, "prompt", "refused", NULL);
-    GstMessage *message = pipe_message(&pipe, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
-    g_assert_nonnull(message);
-    g_assert_cmpint(GST_MESSAGE_TYPE(message), ==, GST_MESSAGE_WARNING);
-    gst_message_unref(message);
-    for (int n = 0; n < 10; n++) {
-        GstSample *sample = pipe_pull(&pipe);
-        g_assert_nonnull(sample);
-        gst_sample_unref(sample);
-    }
-    pipe_close(&pipe);
-    assert_all_gone();
-}
-
 /* --- stopping -------------------------------------------------------------------------------- */
 
 static void
@@ -480,127 +457,6 @@ takes_properties_while_it_runs(void)
     assert_all_gone();
 }
 
-/* --- live ------------------------------------------------------------------------------------ */
-
-static void
-keeps_its_rate_with_a_slow_model(void)
-{
-    Pipe pipe;
-    int repeats = 0, fresh = 0;
-    GstClockTime first = 0, last = 0;
-    gint64 begin = 0;
-
-    pipe_open(&pipe, "sanasrc name=e is-live=true model-path=fake:frame=200 ! "
-                     "video/x-raw,format=RGB,width=16,height=16,framerate=50/1 ! "
-                     "appsink name=out sync=false");
-    pipe_play(&pipe);
-    for (int n = 0; n < 75; n++) {
-        GstSample *sample = pipe_pull(&pipe);
-        g_assert_nonnull(sample);
-        GstBuffer *buffer = gst_sample_get_buffer(sample);
-        if (n == 0) {
-            begin = g_get_monotonic_time();
-            first = GST_BUFFER_PTS(buffer);
-        } else {
-            g_assert_cmpuint(GST_BUFFER_PTS(buffer), >, last);
-        }
-        last = GST_BUFFER_PTS(buffer);
-        g_assert_cmpuint((last - first) % (20 * GST_MSECOND), ==, 0);
-        g_assert_cmpuint(GST_BUFFER_DURATION(buffer), ==, 20 * GST_MSECOND);
-        if (GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP))
-            repeats++;
-        else
-            fresh++;
-        gst_sample_unref(sample);
-    }
-    /* 74 frames of 20 ms, a new picture every 200 */
-    int took = (g_get_monotonic_time() - begin) / 1000;
-    g_assert_cmpint(took, >, 1300);
-    g_assert_cmpint(took, <, 2500);
-    g_assert_cmpint(fresh, >=, 4);
-    g_assert_cmpint(fresh, <=, 9);
-    g_assert_cmpint(repeats, ==, 75 - fresh);
-    pipe_close(&pipe);
-    assert_all_gone();
-}
-
-static void
-begins_live_at_the_time_it_is(void)
-{
-    Pipe pipe;
-    GstClockTime running;
-
-    pipe_open(&pipe, "sanasrc name=e is-live=true model-path=fake:load=500 ! "
-                     "video/x-raw,width=16,height=16,framerate=50/1 ! appsink name=out sync=false");
-    pipe_play(&pipe);
-    GstSample *sample = pipe_pull(&pipe);
-    running = gst_element_get_current_running_time(pipe.element);
-    GstClockTime pts = GST_BUFFER_PTS(gst_sample_get_buffer(sample));
-    g_assert_cmpuint(pts, >=, 400 * GST_MSECOND);
-    g_assert_cmpuint(pts, <=, running + 100 * GST_MSECOND);
-    gst_sample_unref(sample);
-    pipe_close(&pipe);
-    assert_all_gone();
-}
-
-static void
-changes_its_prompt_live_without_a_pause(void)
-{
-    Pipe pipe;
-    guint8 want[3];
-    gboolean seen = FALSE;
-    gint64 longest = 0, last = 0;
-
-    fake_sana_colour("two", 0, 2, 4.5, want);
-    pipe_open(&pipe, "sanasrc name=e is-live=true seed-mode=fixed prompt=one "
-                     "model-path=fake:prompt=400,frame=10 ! "
-                     "video/x-raw,format=RGB,width=16,height=16,framerate=50/1 ! "
-                     "appsink name=out sync=false");
-    pipe_play(&pipe);
-    gst_sample_unref(pipe_pull(&pipe));
-    g_object_set(pipe.element, "prompt", "two", NULL);
-    for (int n = 0; n < 60; n++) {
-        guint8 pixel[3];
-        GstSample *sample = pipe_pull(&pipe);
-        gint64 now = g_get_monotonic_time();
-        g_assert_nonnull(sample);
-        gst_buffer_extract(gst_sample_get_buffer(sample), (8 * 16 + 8) * 3, pixel, 3);
-        g_assert_false(seen && memcmp(pixel, want, 3));
-        seen = !memcmp(pixel, want, 3);
-        if (last)
-            longest = MAX(longest, now - last);
-        last = now;
-        gst_sample_unref(sample);
-    }
-    g_assert_true(seen);
-    /* encoding takes 400 ms; frames go on meanwhile */
-    g_assert_cmpint(longest, <, 200 * G_TIME_SPAN_MILLISECOND);
-    pipe_close(&pipe);
-    assert_all_gone();
-}
-
-static void
-pauses_a_live_source(void)
-{
-    Pipe pipe;
-
-    pipe_open(&pipe, "sanasrc name=e is-live=true model-path=fake:load=200,frame=5 ! "
-                     "video/x-raw,width=16,height=16,framerate=50/1 ! appsink name=out sync=false");
-    for (int n = 0; n < 5; n++) {
-        g_assert_cmpint(gst_element_set_state(pipe.bin, GST_STATE_PAUSED), !=,
-                        GST_STATE_CHANGE_FAILURE);
-        g_usleep(30000);
-        pipe_play(&pipe);
-        g_usleep(g_test_rand_int_range(0, 100000));
-    }
-    GstSample *sample = pipe_pull(&pipe);
-    g_assert_nonnull(sample);
-    gst_sample_unref(sample);
-    g_assert_null(gst_bus_pop_filtered(pipe.bus, GST_MESSAGE_ERROR));
-    pipe_close(&pipe);
-    assert_all_gone();
-}
-
 int
 main(int argc, char **argv)
 {
@@ -614,7 +470,6 @@ main(int argc, char **argv)
     TEST(recovers_from_a_failed_load);
     TEST(says_which_frame_failed);
     TEST(refuses_a_prompt);
-    TEST(keeps_a_live_source_on_after_a_bad_prompt);
     TEST(stops_during_a_long_load);
     TEST(stops_during_a_long_prompt);
     TEST(stops_during_a_long_frame);
@@ -623,9 +478,5 @@ main(int argc, char **argv)
     TEST(goes_up_and_down_fifty_times);
     TEST(changes_state_alone);
     TEST(takes_properties_while_it_runs);
-    TEST(keeps_its_rate_with_a_slow_model);
-    TEST(begins_live_at_the_time_it_is);
-    TEST(changes_its_prompt_live_without_a_pause);
-    TEST(pauses_a_live_source);
     return g_test_run();
 }

@@ -22,9 +22,9 @@ typedef struct {
 } Pipe;
 
 void pipe_open(Pipe *pipe, const char *line);
-void pipe_play(Pipe *pipe);     /* to PLAYING, which must not fail at once */
+void pipe_play(Pipe *pipe);       /* to PLAYING, which must not fail at once */
 GstSample *pipe_pull(Pipe *pipe); /* NULL at EOS, after an error, or after ENOUGH */
-gboolean pipe_eos(Pipe *pipe);  /* whether EOS came, within ENOUGH, before any error */
+gboolean pipe_eos(Pipe *pipe);    /* whether EOS came, within ENOUGH, before any error */
 
 /* The next message of the kinds, within ENOUGH. */
 GstMessage *pipe_message(Pipe *pipe, GstMessageType types);

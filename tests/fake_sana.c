@@ -29,7 +29,7 @@ struct _SanaSession {
     SanaTimes times;
 };
 
-G_DEFINE_QUARK(sana-error, sana_error)
+G_DEFINE_QUARK(sana - error, sana_error)
 
 static struct {
     GMutex lock;
@@ -74,7 +74,8 @@ read_spec(const char *path, Spec *spec, GError **error)
 {
     *spec = (Spec){.factor = 8, .native = 64, .fail_frame = -1};
     if (!path || !g_str_has_prefix(path, "fake:")) {
-        g_set_error(error, SANA_ERROR, SANA_ERROR_NOT_FOUND, "%s is not there; set model-path", path);
+        g_set_error(error, SANA_ERROR, SANA_ERROR_NOT_FOUND, "%s is not there; set model-path",
+                    path);
         return FALSE;
     }
     char **words = g_strsplit(path + strlen("fake:"), ",", -1);
@@ -289,7 +290,8 @@ sana_session_encode(SanaSession *session, const char *text, const SanaPromptPara
 {
     if (!compute(session, session->model->spec.prompt_ms, error))
         return NULL;
-    if (!g_utf8_validate(text ? text : "", -1, NULL) || g_str_has_prefix(text ? text : "", "refuse")) {
+    if (!g_utf8_validate(text ? text : "", -1, NULL) ||
+        g_str_has_prefix(text ? text : "", "refuse")) {
         g_set_error_literal(error, SANA_ERROR, SANA_ERROR_SETTINGS,
                             "prompt is not UTF-8; give another");
         return NULL;
@@ -362,7 +364,8 @@ begin_frame(SanaSession *session, const SanaParams *params, const SanaImage *ima
     const Spec *spec = &session->model->spec;
     int n = count(&fake.frames_begun, 1);
 
-    if (!params->resolution_binning && (image->width % spec->factor || image->height % spec->factor)) {
+    if (!params->resolution_binning &&
+        (image->width % spec->factor || image->height % spec->factor)) {
         g_set_error(error, SANA_ERROR, SANA_ERROR_SETTINGS, "%d × %d is no multiple of %d",
                     image->width, image->height, spec->factor);
         return FALSE;

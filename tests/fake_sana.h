@@ -29,23 +29,23 @@
 #include "pipelines/sana.h"
 
 /* What the colour depends on: all of the arguments. */
-void fake_sana_colour (const char *prompt, guint64 seed, int steps, double guidance,
-    guint8 colour[3]);
+void fake_sana_colour(const char *prompt, guint64 seed, int steps, double guidance,
+                      guint8 colour[3]);
 
 /* Counts of the process, from any thread. */
 typedef struct {
-  int checks, loads;            /* calls of sana_model_check(), sana_model_load() */
-  int models;                   /* alive now */
-  int sessions;                 /* alive now */
-  int prompts;                  /* encoded, refused ones not counted */
-  int frames;                   /* finished, failed ones not counted */
-  int cancelled;                /* calls and loads that ended by cancellation */
-  int busy;                     /* calls of one session that met another: always 0 */
+    int checks, loads; /* calls of sana_model_check(), sana_model_load() */
+    int models;        /* alive now */
+    int sessions;      /* alive now */
+    int prompts;       /* encoded, refused ones not counted */
+    int frames;        /* finished, failed ones not counted */
+    int cancelled;     /* calls and loads that ended by cancellation */
+    int busy;          /* calls of one session that met another: always 0 */
 } FakeSanaCounts;
 
-void fake_sana_counts (FakeSanaCounts *counts);
+void fake_sana_counts(FakeSanaCounts *counts);
 
 /* Zeroes checks, loads, prompts, frames, cancelled. */
-void fake_sana_forget (void);
+void fake_sana_forget(void);
 
 #endif

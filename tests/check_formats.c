@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* sanasrc on a fake model: sizes, formats, colours. */
+#include "element_util.h"
+#include "fake_sana.h"
+
+static void
+draws_native_size_when_nothing_asks(void)
+{
+    Pipe pipe;
+    GstVideoInfo info;
+
+    pipe_open(&pipe, "sanasrc name=e num-buffers=1 model-path=fake:native=48 ! "
+                     "appsink name=out sync=false");
+    pipe_play(&pipe);
+    GstSample *sample = pipe_pull(&pipe);
+    g_assert_true(gst_video_info_from_caps(&info, gst_sample_get_caps(sample)));
+    g_assert_cmpint(info.width, ==, 48);
+    g_assert_cmpint(info.height, ==, 48);
+    g_assert_cmpint(info.fps_n, ==, 1);
+    g_assert_cmpint(info.fps_d, ==, 1);
+    g_assert_cmpint(info.par_n, ==, info.par_d);
+    g_assert_cmpint(info.interlace_mode, ==, GST_VIDEO_INTERLACE_MODE_PROGRESSIVE);
+    g_assert_cmpint(GST_VIDEO_INFO_FORMAT(&info), ==, GST_VIDEO_FORMAT_RGB);
+    GstStructure *s = gst_caps_get_structure(gst_sample_get_caps(sample), 0);
+    g_assert_cmpstr(gst_structure_get_string(s, "colorimetry"), ==, "sRGB");
+    gst_sample_unref(sample);
+    pipe_close(&pipe);
+}
+
+static void
+squares_a_single_given_side(void)
+{
+    Pipe pipe;
+    GstVideoInfo info;
+
+    pipe_open(&pipe, "sanasrc name=e num-buffers=1 model-path=fake: ! video/x-raw,height=40 ! "
+                     "appsink name=out sync=false");
+    pipe_play(&pipe);
+    GstSample *sample = pipe_pull(&pipe);
+    g_assert_true(gst_video_info_from_caps(&info, gst_sample_get_caps(sample)));
+    g_assert_cmpint(info.width, ==, 40);
+    gst_sample_unref(sample);
+    pipe_close(&pipe);
+}
+
+/* The middle is kept whatever the size: x − width/2 at every pixel is that of the larger picture. */
+static void
+cuts_the_middle_of_a_larger_picture(void)
+{
+    static const int sizes[][2] = {{16, 16}, {1, 1}, {2, 2}, {1, 9}, {33, 15}, {17, 8}, {100, 7}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        int w = sizes[i][0], h = sizes[i][1], left = ((w + 7) / 8 * 8 - w) / 2,
+            top = ((h + 7) / 8 * 8 - h) / 2;
+        Pipe pipe;
+        GstVideoInfo info;
+        GstVideoFrame frame;
+        guint8 colour[3];
+        char *line = g_strdup_printf("sanasrc name=e num-buffers=1 prompt=x model-path=fake: ! "
+                                     "video/x-raw,format=RGB,width=%d,height=%d ! "
+                                     "appsink name=out sync=false",
+                                     w, h);
+        g_test_message("%d × %d", w, h);
+        pipe_open(&pipe, line);
+        g_free(line);
+        pipe_play(&pipe);
+        GstSample *sample = pipe_pull(&pipe);
+        g_assert_nonnull(sample);
+        g_assert_true(gst_video_info_from_caps(&info, gst_sample_get_caps(sample)));
+        g_assert_true(
+            gst_video_frame_map(&frame, &info, gst_sample_get_buffer(sample), GST_MAP_READ));
+        fake_sana_colour("x", 0, 2, 4.5, colour);
+        for (int y = 0; y < h; y++)
+            for (int x = 0; x < w; x++) {
+                const guint8 *p = (const guint8 *)GST_VIDEO_FRAME_PLANE_DATA(&frame, 0) +
+                                  y * GST_VIDEO_FRAME_PLANE_STRIDE(&frame, 0) + 3 * x;
+                int dx = x + left - (w + 7) / 8 * 8 / 2, dy = y + top - (h + 7) / 8 * 8 / 2;
+                g_assert_cmpint(p[1], ==, (guint8)(colour[1] + dx + 2 * dy));
+            }
+        gst_video_frame_unmap(&frame);
+        gst_sample_unref(sample);
+        pipe_close(&pipe);
+    }
+}
+
+/* A seed of colours around which nothing wraps, so that neighbours are alike. */
+static guint64
+calm_seed(const char *prompt, guint8 colour[3])
+{
+    for (guint64 seed = 0;; seed++) {
+        fake_sana_colour(prompt, seed, 2, 4.5, colour);
+        if (MIN(MIN(colour[0], colour[1]), colour[2]) > 60 &&
+            MAX(MAX(colour[0], colour[1]), colour[2]) < 190)
+            return seed;
+    }
+}
+
+/* How far chroma of odd sizes is off is videoconvert's, and not looked at. */
+static void
+come_back_as_rgb(const char *format, int size, guint64 seed, const guint8 colour[3])
+{
+    char *line = g_strdup_printf(
+        "sanasrc name=e num-buffers=1 prompt=x seed=%d model-path=fake: ! "
+        "video/x-raw,format=%s,width=%d,height=%d ! videoconvert dither=none chroma-mode=none ! "
+        "video/x-raw,format=RGB ! appsink name=out sync=false",
+        (int)seed, format, size, size);
+    guint8 pixels[16 * 16 * 3 + 64];
+    Pipe pipe;
+
+    g_test_message("%s, %d", format, size);
+    pipe_open(&pipe, line);
+    g_free(line);
+    pipe_play(&pipe);
+    GstSample *sample = pipe_pull(&pipe);
+    g_assert_nonnull(sample);
+    gst_buffer_extract(gst_sample_get_buffer(sample), 0, pixels, sizeof pixels);
+    const guint8 *middle = pixels + 8 * 16 * 3 + 8 * 3;
+    /* RGB15 and the like are coarse, a palette coarser; a gray one has no colour to give back */
+    int most = strcmp(format, "RGB8P") ? 16 : 48;
+    for (int c = 0; c < 3 && size == 16 && !strstr(format, "GRAY"); c++)
+        g_assert_cmpint(ABS(middle[c] - colour[c]), <=, most);
+    gst_sample_unref(sample);
+    pipe_close(&pipe);
+}
+
+/* Every format of the template, odd sizes too, brought back to RGB by videoconvert. */
+static void
+speaks_every_raw_format(void)
+{
+    GstElementFactory *factory = gst_element_factory_find("sanasrc");
+    const GstStaticPadTemplate *template =
+        gst_element_factory_get_static_pad_templates(factory)->data;
+    GstCaps *caps = gst_static_caps_get((GstStaticCaps *)&template->static_caps);
+    const GValue *formats = gst_structure_get_value(gst_caps_get_structure(caps, 0), "format");
+
+    guint8 colour[3];
+    guint64 seed = calm_seed("x", colour);
+
+    g_assert_cmpuint(gst_value_list_get_size(formats), >, 60);
+    for (guint i = 0; i < gst_value_list_get_size(formats); i++)
+        for (int size = 15; size <= 16; size++)
+            come_back_as_rgb(g_value_get_string(gst_value_list_get_value(formats, i)), size, seed,
+                             colour);
+    gst_caps_unref(caps);
+    gst_object_unref(factory);
+}
+
+static void
+names_the_colours_of_yuv(void)
+{
+    static const char *const want[][2] = {{"16", "bt601"}, {"720", "bt709"}};
+
+    for (guint i = 0; i < 2; i++) {
+        Pipe pipe;
+        char *line = g_strdup_printf("sanasrc name=e num-buffers=1 model-path=fake: ! "
+                                     "video/x-raw,format=NV12,width=16,height=%s ! "
+                                     "appsink name=out sync=false",
+                                     want[i][0]);
+        pipe_open(&pipe, line);
+        g_free(line);
+        pipe_play(&pipe);
+        GstSample *sample = pipe_pull(&pipe);
+        GstStructure *s = gst_caps_get_structure(gst_sample_get_caps(sample), 0);
+        g_assert_cmpstr(gst_structure_get_string(s, "colorimetry"), ==, want[i][1]);
+        gst_sample_unref(sample);
+        pipe_close(&pipe);
+    }
+}
+
+/* No crop, no rounding: the pipelines scale and cut by themselves. */
+static void
+leaves_any_size_to_binning(void)
+{
+    Pipe pipe;
+
+    pipe_open(&pipe, "sanasrc name=e num-buffers=1 resolution-binning=true model-path=fake: ! "
+                     "video/x-raw,format=RGB,width=13,height=9 ! appsink name=out sync=false");
+    pipe_play(&pipe);
+    GstSample *sample = pipe_pull(&pipe);
+    g_assert_nonnull(sample);
+    guint8 pixel[3], colour[3];
+    gst_buffer_extract(gst_sample_get_buffer(sample), 4 * 40 + 6 * 3, pixel, 3);
+    fake_sana_colour("", 0, 2, 4.5, colour);
+    g_assert_cmpmem(pixel, 3, colour, 3);
+    gst_sample_unref(sample);
+    pipe_close(&pipe);
+}
+
+static void
+refuses_a_picture_larger_than_memory(void)
+{
+    Pipe pipe;
+
+    pipe_open(&pipe, "sanasrc name=e num-buffers=1 model-path=fake: ! "
+                     "video/x-raw,format=GRAY8,width=2000000000,height=2000000000 ! fakesink");
+    pipe_play(&pipe);
+    GstMessage *message = pipe_message(&pipe, GST_MESSAGE_ERROR | GST_MESSAGE_EOS);
+    g_assert_nonnull(message);
+    g_assert_cmpint(GST_MESSAGE_TYPE(message), ==, GST_MESSAGE_ERROR);
+    gst_message_unref(message);
+    pipe_close(&pipe);
+}
+
+static void
+makes_progressive_video_only(void)
+{
+    GstElementFactory *factory = gst_element_factory_find("sanasrc");
+    GstCaps *interlaced = gst_caps_from_string("video/x-raw,interlace-mode=interleaved");
+    GstCaps *unsaid = gst_caps_from_string("video/x-raw");
+
+    g_assert_false(gst_element_factory_can_src_any_caps(factory, interlaced));
+    g_assert_true(gst_element_factory_can_src_any_caps(factory, unsaid));
+    gst_caps_unref(interlaced);
+    gst_caps_unref(unsaid);
+    gst_object_unref(factory);
+}
+
+int
+main(int argc, char **argv)
+{
+    element_test_init(&argc, &argv);
+#define TEST(f) g_test_add_func("/formats/" #f, f)
+    TEST(draws_native_size_when_nothing_asks);
+    TEST(squares_a_single_given_side);
+    TEST(cuts_the_middle_of_a_larger_picture);
+    TEST(speaks_every_raw_format);
+    TEST(names_the_colours_of_yuv);
+    TEST(leaves_any_size_to_binning);
+    TEST(refuses_a_picture_larger_than_memory);
+    TEST(makes_progressive_video_only);
+    return g_test_run();
+}
