@@ -3,10 +3,6 @@
 
 #include <string.h>
 
-/* Bytes of windows that an upsampling convolution computes before it spreads them: what stays in
- * a second-level cache. */
-#define STRIP_BYTES ((size_t)2 << 20)
-
 static bool
 is_depthwise(const SanaConv *k)
 {
@@ -52,26 +48,60 @@ conv_shape(const SanaConv *k, SanaDType dtype, int h, int w)
     };
 }
 
-/* `rows` rows of windows from row `first` of h + 1; x begins at the first row they touch. */
+/*
+ * An enlarging 3×3 as a 2×2 over the map (weights.c): h + 1 rows of windows, each of four quarters.
+ */
 static SanaDnnlShape
-folded_shape(const SanaConv *k, SanaDType dtype, int h, int w, int first, int rows)
+folded_shape(const SanaConv *k, SanaDType dtype, int h, int w)
 {
     SanaDnnlShape shape = conv_shape(k, dtype, h, w);
-    shape.h = MIN(first + rows, h) - MAX(first - 1, 0);
     shape.out = 4 * k->out;
     shape.kernel = 2;
-    shape.top = first == 0;
-    shape.left = 1;
-    shape.out_h = rows;
+    shape.out_h = h + 1;
     shape.out_w = w + 1;
     return shape;
 }
 
-/* Wide layers see small maps: the weights are packed for the map of a picture of 512 by 512. */
-static int
-typical_edge(const SanaConv *k)
+/* Bytes that a row of the result costs. */
+static size_t
+row_bytes(const SanaDnnlShape *s)
 {
-    return CLAMP(65536 / MAX(k->in, k->out), 16, 512);
+    size_t in = (size_t)s->w * (size_t)s->in * (size_t)s->stride;
+    size_t out = (size_t)s->out_w * (size_t)s->out;
+    return (in + out) * sana_dtype_size((SanaDType)s->x_dtype);
+}
+
+static int
+strip_rows(const SanaDnnlShape *s)
+{
+    return (int)sana_cpu_strip((size_t)s->out_h, row_bytes(s), 1);
+}
+
+/* Rows first … first + rows − 1 of the result; *skipped rows of x lie before what they need. */
+static SanaDnnlShape
+strip_of(const SanaDnnlShape *whole, int first, int rows, int *skipped)
+{
+    SanaDnnlShape strip = *whole;
+    int begin = first * whole->stride - whole->top;
+    int end = begin + (rows - 1) * whole->stride + whole->kernel;
+    *skipped = MAX(begin, 0);
+    strip.top = *skipped - begin;
+    strip.h = MIN(end, whole->h) - *skipped;
+    strip.out_h = rows;
+    return strip;
+}
+
+/* Wide layers see small maps: the weights are packed for a picture of 512 by 512. */
+static SanaDnnlShape
+typical_shape(const SanaConv *k, SanaDType dtype)
+{
+    int edge = CLAMP(65536 / MAX(k->in, k->out), 16, 512), skipped;
+    SanaDnnlShape whole = conv_shape(k, dtype, edge, edge);
+    if (!is_folded(k))
+        return whole;
+    whole = folded_shape(k, dtype, edge, edge);
+    int rows = strip_rows(&whole); /* one from the middle */
+    return strip_of(&whole, (whole.out_h - rows) / 2, rows, &skipped);
 }
 
 void *
@@ -79,25 +109,25 @@ sana_cpu_pack_conv(SanaDevice *base, const SanaConv *k, SanaDType dtype, SanaTen
                    size_t *bytes)
 {
     SanaCpuDevice *dev = (SanaCpuDevice *)base;
-    int edge = typical_edge(k);
     if (is_depthwise(k))
         return sana_cpu_packed_taps(dev, k, dtype, source, bytes);
     if (is_product(k)) {
         SanaLinear l = as_linear(k);
         return sana_cpu_pack_linear(base, &l, dtype, &source, 1, bytes);
     }
-    if (is_folded(k)) {
-        SanaDnnlShape shape = folded_shape(k, dtype, edge, edge, 0, edge + 1);
+    SanaDnnlShape shape = typical_shape(k, dtype);
+    if (is_folded(k))
         return sana_cpu_packed_folded(dev, k, &shape, source, bytes);
-    }
-    SanaDnnlShape shape = conv_shape(k, dtype, edge, edge);
     return sana_cpu_packed_new(dev, &shape, &source, 1, bytes);
 }
 
-/* y from x in one call; bytes of workspace before `reserved` are left alone. */
+/*
+ * Rows of a result from x, to y or (NULL) to the start of the workspace, of which the first
+ * `reserved` bytes are left alone otherwise.
+ */
 static bool
-convolve(SanaStream *s, void *y, const void *x, SanaCpuPacked *packed, const void *bias,
-         const SanaDnnlShape *shape, size_t reserved)
+convolve(SanaStream *s, void *y, SanaTensor x, SanaCpuPacked *packed, const void *bias,
+         const SanaDnnlShape *shape, int skipped, size_t reserved)
 {
     SanaDnnlPrimitive *p = sana_cpu_primitive(s, packed, shape);
     if (!p)
@@ -105,31 +135,43 @@ convolve(SanaStream *s, void *y, const void *x, SanaCpuPacked *packed, const voi
     char *workspace = sana_cpu_workspace(s, reserved + sana_dnnl_primitive_workspace(p));
     if (!workspace)
         return false;
-    int status = sana_dnnl_primitive_run(p, ((SanaCpuStream *)s)->queue, y ? y : workspace, x,
+    const char *from = sana_rows(x, skipped * x.w, 1).data;
+    int status = sana_dnnl_primitive_run(p, ((SanaCpuStream *)s)->queue, y ? y : workspace, from,
                                          bias, NULL, workspace + reserved);
     return sana_cpu_check(s, shape, status);
 }
 
 static void
+conv_plain(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
+{
+    SanaDnnlShape shape = conv_shape(k, x.dtype, x.h, x.w);
+    shape.act = sana_dnnl_fuses(act) ? act : SANA_ACT_NONE;
+    if (convolve(s, y.data, x, k->packed, k->bias.data, &shape, 0, 0) &&
+        shape.act != (gint32)act)
+        sana_cpu_loops(s)->finish(y, y, act, SANA_NONE);
+}
+
+/* Strip by strip: windows are spread while they are in the cache, and need little memory. */
+static void
 conv_folded(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
 {
+    const SanaCpuLoops *loops = sana_cpu_loops(s);
     SanaCpuPacked *packed = k->packed;
-    size_t element = sana_dtype_size(x.dtype);
-    size_t row = (size_t)(x.w + 1) * (size_t)y.c * 4 * element;
-    int strip = (int)CLAMP(STRIP_BYTES / row, 1, (size_t)x.h + 1);
-    size_t reserved = ((size_t)strip * row + 63) / 64 * 64;
+    SanaDnnlShape whole = folded_shape(k, x.dtype, x.h, x.w);
+    int step = strip_rows(&whole), skipped;
+    SanaTensor windows = sana_tensor(NULL, x.dtype, step, x.w + 1, 4 * y.c);
+    size_t reserved = (sana_bytes(windows) + 63) / 64 * 64;
+    whole.act = sana_dnnl_fuses(act) ? act : SANA_ACT_NONE;
 
-    for (int first = 0; first <= x.h; first += strip) {
-        int rows = MIN(strip, x.h + 1 - first);
-        SanaDnnlShape shape = folded_shape(k, x.dtype, x.h, x.w, first, rows);
-        shape.act = act;
-        size_t skipped = (size_t)MAX(first - 1, 0) * (size_t)x.w * (size_t)x.c;
-        if (!convolve(s, NULL, (char *)x.data + skipped * element, packed, packed->bias, &shape,
-                      reserved))
+    for (int first = 0; first < whole.out_h; first += step) {
+        windows.h = MIN(step, whole.out_h - first);
+        SanaDnnlShape strip = strip_of(&whole, first, windows.h, &skipped);
+        if (!convolve(s, NULL, x, packed, packed->bias, &strip, skipped, reserved))
             return;
-        void *windows = ((SanaCpuStream *)s)->workspace;
-        sana_cpu_loops(s)->spread(
-            y, sana_tensor(windows, x.dtype, rows, x.w + 1, 4 * y.c), first);
+        windows.data = ((SanaCpuStream *)s)->workspace;
+        if (strip.act != (gint32)act)
+            loops->finish(windows, windows, act, SANA_NONE);
+        loops->spread(y, windows, first);
     }
 }
 
@@ -140,49 +182,36 @@ conv_enlarged(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, Sana
     const SanaCpuLoops *loops = sana_cpu_loops(s);
     SanaCpuPacked *packed = k->packed;
     SanaTensor large = sana_tensor(NULL, x.dtype, 2 * x.h, 2 * x.w, x.c);
-    size_t reserved = (sana_bytes(large) + 63) / 64 * 64;
-    SanaDnnlShape shape = conv_shape(k, x.dtype, large.h, large.w);
-    SanaDnnlPrimitive *p = packed->taps ? NULL : sana_cpu_primitive(s, packed, &shape);
-    if (!p && !packed->taps)
+    size_t bytes = (sana_bytes(large) + 63) / 64 * 64;
+
+    large.data = sana_host_alloc(s->device, bytes);
+    if (!large.data) {
+        sana_fail(s, SANA_DEVICE_ERROR_MEMORY, "no memory for a map enlarged to %d×%d×%d",
+                  large.w, large.h, large.c);
         return;
-    large.data = sana_cpu_workspace(s, reserved + (p ? sana_dnnl_primitive_workspace(p) : 0));
-    if (!large.data)
-        return;
+    }
     loops->enlarge(large, x);
     if (packed->taps)
         loops->depthwise(y, large, k, packed->taps, act);
-    else if (convolve(s, y.data, large.data, packed, k->bias.data, &shape, reserved) &&
-             act != SANA_ACT_NONE)
-        loops->finish(y, y, act, SANA_NONE);
+    else
+        conv_plain(s, y, large, k, act);
+    sana_host_free(s->device, large.data);
 }
 
 void
 sana_cpu_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
 {
-    const SanaCpuLoops *loops = sana_cpu_loops(s);
-    SanaCpuPacked *packed = k->packed;
-    SanaAct fused = sana_dnnl_fuses(act) ? act : SANA_ACT_NONE;
-
     if (is_product(k)) {
         SanaLinear l = as_linear(k);
         sana_cpu_linear(s, y, x, &l, act, SANA_NONE);
-        return;
-    }
-    if (k->upsample == 2 && !is_folded(k)) {
+    } else if (is_folded(k)) {
+        conv_folded(s, y, x, k, act);
+    } else if (k->upsample == 2) {
         conv_enlarged(s, y, x, k, act);
-        return;
-    }
-    if (is_depthwise(k)) {
-        loops->depthwise(y, x, k, packed->taps, act);
-        return;
-    }
-    if (is_folded(k)) {
-        conv_folded(s, y, x, k, fused);
+    } else if (is_depthwise(k)) {
+        SanaCpuPacked *packed = k->packed;
+        sana_cpu_loops(s)->depthwise(y, x, k, packed->taps, act);
     } else {
-        SanaDnnlShape shape = conv_shape(k, x.dtype, x.h, x.w);
-        shape.act = fused;
-        convolve(s, y.data, x.data, packed, k->bias.data, &shape, 0);
+        conv_plain(s, y, x, k, act);
     }
-    if (fused != act && sana_stream_ok(s))
-        loops->finish(y, y, act, SANA_NONE);
 }

@@ -79,6 +79,9 @@ void sana_cpu_primitives_free(SanaCpuStream *s);
 /* Fails the stream if status is not 0. */
 bool sana_cpu_check(SanaStream *s, const SanaDnnlShape *shape, int status);
 
+/* How many of n rows to compute at a time so that what they touch stays in the caches. */
+size_t sana_cpu_strip(size_t n, size_t row_bytes, size_t multiple);
+
 /* --- linear.c, conv.c ------------------------------------------------------------------------ */
 
 void *sana_cpu_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,

@@ -26,49 +26,64 @@ load_vec(const void *from, SanaDType dtype)
 /*
  * Outputs (i, first … first + count − 1) of channels ch … ch + vectors·LANES − 1 to out, a row of
  * vectors·LANES per output.  kernel and vectors are constants where this is inlined.
+ *
+ * Taps are gathered first: they lie whole rows of channels apart, which in a cache is one set.
+ * Rows outside the map are taken from row i with taps of 0.
  */
 INLINE void
-sweep(const Source *w, int i, int first, int count, int ch, float *out, const int kernel,
+sweep(const Source *w, int i, int first, int count, int ch, float *restrict out, const int kernel,
       const int vectors)
 {
     const int half = kernel / 2;
-    const SanaTensor x = w->x;
-    const SanaDType dtype = x.dtype == SANA_BF16 ? SANA_BF16 : SANA_F32;
-    const int from = i - half < 0 ? half - i : 0;
-    const int to = i + half >= x.h ? x.h - i + half : kernel;
-    Vec acc[7][WIDE], start[WIDE];
+    const size_t element = sana_dtype_size(w->x.dtype);
+    const size_t step = (size_t)w->x.stride * element;
+    const bool bf16 = w->x.dtype == SANA_BF16;
+    const char *rows[5];
+    Vec tap[5][5][WIDE], acc[5][WIDE], start[WIDE];
 
+#pragma GCC unroll 5
+    for (int r = 0; r < kernel; r++) {
+        int at = i - half + r;
+        bool inside = at >= 0 && at < w->x.h;
+        rows[r] = address(w->x, (size_t)(inside ? at : i) * (size_t)w->x.w, ch);
+#pragma GCC unroll 5
+        for (int a = 0; a < kernel; a++)
+#pragma GCC unroll 2
+            for (int v = 0; v < vectors; v++) {
+                const float *from = w->taps + (size_t)(r * kernel + kernel - 1 - a) *
+                                                  (size_t)w->taps_row + ch + v * LANES;
+                tap[r][a][v] = inside ? vec_load(from) : (Vec){0};
+            }
+    }
 #pragma GCC unroll 2
     for (int v = 0; v < vectors; v++) {
         start[v] = w->bias ? vec_load(w->bias + ch + v * LANES) : (Vec){0};
-#pragma GCC unroll 7
+#pragma GCC unroll 5
         for (int a = 0; a < kernel; a++)
             acc[a][v] = start[v];
     }
-    /* acc[a] belongs to output j − half + a: column j is the kernel's column kernel − 1 − a there */
+    /* acc[a] belongs to output j − half + a */
     for (int j = first - half; j < first + count + half; j++) {
-        if (j >= 0 && j < x.w) {
-            for (int r = from; r < to; r++) {
-                const char *p = address(x, (size_t)(i - half + r) * (size_t)x.w + (size_t)j, ch);
-                const float *tap = w->taps + (size_t)(r * kernel) * (size_t)w->taps_row + ch;
+        if (j >= 0 && j < w->x.w) {
+#pragma GCC unroll 5
+            for (int r = 0; r < kernel; r++) {
+                const char *p = rows[r] + (size_t)j * step;
                 __builtin_prefetch(p + 64);
 #pragma GCC unroll 2
                 for (int v = 0; v < vectors; v++) {
-                    Vec in = load_vec(p + (size_t)(v * LANES) * sana_dtype_size(dtype), dtype);
-#pragma GCC unroll 7
+                    Vec in = bf16 ? vec_load_bf16((const uint16_t *)p + v * LANES)
+                                  : vec_load((const float *)p + v * LANES);
+#pragma GCC unroll 5
                     for (int a = 0; a < kernel; a++)
-                        acc[a][v] += in * vec_load(tap + (kernel - 1 - a) * w->taps_row +
-                                                   v * LANES);
+                        acc[a][v] += in * tap[r][a][v];
                 }
             }
         }
-        if (j - half >= first)
-#pragma GCC unroll 2
-            for (int v = 0; v < vectors; v++)
-                vec_store(out + ((j - half - first) * vectors + v) * LANES, acc[0][v]);
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; v++) {
-#pragma GCC unroll 7
+            if (j - half >= first)
+                vec_store(out + ((j - half - first) * vectors + v) * LANES, acc[0][v]);
+#pragma GCC unroll 5
             for (int a = 0; a + 1 < kernel; a++)
                 acc[a][v] = acc[a + 1][v];
             acc[kernel - 1][v] = start[v];
@@ -98,7 +113,7 @@ plain_sweep(const Source *w, int i, int first, int count, int ch, int n, int str
 }
 
 /* Picks the sweep; returns how many channels it did, at most LANES·WIDE and `left`. */
-INLINE int
+static int
 sweep_some(const Source *w, int i, int first, int count, int ch, int left, int stride, float *out)
 {
     if (stride == 1 && left >= WIDE * LANES && w->kernel == 3) {
@@ -124,24 +139,74 @@ source_of(SanaTensor x, const SanaConv *k, const float *taps)
     return (Source){x, taps, k->bias.data, k->kernel, k->out};
 }
 
+/*
+ * A map is cut into panels of channels, and those into bands of rows, one after the other on a
+ * thread: the few rows of a panel that a sweep needs stay in the second-level cache, whole rows of
+ * a wide map would not.
+ */
+#define PANEL 256
+#define BAND 16
+
+typedef struct {
+    int first_row, end_row, first_ch, end_ch;
+} Part;
+
+static int
+count_parts(SanaTensor y)
+{
+    return (y.c + PANEL - 1) / PANEL * ((y.h + BAND - 1) / BAND);
+}
+
+static Part
+get_part(SanaTensor y, int index)
+{
+    int bands = (y.h + BAND - 1) / BAND;
+    int row = index % bands * BAND, ch = index / bands * PANEL;
+    return (Part){row, row + BAND < y.h ? row + BAND : y.h, ch,
+                  ch + PANEL < y.c ? ch + PANEL : y.c};
+}
+
+/* Columns first … first + count − 1 of one row, channels from ch; returns how many channels. */
+INLINE int
+finish_some(const Source *w, SanaTensor y, int i, int first, int ch, int left, int stride,
+            SanaAct act)
+{
+    float out[SPAN * WIDE * LANES];
+    int count = y.w - first < SPAN ? y.w - first : SPAN;
+    int n = sweep_some(w, i, first, count, ch, left, stride, out);
+    activate(out, count * n, act, y.dtype);
+    for (int j = 0; j < count; j++)
+        store(y, (size_t)i * (size_t)y.w + (size_t)(first + j), ch, out + j * n, n);
+    return n;
+}
+
 void
 LOOP(depthwise)(SanaTensor y, SanaTensor x, const SanaConv *k, const float *taps, SanaAct act)
 {
     const Source w = source_of(x, k, taps);
 
-    FOR_MAP_ROWS(i, y)
+    PARALLEL_FOR(int, index, count_parts(y), sana_positions(y) * (size_t)y.c)
     {
-        float out[SPAN * WIDE * LANES];
-        for (int first = 0; first < y.w; first += SPAN) {
-            int count = y.w - first < SPAN ? y.w - first : SPAN;
-            for (int ch = 0, n; ch < y.c; ch += n) {
-                n = sweep_some(&w, i, first, count, ch, y.c - ch, k->stride, out);
-                activate(out, count * n, act);
-                for (int j = 0; j < count; j++)
-                    store(y, (size_t)i * (size_t)y.w + (size_t)(first + j), ch, out + j * n, n);
-            }
-        }
+        Part part = get_part(y, index);
+        for (int i = part.first_row; i < part.end_row; i++)
+            for (int first = 0; first < y.w; first += SPAN)
+                for (int ch = part.first_ch; ch < part.end_ch;)
+                    ch += finish_some(&w, y, i, first, ch, part.end_ch - ch, k->stride, act);
     }
+}
+
+INLINE int
+gate_some(const Source *w, SanaTensor y, int i, int first, int ch, int left)
+{
+    float value[SPAN * WIDE * LANES], gate[SPAN * WIDE * LANES];
+    int count = y.w - first < SPAN ? y.w - first : SPAN;
+    int n = sweep_some(w, i, first, count, ch, left, 1, value);
+    sweep_some(w, i, first, count, y.c + ch, left, 1, gate);
+    activate(gate, count * n, SANA_ACT_SILU, y.dtype);
+    SIMD for (int j = 0; j < count * n; j++) value[j] *= gate[j];
+    for (int j = 0; j < count; j++)
+        store(y, (size_t)i * (size_t)y.w + (size_t)(first + j), ch, value + j * n, n);
+    return n;
 }
 
 void
@@ -149,18 +214,12 @@ LOOP(glu_depthwise)(SanaTensor y, SanaTensor x, const SanaConv *k, const float *
 {
     const Source w = source_of(x, k, taps);
 
-    FOR_MAP_ROWS(i, y)
+    PARALLEL_FOR(int, index, count_parts(y), sana_positions(y) * (size_t)y.c)
     {
-        float value[SPAN * WIDE * LANES], gate[SPAN * WIDE * LANES];
-        for (int first = 0; first < y.w; first += SPAN) {
-            int count = y.w - first < SPAN ? y.w - first : SPAN;
-            for (int ch = 0, n; ch < y.c; ch += n) {
-                n = sweep_some(&w, i, first, count, ch, y.c - ch, 1, value);
-                sweep_some(&w, i, first, count, y.c + ch, y.c - ch, 1, gate);
-                SIMD for (int j = 0; j < count * n; j++) value[j] *= silu(gate[j]);
-                for (int j = 0; j < count; j++)
-                    store(y, (size_t)i * (size_t)y.w + (size_t)(first + j), ch, value + j * n, n);
-            }
-        }
+        Part part = get_part(y, index);
+        for (int i = part.first_row; i < part.end_row; i++)
+            for (int first = 0; first < y.w; first += SPAN)
+                for (int ch = part.first_ch; ch < part.end_ch;)
+                    ch += gate_some(&w, y, i, first, ch, part.end_ch - ch);
     }
 }

@@ -3,10 +3,6 @@
 
 #include <string.h>
 
-/* Rows at a time where x or y must pass through the workspace: enough for the product to run at
- * full speed, few enough to stay in the cache. */
-#define CHUNK 256
-
 /* Rows of the shape that weights are packed for. */
 #define TYPICAL_ROWS 256
 
@@ -32,7 +28,7 @@ sana_cpu_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
     return sana_cpu_packed_new((SanaCpuDevice *)dev, &shape, sources, n_sources, bytes);
 }
 
-/* Dense y from dense x. */
+/* Dense y from dense x; the first `reserved` bytes of the workspace are left alone. */
 static bool
 product(SanaStream *s, void *y, const void *x, const SanaLinear *l, const SanaDnnlShape *shape,
         const void *residual, size_t reserved)
@@ -55,64 +51,69 @@ align_up(size_t bytes)
 }
 
 /*
- * oneDNN 2 leaves its fast path where rows are not dense, and some activations it does not fuse:
- * such products go through the workspace, some rows at a time.
+ * One strip.  oneDNN 2 leaves its fast path where rows are not dense, and some activations it does
+ * not fuse: x and y then pass through the workspace.
  */
-static void
-product_by_chunks(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, SanaAct act,
-                  SanaTensor residual)
+static bool
+product_strip(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, SanaAct act,
+              SanaTensor residual)
 {
     const SanaCpuLoops *loops = sana_cpu_loops(s);
-    size_t n = sana_positions(x);
-    SanaDType out_type = act == SANA_ACT_NONE && sana_is_none(residual) ? y.dtype : SANA_F32;
-    size_t x_bytes = align_up(CHUNK * (size_t)l->in * sana_dtype_size(x.dtype));
-    size_t y_bytes = align_up(CHUNK * (size_t)l->out * sana_dtype_size(out_type));
+    SanaDnnlShape shape = product_shape(l, x.dtype, sana_positions(x));
+    SanaTensor x_dense = x, y_dense = y;
+    bool add = !sana_is_none(residual);
+    bool act_left = !sana_dnnl_fuses(act);
+    shape.act = act_left ? SANA_ACT_NONE : act;
+    bool apart = !sana_is_dense(y) || (add && (act_left || !sana_is_dense(residual)));
 
-    for (size_t at = 0; at < n; at += CHUNK) {
-        int rows = (int)MIN(CHUNK, n - at);
-        SanaDnnlShape shape = product_shape(l, x.dtype, (size_t)rows);
-        shape.y_dtype = out_type;
-        SanaDnnlPrimitive *p = sana_cpu_primitive(s, l->packed, &shape);
-        if (!p)
-            return;
-        char *workspace = sana_cpu_workspace(
-            s, x_bytes + y_bytes + sana_dnnl_primitive_workspace(p));
-        if (!workspace)
-            return;
-        SanaTensor x_rows = sana_rows(x, (int)at, rows), y_rows = sana_rows(y, (int)at, rows);
-        SanaTensor x_dense = sana_tensor(workspace, x.dtype, 1, rows, l->in);
-        SanaTensor y_dense = sana_tensor(workspace + x_bytes, out_type, 1, rows, l->out);
-        if (sana_is_dense(x_rows))
-            x_dense = x_rows;
-        else
-            loops->finish(x_dense, x_rows, SANA_ACT_NONE, SANA_NONE);
-        if (!product(s, y_dense.data, x_dense.data, l, &shape, NULL, x_bytes + y_bytes))
-            return;
-        loops->finish(y_rows, y_dense, act,
-                      sana_is_none(residual) ? residual : sana_rows(residual, (int)at, rows));
+    x_dense.stride = x_dense.c = l->in;
+    y_dense.stride = y_dense.c = l->out;
+    y_dense.dtype = apart && (add || act_left) ? SANA_F32 : y.dtype;
+    shape.y_dtype = y_dense.dtype;
+    if (add && !apart)
+        shape.result = residual.data == y.data ? SANA_DNNL_ACCUMULATE : SANA_DNNL_ADD;
+    size_t x_bytes = sana_is_dense(x) ? 0 : align_up(sana_bytes(x_dense));
+    size_t reserved = x_bytes + (apart ? align_up(sana_bytes(y_dense)) : 0);
+
+    SanaDnnlPrimitive *p = sana_cpu_primitive(s, l->packed, &shape);
+    if (!p)
+        return false;
+    /* all of it at once: growing later would move it */
+    char *workspace = sana_cpu_workspace(s, reserved + sana_dnnl_primitive_workspace(p));
+    if (!workspace)
+        return false;
+    if (x_bytes) {
+        x_dense.data = workspace;
+        loops->finish(x_dense, x, SANA_ACT_NONE, SANA_NONE);
     }
-}
-
-static bool
-dense_or_single(SanaTensor x)
-{
-    return sana_is_dense(x) || sana_positions(x) == 1;
+    if (apart)
+        y_dense.data = workspace + x_bytes;
+    if (!product(s, y_dense.data, x_dense.data, l, &shape, residual.data, reserved))
+        return false;
+    if (apart)
+        loops->finish(y, y_dense, act_left ? act : SANA_ACT_NONE, residual);
+    else if (act_left) /* a ReLU: it may see what is rounded already */
+        loops->finish(y, y, act, SANA_NONE);
+    return true;
 }
 
 void
 sana_cpu_linear(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, SanaAct act,
                 SanaTensor residual)
 {
-    bool dense = dense_or_single(x) && dense_or_single(y) &&
-                 (sana_is_none(residual) || dense_or_single(residual));
-    if (!dense || !sana_dnnl_fuses(act)) {
-        product_by_chunks(s, y, x, l, act, residual);
-        return;
+    size_t n = sana_positions(x);
+    size_t row = (size_t)(l->in + l->out) * sana_dtype_size(x.dtype);
+    size_t rows = sana_cpu_strip(n, row, 64);
+
+    if (n == 1) /* has no stride */
+        x.stride = x.c, y.stride = y.c, residual.stride = residual.c;
+    for (size_t at = 0; at < n; at += rows) {
+        int count = (int)MIN(rows, n - at);
+        SanaTensor part = residual;
+        if (!sana_is_none(residual))
+            part = sana_rows(residual, (int)at, count);
+        if (!product_strip(s, sana_rows(y, (int)at, count), sana_rows(x, (int)at, count), l, act,
+                           part))
+            return;
     }
-    SanaDnnlShape shape = product_shape(l, x.dtype, sana_positions(x));
-    shape.y_dtype = y.dtype;
-    shape.act = act;
-    if (!sana_is_none(residual))
-        shape.result = residual.data == y.data ? SANA_DNNL_ACCUMULATE : SANA_DNNL_ADD;
-    product(s, y.data, x.data, l, &shape, residual.data, 0);
 }

@@ -27,17 +27,43 @@ channel_of(const Work *w, int head, int part)
                                         : (part * w->heads + head) * w->d;
 }
 
-/* One part of a head for `n` positions, padded with zeros to SPAN × cols. */
+INLINE Vec
+positive(Vec v)
+{
+    return (Vec)((VecBits)v & ~(VecBits)(v < 0));
+}
+
+/* One part of a head for `n` positions, a row of cols floats each; what pads a row stays 0. */
 INLINE void
 load_part(const Work *w, float *to, size_t first, int n, int head, int part)
 {
-    int ch = channel_of(w, head, part);
-    for (int p = 0; p < n; p++) {
-        load(to + p * w->cols, w->qkv, first + (size_t)p, ch, w->d);
-        if (part < 2)
-            SIMD for (int i = 0; i < w->d; i++) to[p * w->cols + i] =
-                to[p * w->cols + i] < 0 ? 0 : to[p * w->cols + i];
+    const int ch = channel_of(w, head, part), whole = w->d / LANES * LANES;
+    const bool bf16 = w->qkv.dtype == SANA_BF16, clamp = part < 2;
+    for (int p = 0; p < n; p++, to += w->cols) {
+        const char *from = address(w->qkv, first + (size_t)p, ch);
+        for (int i = 0; i < whole; i += LANES) {
+            Vec v = bf16 ? vec_load_bf16((const uint16_t *)from + i)
+                         : vec_load((const float *)from + i);
+            vec_store(to + i, clamp ? positive(v) : v);
+        }
+        if (whole < w->d)
+            load(to + whole, w->qkv, first + (size_t)p, ch + whole, w->d - whole);
+        for (int i = whole; clamp && i < w->d; i++)
+            to[i] = to[i] < 0 ? 0 : to[i];
     }
+}
+
+/* Σ a·b over a padded row. */
+INLINE float
+dot(const float *a, const float *b, int cols)
+{
+    Vec sum = {0};
+    float total = 0;
+    for (int i = 0; i < cols; i += LANES)
+        sum += vec_load(a + i) * vec_load(b + i);
+    for (int i = 0; i < LANES; i++)
+        total += sum[i];
+    return total;
 }
 
 static void
@@ -51,7 +77,8 @@ sum_positions(const Work *w, float *sums, float *buffer, size_t first, int n)
         multiply(sum, (size_t)w->cols, (Left){k, 1, (size_t)w->cols}, v, (size_t)w->cols, w->rows,
                  w->cols, n, true);
         for (int p = 0; p < n; p++)
-            SIMD for (int i = 0; i < w->d; i++) total[i] += k[p * w->cols + i];
+            for (int i = 0; i < w->cols; i += LANES)
+                vec_store(total + i, vec_load(total + i) + vec_load(k + p * w->cols + i));
     }
 }
 
@@ -66,13 +93,10 @@ apply_positions(const Work *w, const float *sums, float *buffer, size_t first, i
         multiply(o, (size_t)w->cols, (Left){q, (size_t)w->cols, 1}, sum, (size_t)w->cols, rows,
                  w->cols, w->d, false);
         for (int p = 0; p < n; p++) {
-            float *row = o + p * w->cols, weight = 0;
-            const float *query = q + p * w->cols;
-#pragma omp simd reduction(+ : weight)
-            for (int i = 0; i < w->d; i++)
-                weight += query[i] * total[i];
-            weight = 1 / (weight + 1e-15f);
-            SIMD for (int i = 0; i < w->d; i++) row[i] *= weight;
+            float *row = o + p * w->cols;
+            float weight = 1 / (dot(q + p * w->cols, total, w->cols) + 1e-15f);
+            for (int i = 0; i < w->cols; i += LANES)
+                vec_store(row + i, vec_load(row + i) * weight);
             store(w->y, first + (size_t)p, head * w->d, row, w->d);
         }
     }

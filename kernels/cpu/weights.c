@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "kernels/cpu/cpu.h"
 
+#include <omp.h>
 #include <string.h>
 
 #include "kernels/convert.h"
@@ -209,6 +210,18 @@ sana_cpu_packed_folded(SanaCpuDevice *dev, const SanaConv *k, const SanaDnnlShap
 }
 
 /* --- primitives ------------------------------------------------------------------------------ */
+
+/* For each thread: twice a second-level cache.  Half and double are no faster. */
+#define STRIP_BYTES ((size_t)4 << 20)
+
+size_t
+sana_cpu_strip(size_t n, size_t row_bytes, size_t multiple)
+{
+    size_t most = MAX(STRIP_BYTES * (size_t)omp_get_max_threads() / row_bytes, 1);
+    size_t strips = (n + most - 1) / most;
+    size_t rows = (n + strips - 1) / strips;
+    return MIN((rows + multiple - 1) / multiple * multiple, n);
+}
 
 bool
 sana_cpu_check(SanaStream *s, const SanaDnnlShape *shape, int status)
