@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "img2img.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define PATIENCE (5 * G_TIME_SPAN_SECOND)
@@ -204,11 +205,25 @@ recorder_finish(Recorder *recorder)
     return words;
 }
 
+/* Half a second, and less than the two that the slowest model goes on after it was cancelled: on a
+ * machine with more to do than it can, or under a sanitizer, threads also wait for each other. */
+static double
+patience(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return 1.5;
+#else
+    double load = 0;
+
+    return getloadavg(&load, 1) == 1 && load > g_get_num_processors() ? 1.5 : 0.5;
+#endif
+}
+
 void
 expect_quick(gint64 begin, const char *what)
 {
     double seconds = (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND;
 
     g_test_message("%s took %.3f s", what, seconds);
-    g_assert_cmpfloat(seconds, <, 0.5);
+    g_assert_cmpfloat(seconds, <, patience());
 }

@@ -50,7 +50,7 @@ typedef struct {
 void recorder_init(Recorder *recorder, GstHarness *h);
 char *recorder_finish(Recorder *recorder); /* (g_free) */
 
-/* Seconds a call took must stay below half a second. */
+/* What began then (monotonic) must have taken less than half a second. */
 void expect_quick(gint64 begin, const char *what);
 
 void add_flow_tests(void);

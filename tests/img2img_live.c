@@ -11,16 +11,17 @@ test_oldest_frame_is_dropped(void)
     GstHarness *h = filter_start(filter_make("model-path", "fake:frame=50", NULL), SMALL, TRUE);
     guint n_out = 0, n_discont = 0;
     GstClockTime last = GST_CLOCK_TIME_NONE, newest = 0;
-    gint64 slowest = 0;
+    gint64 pushing = 0;
 
     for (guint n = 0; n < 30; n++) {
         gint64 begin = g_get_monotonic_time();
         g_assert_cmpint(gst_harness_push(h, filter_picture(SMALL, n, n)), ==, GST_FLOW_OK);
-        slowest = MAX(slowest, g_get_monotonic_time() - begin);
+        pushing += g_get_monotonic_time() - begin;
         newest = n * 40 * GST_MSECOND;
         g_usleep(10000);
     }
-    g_assert_cmpint(slowest, <, 40000);
+    /* waiting for room would have taken three times as long */
+    g_assert_cmpint(pushing, <, 400000);
     gst_harness_push_event(h, gst_event_new_eos());
     while (last != newest) {
         GstBuffer *buffer = gst_harness_pull(h);
@@ -46,7 +47,7 @@ test_oldest_frame_is_dropped(void)
 static void
 test_events_are_not_dropped(void)
 {
-    GstHarness *h = filter_start(filter_make("model-path", "fake:load=200", NULL), NULL, TRUE);
+    GstHarness *h = filter_start(filter_make("model-path", "fake:load=500", NULL), NULL, TRUE);
     Recorder recorder;
     recorder_init(&recorder, h);
     gst_harness_set_src_caps_str(h, SMALL);
@@ -147,7 +148,7 @@ test_latency(void)
     g_assert_true(live);
     /* one that waits and one that is computed, and the upstream's */
     g_assert_cmpuint(min, >=, 110 * GST_MSECOND);
-    g_assert_cmpuint(min, <=, 250 * GST_MSECOND);
+    g_assert_cmpuint(min, <=, 1000 * GST_MSECOND);
     g_assert_cmpuint(max, >=, min);
     /* frames as slow as that change nothing */
     for (guint n = 0; n < 5; n++) {
