@@ -166,6 +166,9 @@ void sana_image_download(SanaStream *s, const SanaImage *image, SanaTensor pixel
 
 void sana_text_cache_clear(SanaTextCache *cache);
 
+/* Whether the prompt is of the session's model; else FALSE with SANA_ERROR_SETTINGS. */
+gboolean sana_prompt_check(const SanaSession *s, const SanaPrompt *p, GError **error);
+
 /* A prompt of zeros in one row, for planning and first runs. */
 SanaPrompt *sana_prompt_blank(SanaSession *s, GError **error);
 

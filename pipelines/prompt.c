@@ -68,6 +68,15 @@ sana_prompt_tokens(SanaPrompt *p, int *computed, int *total)
     *total = p->total;
 }
 
+gboolean
+sana_prompt_check(const SanaSession *s, const SanaPrompt *p, GError **error)
+{
+    if (p->model == s->model)
+        return TRUE;
+    return sana_error_settings(error, "the prompt was encoded by another model; encode it with a "
+                                      "session of this one");
+}
+
 static gboolean
 pool_ok(SanaPool *pool, GError **error)
 {
@@ -376,6 +385,8 @@ sana_session_get_embeds(SanaSession *s, SanaPrompt *p, float *embeds, GError **e
 {
     GError *cause = NULL;
     size_t bytes = sana_positions(p->embeds) * (size_t)p->embeds.c * sizeof *embeds;
+    if (!sana_prompt_check(s, p, error))
+        return FALSE;
     if (!sana_stream_reserve(s->stream, bytes + 64, &cause))
         return sana_error_translate(error, cause);
     SanaTensor f32 = sana_scratch(s->stream, SANA_F32, 1, p->embeds.w, p->embeds.c);

@@ -253,7 +253,7 @@ sana_session_cost(SanaSession *s, SanaPrompt *prompt, int width, int height, San
                   GError **error)
 {
     SizePlan plan;
-    if (!check_size(s->model, width, height, error) ||
+    if (!sana_prompt_check(s, prompt, error) || !check_size(s->model, width, height, error) ||
         !plan_size(s, prompt->kv, width, height, 1, &plan, error))
         return FALSE;
     *cost = (SanaCost){
@@ -271,9 +271,8 @@ gboolean
 sana_session_begin(SanaSession *s, SanaPrompt *prompt, const SanaParams *params, int width,
                    int height, GError **error)
 {
-    if (prompt->model != s->model)
-        return sana_error_settings(error, "the prompt was encoded by another model; encode it "
-                                          "with a session of this one");
+    if (!sana_prompt_check(s, prompt, error))
+        return FALSE;
     if (!(params->guidance_scale >= 0 && params->guidance_scale <= 20))
         return sana_error_settings(error, "guidance_scale is %g, but must be 0 to 20",
                                    params->guidance_scale);
