@@ -55,8 +55,8 @@ encode(SanaSession *session, const Golden *g)
     } else {
         const float *embeds = golden_floats(g, "given_embeds", NULL);
         const guint8 *mask = golden_bytes(g, "given_mask", NULL);
-        prompt = sana_session_encode_embeds(session, embeds, mask,
-                                            golden_dim(g, "given_embeds", 0), &error);
+        prompt = sana_session_encode_embeds(session, embeds, mask, golden_dim(g, "given_embeds", 0),
+                                            &error);
     }
     g_assert_no_error(error);
     return prompt;
@@ -105,8 +105,8 @@ draw_once(SanaSession *session, SanaPrompt *prompt, const Golden *g, const SanaP
     if (g->call == GOLDEN_TEXT_TO_IMAGE) {
         sana_session_text_to_image(session, prompt, params, images, &error);
     } else {
-        g_autofree guint8 *pixels = g_memdup2(golden_bytes(g, "source", NULL),
-                                              (size_t)g->width * (size_t)g->height * 3);
+        g_autofree guint8 *pixels =
+            g_memdup2(golden_bytes(g, "source", NULL), (size_t)g->width * (size_t)g->height * 3);
         SanaImage source = {SANA_IMAGE_RGB, g->width, g->height, (gsize)g->width * 3, pixels};
         sana_session_image_to_image(session, prompt, params, &source, images, &error);
     }
@@ -136,8 +136,7 @@ measure_pictures(SanaSession *session, SanaPrompt *prompt, const Golden *g, Figu
     g_autofree SanaImage *images = g_new0(SanaImage, g->n_images);
     for (int i = 0; i < g->n_images; i++)
         images[i] = (SanaImage){SANA_IMAGE_RGB_F32, g->width, g->height,
-                                (gsize)g->width * 3 * sizeof(float),
-                                rows + (size_t)i * pixels * 3};
+                                (gsize)g->width * 3 * sizeof(float), rows + (size_t)i * pixels * 3};
 
     SanaParams params = settings(g);
     draw_once(session, prompt, g, &params, images);
@@ -190,14 +189,13 @@ judge(const Run *run, const Golden *g, const Figures *f, const GoldenTaps *taps)
                                g->bf16_db);
         return;
     }
-    bool right = worst <= MAX_TAP_ERROR && (!f->has_embeds || f->embeds <= MAX_EMBEDS_ERROR) &&
-                 (!f->has_picture ||
-                  (f->latent <= MAX_LATENT_ERROR && f->picture >= MIN_PICTURE_DB));
+    bool right =
+        worst <= MAX_TAP_ERROR && (!f->has_embeds || f->embeds <= MAX_EMBEDS_ERROR) &&
+        (!f->has_picture || (f->latent <= MAX_LATENT_ERROR && f->picture >= MIN_PICTURE_DB));
     g_autofree char *wrong = golden_taps_first_wrong(taps, MAX_TAP_ERROR / 2);
     if (!right)
-        g_test_fail_printf("%s: embeds %.1e, latent %.1e, picture %.1f dB; %s", g->name,
-                           f->embeds, f->latent, f->picture,
-                           wrong ? wrong : "no inner tensor differs");
+        g_test_fail_printf("%s: embeds %.1e, latent %.1e, picture %.1f dB; %s", g->name, f->embeds,
+                           f->latent, f->picture, wrong ? wrong : "no inner tensor differs");
 }
 
 static void
@@ -237,8 +235,8 @@ run_transformer(const Run *run, const Golden *g)
     double error = golden_transformer_error(g, run->device, taps);
     double worst;
     int n = golden_taps_compared(taps, &worst);
-    g_test_message("%-9s f32  %-34s  output %.1e  taps %d, worst %.1e", run->device, g->name,
-                   error, n, worst);
+    g_test_message("%-9s f32  %-34s  output %.1e  taps %d, worst %.1e", run->device, g->name, error,
+                   n, worst);
     g_autofree char *wrong = golden_taps_first_wrong(taps, MAX_TAP_ERROR / 2);
     if (n < 8)
         g_test_fail_printf("%s: only %d inner tensors were compared", g->name, n);
@@ -286,8 +284,8 @@ free_run(gpointer data)
 static void
 add(const char *device, SanaPrecision precision, const char *name)
 {
-    g_autofree char *path = g_strdup_printf(
-        "/model/%s/%s/%s", device, precision == SANA_PRECISION_F32 ? "f32" : "bf16", name);
+    g_autofree char *path = g_strdup_printf("/model/%s/%s/%s", device,
+                                            precision == SANA_PRECISION_F32 ? "f32" : "bf16", name);
     Run *run = g_new(Run, 1);
     *run = (Run){device, precision, g_strdup(name)};
     g_test_add_data_func_full(path, run, check_case, free_run);
@@ -306,7 +304,8 @@ main(int argc, char **argv)
     g_auto(GStrv) names = golden_names();
     g_assert_cmpuint(g_strv_length(names), >, 80);
     for (char **name = names; *name; name++) {
-        bool draws = !g_str_has_prefix(*name, "prompt_") && !g_str_has_prefix(*name, "transformer_");
+        bool draws =
+            !g_str_has_prefix(*name, "prompt_") && !g_str_has_prefix(*name, "transformer_");
         add("cpu", SANA_PRECISION_F32, *name);
         if (!g_str_has_suffix(*name, "_binning")) /* a megapixel, too slow there */
             add("reference", SANA_PRECISION_F32, *name);

@@ -40,8 +40,7 @@ golden_names(void)
 static GoldenCall
 parse_call(const char *call)
 {
-    static const char *const names[] = {"text_to_image", "image_to_image", "encode",
-                                        "transformer"};
+    static const char *const names[] = {"text_to_image", "image_to_image", "encode", "transformer"};
     for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
         if (g_strcmp0(call, names[i]) == 0)
             return (GoldenCall)i;

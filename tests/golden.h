@@ -31,18 +31,18 @@ typedef struct {
     SanaSafetensors *data;
 
     const char *transformer, *vae, *text_encoder, *scheduler; /* tests/golden/<component>/<it> */
-    const char *text_encoder_config;              /* tests/golden/configs/<it>.json, or NULL */
-    const char *prompt;                           /* NULL: given_embeds */
-    const char *instruction;                      /* NULL: the default */
-    int max_sequence_length;                      /* 0: the default */
+    const char *text_encoder_config; /* tests/golden/configs/<it>.json, or NULL */
+    const char *prompt;              /* NULL: given_embeds */
+    const char *instruction;         /* NULL: the default */
+    int max_sequence_length;         /* 0: the default */
 
     int width, height, steps, n_images;
     double guidance_scale, max_timesteps, intermediate_timesteps, strength;
     double timesteps[GOLDEN_MAX_TIMESTEPS]; /* where has_timesteps */
     bool has_timesteps, continuous, binning;
     guint64 seed;
-    double bf16_db;             /* diffusers' bf16 picture against its f32 one; 0: no picture */
-    double timestep, guidance;  /* GOLDEN_TRANSFORMER */
+    double bf16_db;            /* diffusers' bf16 picture against its f32 one; 0: no picture */
+    double timestep, guidance; /* GOLDEN_TRANSFORMER */
 } Golden;
 
 /* Names of all cases, sorted; g_strfreev(). */

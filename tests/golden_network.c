@@ -15,8 +15,7 @@ load(SanaTransformer *net, SanaPool *pool, const char *directory)
     g_autoptr(GError) error = NULL;
     sana_transformer_config(&net->config, directory, &error);
     g_assert_no_error(error);
-    SanaSafetensors *files =
-        sana_safetensors_open(directory, "diffusion_pytorch_model", &error);
+    SanaSafetensors *files = sana_safetensors_open(directory, "diffusion_pytorch_model", &error);
     g_assert_no_error(error);
     net->dtype = SANA_F32;
     SanaBinder *binder = sana_binder_new(pool, net->dtype, files);
@@ -114,8 +113,8 @@ golden_transformer_error(const Golden *g, const char *device, GoldenTaps *taps)
     SanaCondition condition = {.time = upload_number(g->timestep, pool), .kv = kv};
     if (c->guidance)
         condition.guidance = upload_number(g->guidance, pool);
-    SanaTensor x = upload_planes(golden_floats(g, "input", NULL), pool, g->height, g->width,
-                                 c->channels);
+    SanaTensor x =
+        upload_planes(golden_floats(g, "input", NULL), pool, g->height, g->width, c->channels);
     SanaTensor v = sana_pool_tensor(pool, SANA_F32, g->height, g->width, c->channels);
     g_assert_no_error(sana_pool_error(pool));
 
