@@ -59,8 +59,8 @@ soften(const Work *w, float *scores, int first, int end, int until)
     float max = -INFINITY, sum = 0;
 
     if (cap > 0)
-        SIMD for (int j = first; j < end; j++)
-            scores[j] = cap - 2 * cap / (1 + fast_exp(2 * inverse * scale * scores[j]));
+        SIMD for (int j = first; j < end; j++) scores[j] =
+            cap - 2 * cap / (1 + fast_exp(2 * inverse * scale * scores[j]));
     else
         SIMD for (int j = first; j < end; j++) scores[j] *= scale;
 #pragma omp simd reduction(max : max)
@@ -84,8 +84,9 @@ attend(const Work *w, float *buffer, int head, int begin)
 {
     int rows = w->n - begin < QUERIES ? w->n - begin : QUERIES;
     int kv = head / (w->a.heads / w->a.kv_heads), first, end, from, until;
-    const float *turned = w->k_turned + (size_t)kv * (size_t)w->d * (size_t)w->keys;
-    const float *values = w->values + (size_t)kv * (size_t)w->keys * (size_t)w->cols;
+    const size_t keys = (size_t)w->keys, cols = (size_t)w->cols;
+    const float *turned = w->k_turned + (size_t)kv * (size_t)w->d * keys;
+    const float *values = w->values + (size_t)kv * keys * cols;
     float *q = buffer, *o = q + QUERIES * w->cols, *scores = o + QUERIES * w->cols;
 
     visible(w, begin, &from, &end);
@@ -94,16 +95,16 @@ attend(const Work *w, float *buffer, int head, int begin)
     until = padded(end);
     for (int r = 0; r < rows; r++)
         load(q + r * w->cols, w->q, (size_t)(begin + r), head * w->d, w->d);
-    multiply(scores + from, (size_t)w->keys, (Left){q, (size_t)w->cols, 1}, turned + from,
-             (size_t)w->keys, QUERIES, until - from, w->d, false);
+    multiply((Product){scores + from, keys, q, cols, 1, turned + from, keys, w->d, false}, QUERIES,
+             until - from);
     for (int r = 0; r < rows; r++) {
         visible(w, begin + r, &first, &end);
         soften(w, scores + (size_t)r * (size_t)w->keys + from, first - from, end - from,
                until - from);
     }
-    multiply(o, (size_t)w->cols, (Left){scores + from, (size_t)w->keys, 1},
-             values + (size_t)from * (size_t)w->cols, (size_t)w->cols, QUERIES, w->cols,
-             until - from, false);
+    multiply((Product){o, cols, scores + from, keys, 1, values + (size_t)from * cols, cols,
+                       until - from, false},
+             QUERIES, w->cols);
     for (int r = 0; r < rows; r++)
         store(w->y, (size_t)(begin + r), head * w->d, o + r * w->cols, w->d);
 }

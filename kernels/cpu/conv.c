@@ -126,16 +126,19 @@ sana_cpu_pack_conv(SanaDevice *base, const SanaConv *k, SanaDType dtype, SanaTen
  * `reserved` bytes are left alone otherwise.
  */
 static bool
-convolve(SanaStream *s, void *y, SanaTensor x, SanaCpuPacked *packed, const void *bias,
-         const SanaDnnlShape *shape, int skipped, size_t reserved)
+convolve(SanaStream *s, void *y, SanaTensor x, const SanaConv *k, const SanaDnnlShape *shape,
+         int skipped, size_t reserved)
 {
+    SanaCpuPacked *packed = k->packed;
+    const void *bias = packed->bias ? packed->bias : k->bias.data;
     SanaDnnlPrimitive *p = sana_cpu_primitive(s, packed, shape);
     if (!p)
         return false;
     char *workspace = sana_cpu_workspace(s, reserved + sana_dnnl_primitive_workspace(p));
     if (!workspace)
         return false;
-    const char *from = sana_rows(x, skipped * x.w, 1).data;
+    const char *from =
+        (char *)x.data + (size_t)skipped * (size_t)x.w * (size_t)x.c * sana_dtype_size(x.dtype);
     int status = sana_dnnl_primitive_run(p, ((SanaCpuStream *)s)->queue, y ? y : workspace, from,
                                          bias, NULL, workspace + reserved);
     return sana_cpu_check(s, shape, status);
@@ -146,8 +149,7 @@ conv_plain(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct
 {
     SanaDnnlShape shape = conv_shape(k, x.dtype, x.h, x.w);
     shape.act = sana_dnnl_fuses(act) ? act : SANA_ACT_NONE;
-    if (convolve(s, y.data, x, k->packed, k->bias.data, &shape, 0, 0) &&
-        shape.act != (gint32)act)
+    if (convolve(s, y.data, x, k, &shape, 0, 0) && shape.act != (gint32)act)
         sana_cpu_loops(s)->finish(y, y, act, SANA_NONE);
 }
 
@@ -156,7 +158,6 @@ static void
 conv_folded(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
 {
     const SanaCpuLoops *loops = sana_cpu_loops(s);
-    SanaCpuPacked *packed = k->packed;
     SanaDnnlShape whole = folded_shape(k, x.dtype, x.h, x.w);
     int step = strip_rows(&whole), skipped;
     SanaTensor windows = sana_tensor(NULL, x.dtype, step, x.w + 1, 4 * y.c);
@@ -166,7 +167,7 @@ conv_folded(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAc
     for (int first = 0; first < whole.out_h; first += step) {
         windows.h = MIN(step, whole.out_h - first);
         SanaDnnlShape strip = strip_of(&whole, first, windows.h, &skipped);
-        if (!convolve(s, NULL, x, packed, packed->bias, &strip, skipped, reserved))
+        if (!convolve(s, NULL, x, k, &strip, skipped, reserved))
             return;
         windows.data = ((SanaCpuStream *)s)->workspace;
         if (strip.act != (gint32)act)
@@ -186,8 +187,8 @@ conv_enlarged(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, Sana
 
     large.data = sana_host_alloc(s->device, bytes);
     if (!large.data) {
-        sana_fail(s, SANA_DEVICE_ERROR_MEMORY, "no memory for a map enlarged to %d×%d×%d",
-                  large.w, large.h, large.c);
+        sana_fail(s, SANA_DEVICE_ERROR_MEMORY, "no memory for a map enlarged to %d×%d×%d", large.w,
+                  large.h, large.c);
         return;
     }
     loops->enlarge(large, x);

@@ -67,8 +67,7 @@ SanaCpuPacked *sana_cpu_packed_taps(SanaCpuDevice *dev, const SanaConv *k, SanaD
                                     SanaTensor source, size_t *bytes);
 /* As a convolution of the small map; k has kernel 3, stride 1, upsample 2, groups 1. */
 SanaCpuPacked *sana_cpu_packed_folded(SanaCpuDevice *dev, const SanaConv *k,
-                                      const SanaDnnlShape *shape, SanaTensor source,
-                                      size_t *bytes);
+                                      const SanaDnnlShape *shape, SanaTensor source, size_t *bytes);
 void sana_cpu_packed_free(SanaDevice *dev, void *packed);
 
 /* The primitive of this stream for these weights and this shape, or NULL after sana_fail(). */

@@ -13,9 +13,14 @@
 
 typedef struct {
     SanaTensor x;
-    const float *taps, *bias; /* bias or NULL */
-    int kernel, taps_row;     /* floats from one tap to the next */
+    const float *taps, *bias;     /* bias or NULL */
+    int kernel, stride, taps_row; /* floats from one tap to the next */
 } Source;
+
+/* Outputs first … first + count − 1 of row i, from channel ch. */
+typedef struct {
+    int i, first, count, ch;
+} Place;
 
 INLINE Vec
 load_vec(const void *from, SanaDType dtype)
@@ -31,9 +36,9 @@ load_vec(const void *from, SanaDType dtype)
  * Rows outside the map are taken from row i with taps of 0.
  */
 INLINE void
-sweep(const Source *w, int i, int first, int count, int ch, float *restrict out, const int kernel,
-      const int vectors)
+sweep(const Source *w, Place at, float *restrict out, const int kernel, const int vectors)
 {
+    const int i = at.i, first = at.first, count = at.count, ch = at.ch;
     const int half = kernel / 2;
     const size_t element = sana_dtype_size(w->x.dtype);
     const size_t step = (size_t)w->x.stride * element;
@@ -43,16 +48,16 @@ sweep(const Source *w, int i, int first, int count, int ch, float *restrict out,
 
 #pragma GCC unroll 5
     for (int r = 0; r < kernel; r++) {
-        int at = i - half + r;
-        bool inside = at >= 0 && at < w->x.h;
-        rows[r] = address(w->x, (size_t)(inside ? at : i) * (size_t)w->x.w, ch);
+        int from = i - half + r;
+        bool inside = from >= 0 && from < w->x.h;
+        rows[r] = address(w->x, (size_t)(inside ? from : i) * (size_t)w->x.w, ch);
 #pragma GCC unroll 5
         for (int a = 0; a < kernel; a++)
 #pragma GCC unroll 2
             for (int v = 0; v < vectors; v++) {
-                const float *from = w->taps + (size_t)(r * kernel + kernel - 1 - a) *
-                                                  (size_t)w->taps_row + ch + v * LANES;
-                tap[r][a][v] = inside ? vec_load(from) : (Vec){0};
+                size_t t = (size_t)(r * kernel + kernel - 1 - a);
+                const float *p = w->taps + t * (size_t)w->taps_row + ch + v * LANES;
+                tap[r][a][v] = inside ? vec_load(p) : (Vec){0};
             }
     }
 #pragma GCC unroll 2
@@ -93,20 +98,20 @@ sweep(const Source *w, int i, int first, int count, int ch, float *restrict out,
 
 /* The same for any number of channels, kernel and stride, one tap at a time. */
 static void
-plain_sweep(const Source *w, int i, int first, int count, int ch, int n, int stride, float *out)
+plain_sweep(const Source *w, Place at, int n, float *out)
 {
     int half = w->kernel / 2;
-    for (int j = 0; j < count; j++) {
+    for (int j = 0; j < at.count; j++) {
         float *to = out + j * n, v[BLOCK];
         for (int c = 0; c < n; c++)
-            to[c] = w->bias ? w->bias[ch + c] : 0;
+            to[c] = w->bias ? w->bias[at.ch + c] : 0;
         for (int t = 0; t < w->kernel * w->kernel; t++) {
-            int r = i * stride - half + t / w->kernel;
-            int q = (first + j) * stride - half + t % w->kernel;
-            const float *tap = w->taps + (size_t)t * (size_t)w->taps_row + ch;
+            int r = at.i * w->stride - half + t / w->kernel;
+            int q = (at.first + j) * w->stride - half + t % w->kernel;
+            const float *tap = w->taps + (size_t)t * (size_t)w->taps_row + at.ch;
             if (r < 0 || r >= w->x.h || q < 0 || q >= w->x.w)
                 continue;
-            load(v, w->x, (size_t)r * (size_t)w->x.w + (size_t)q, ch, n);
+            load(v, w->x, (size_t)r * (size_t)w->x.w + (size_t)q, at.ch, n);
             SIMD for (int c = 0; c < n; c++) to[c] += v[c] * tap[c];
         }
     }
@@ -114,29 +119,29 @@ plain_sweep(const Source *w, int i, int first, int count, int ch, int n, int str
 
 /* Picks the sweep; returns how many channels it did, at most LANES·WIDE and `left`. */
 static int
-sweep_some(const Source *w, int i, int first, int count, int ch, int left, int stride, float *out)
+sweep_some(const Source *w, Place at, int left, float *out)
 {
-    if (stride == 1 && left >= WIDE * LANES && w->kernel == 3) {
-        sweep(w, i, first, count, ch, out, 3, WIDE);
+    if (w->stride == 1 && left >= WIDE * LANES && w->kernel == 3) {
+        sweep(w, at, out, 3, WIDE);
         return WIDE * LANES;
     }
-    if (stride == 1 && left >= LANES && w->kernel == 5) {
-        sweep(w, i, first, count, ch, out, 5, 1);
+    if (w->stride == 1 && left >= LANES && w->kernel == 5) {
+        sweep(w, at, out, 5, 1);
         return LANES;
     }
-    if (stride == 1 && left >= LANES && w->kernel == 3) {
-        sweep(w, i, first, count, ch, out, 3, 1);
+    if (w->stride == 1 && left >= LANES && w->kernel == 3) {
+        sweep(w, at, out, 3, 1);
         return LANES;
     }
     int n = left < LANES ? left : LANES;
-    plain_sweep(w, i, first, count, ch, n, stride, out);
+    plain_sweep(w, at, n, out);
     return n;
 }
 
 static Source
 source_of(SanaTensor x, const SanaConv *k, const float *taps)
 {
-    return (Source){x, taps, k->bias.data, k->kernel, k->out};
+    return (Source){x, taps, k->bias.data, k->kernel, k->stride, k->out};
 }
 
 /*
@@ -166,18 +171,12 @@ get_part(SanaTensor y, int index)
                   ch + PANEL < y.c ? ch + PANEL : y.c};
 }
 
-/* Columns first … first + count − 1 of one row, channels from ch; returns how many channels. */
-INLINE int
-finish_some(const Source *w, SanaTensor y, int i, int first, int ch, int left, int stride,
-            SanaAct act)
+static void
+store_columns(SanaTensor y, Place at, const float *from, int n)
 {
-    float out[SPAN * WIDE * LANES];
-    int count = y.w - first < SPAN ? y.w - first : SPAN;
-    int n = sweep_some(w, i, first, count, ch, left, stride, out);
-    activate(out, count * n, act, y.dtype);
-    for (int j = 0; j < count; j++)
-        store(y, (size_t)i * (size_t)y.w + (size_t)(first + j), ch, out + j * n, n);
-    return n;
+    size_t row = (size_t)at.i * (size_t)y.w + (size_t)at.first;
+    for (int j = 0; j < at.count; j++)
+        store(y, row + (size_t)j, at.ch, from + j * n, n);
 }
 
 void
@@ -187,25 +186,30 @@ LOOP(depthwise)(SanaTensor y, SanaTensor x, const SanaConv *k, const float *taps
 
     PARALLEL_FOR(int, index, count_parts(y), sana_positions(y) * (size_t)y.c)
     {
+        float out[SPAN * WIDE * LANES];
         Part part = get_part(y, index);
         for (int i = part.first_row; i < part.end_row; i++)
             for (int first = 0; first < y.w; first += SPAN)
-                for (int ch = part.first_ch; ch < part.end_ch;)
-                    ch += finish_some(&w, y, i, first, ch, part.end_ch - ch, k->stride, act);
+                for (int ch = part.first_ch, n; ch < part.end_ch; ch += n) {
+                    Place at = {i, first, y.w - first < SPAN ? y.w - first : SPAN, ch};
+                    n = sweep_some(&w, at, part.end_ch - ch, out);
+                    activate(out, at.count * n, act, y.dtype);
+                    store_columns(y, at, out, n);
+                }
     }
 }
 
-INLINE int
-gate_some(const Source *w, SanaTensor y, int i, int first, int ch, int left)
+/* Returns how many channels it did. */
+static int
+gate_some(const Source *w, SanaTensor y, Place at, int left)
 {
     float value[SPAN * WIDE * LANES], gate[SPAN * WIDE * LANES];
-    int count = y.w - first < SPAN ? y.w - first : SPAN;
-    int n = sweep_some(w, i, first, count, ch, left, 1, value);
-    sweep_some(w, i, first, count, y.c + ch, left, 1, gate);
-    activate(gate, count * n, SANA_ACT_SILU, y.dtype);
-    SIMD for (int j = 0; j < count * n; j++) value[j] *= gate[j];
-    for (int j = 0; j < count; j++)
-        store(y, (size_t)i * (size_t)y.w + (size_t)(first + j), ch, value + j * n, n);
+    Place of_gate = {at.i, at.first, at.count, y.c + at.ch};
+    int n = sweep_some(w, at, left, value);
+    sweep_some(w, of_gate, left, gate);
+    activate(gate, at.count * n, SANA_ACT_SILU, y.dtype);
+    SIMD for (int j = 0; j < at.count * n; j++) value[j] *= gate[j];
+    store_columns(y, at, value, n);
     return n;
 }
 
@@ -219,7 +223,9 @@ LOOP(glu_depthwise)(SanaTensor y, SanaTensor x, const SanaConv *k, const float *
         Part part = get_part(y, index);
         for (int i = part.first_row; i < part.end_row; i++)
             for (int first = 0; first < y.w; first += SPAN)
-                for (int ch = part.first_ch; ch < part.end_ch;)
-                    ch += gate_some(&w, y, i, first, ch, part.end_ch - ch);
+                for (int ch = part.first_ch; ch < part.end_ch;) {
+                    Place at = {i, first, y.w - first < SPAN ? y.w - first : SPAN, ch};
+                    ch += gate_some(&w, y, at, part.end_ch - ch);
+                }
     }
 }

@@ -116,8 +116,8 @@ convolution_desc(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const Desc *xw
 {
     dnnl_convolution_desc_t desc;
     int status = dnnl_convolution_forward_desc_init(
-        &desc, dnnl_forward_inference, dnnl_convolution_direct, xwby[0], xwby[1], xwby[2],
-        xwby[3], geometry[0], geometry[1], geometry[2]);
+        &desc, dnnl_forward_inference, dnnl_convolution_direct, xwby[0], xwby[1], xwby[2], xwby[3],
+        geometry[0], geometry[1], geometry[2]);
     return status ? status : (int)dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL);
 }
 
@@ -298,9 +298,9 @@ describe(const SanaDnnlShape *s, ConstDesc weights, Desc xwby[4])
     if (!status && s->bias)
         status = desc_with_tag(&xwby[2], product ? 2 : 1, b, dnnl_f32, product ? dnnl_ab : dnnl_a);
     if (!status)
-        status = weights ? desc_copy(&xwby[1], weights)
-                         : desc_with_tag(&xwby[1], n_w, w, data_type(s->x_dtype),
-                                         dnnl_format_tag_any);
+        status = weights
+                     ? desc_copy(&xwby[1], weights)
+                     : desc_with_tag(&xwby[1], n_w, w, data_type(s->x_dtype), dnnl_format_tag_any);
     return status;
 }
 
@@ -496,8 +496,8 @@ make_args(SanaDnnlPrimitive *p, const SanaDnnlShape *s)
                          dnnl_primitive_desc_query_md(p->desc, dnnl_query_weights_md, 1));
     if (!status && s->result == SANA_DNNL_ADD) {
         int position = s->act != SANA_ACT_NONE;
-        status = add_arg(p, ARG_RESIDUAL,
-                         DNNL_ARG_ATTR_MULTIPLE_POST_OP(position) | DNNL_ARG_SRC_1, y);
+        status =
+            add_arg(p, ARG_RESIDUAL, DNNL_ARG_ATTR_MULTIPLE_POST_OP(position) | DNNL_ARG_SRC_1, y);
     }
     return status;
 }
@@ -510,8 +510,8 @@ sana_dnnl_primitive_new(SanaDnnl *d, const SanaDnnlShape *shape, const SanaDnnlL
     p->engine = d->engine;
     *status = make_primitive_desc(d, shape, weights ? weights->desc : NULL, &p->desc);
     if (!*status) {
-        p->layout = layout_new(dnnl_primitive_desc_query_md(p->desc, dnnl_query_weights_md, 0),
-                               shape);
+        p->layout =
+            layout_new(dnnl_primitive_desc_query_md(p->desc, dnnl_query_weights_md, 0), shape);
         *status = p->layout ? dnnl_success : dnnl_out_of_memory;
     }
     if (!*status)
@@ -564,8 +564,10 @@ int
 sana_dnnl_primitive_run(SanaDnnlPrimitive *p, SanaDnnlQueue *q, void *y, const void *x,
                         const void *bias, const void *residual, void *workspace)
 {
-    const void *handles[N_ARGS] = {[ARG_X] = x,       [ARG_Y] = y,
-                                   [ARG_BIAS] = bias, [ARG_RESIDUAL] = residual,
+    const void *handles[N_ARGS] = {[ARG_X] = x,
+                                   [ARG_Y] = y,
+                                   [ARG_BIAS] = bias,
+                                   [ARG_RESIDUAL] = residual,
                                    [ARG_WORKSPACE] = workspace};
     dnnl_exec_arg_t args[N_ARGS];
     int n = 0, status = dnnl_success;

@@ -73,8 +73,8 @@ int sana_dnnl_pack(SanaDnnl *d, const SanaDnnlLayout *l, void *dst, int first, i
                    const void *src, SanaDType src_dtype);
 
 /* Weights from one layout to another. */
-int sana_dnnl_repack(SanaDnnl *d, const SanaDnnlLayout *to, void *dst,
-                     const SanaDnnlLayout *from, const void *src);
+int sana_dnnl_repack(SanaDnnl *d, const SanaDnnlLayout *to, void *dst, const SanaDnnlLayout *from,
+                     const void *src);
 
 /* --- primitives ------------------------------------------------------------------------------ */
 

@@ -9,9 +9,9 @@
 INLINE float
 sample(const void *p, SanaDType dtype)
 {
-    return dtype == SANA_U8 ? *(const uint8_t *)p
-         : dtype == SANA_U16 ? *(const uint16_t *)p
-                             : *(const float *)p;
+    return dtype == SANA_U8    ? *(const uint8_t *)p
+           : dtype == SANA_U16 ? *(const uint16_t *)p
+                               : *(const float *)p;
 }
 
 void

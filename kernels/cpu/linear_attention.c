@@ -14,10 +14,10 @@ typedef struct {
     SanaTensor y, qkv;
     SanaQkvOrder order;
     int d, heads;
-    int rows, cols;  /* d rounded up: rows of S, one per k; columns, one per v */
-    size_t sum;      /* floats of one head: S, then Σ k */
-    float *sums;     /* per thread, heads × sum */
-    float *buffers;  /* per thread: two of SPAN × cols, and SPAN × cols of results */
+    int rows, cols; /* d rounded up: rows of S, one per k; columns, one per v */
+    size_t sum;     /* floats of one head: S, then Σ k */
+    float *sums;    /* per thread, heads × sum */
+    float *buffers; /* per thread: two of SPAN × cols, and SPAN × cols of results */
 } Work;
 
 static int
@@ -69,13 +69,13 @@ dot(const float *a, const float *b, int cols)
 static void
 sum_positions(const Work *w, float *sums, float *buffer, size_t first, int n)
 {
+    const size_t cols = (size_t)w->cols;
     float *k = buffer, *v = buffer + SPAN * w->cols;
     for (int head = 0; head < w->heads; head++) {
         float *sum = sums + (size_t)head * w->sum, *total = sum + w->rows * w->cols;
         load_part(w, k, first, n, head, 1);
         load_part(w, v, first, n, head, 2);
-        multiply(sum, (size_t)w->cols, (Left){k, 1, (size_t)w->cols}, v, (size_t)w->cols, w->rows,
-                 w->cols, n, true);
+        multiply((Product){sum, cols, k, 1, cols, v, cols, n, true}, w->rows, w->cols);
         for (int p = 0; p < n; p++)
             for (int i = 0; i < w->cols; i += LANES)
                 vec_store(total + i, vec_load(total + i) + vec_load(k + p * w->cols + i));
@@ -85,13 +85,13 @@ sum_positions(const Work *w, float *sums, float *buffer, size_t first, int n)
 static void
 apply_positions(const Work *w, const float *sums, float *buffer, size_t first, int n)
 {
+    const size_t cols = (size_t)w->cols;
     float *q = buffer, *o = buffer + 2 * SPAN * w->cols;
     int rows = (n + PAD_ROWS - 1) / PAD_ROWS * PAD_ROWS;
     for (int head = 0; head < w->heads; head++) {
         const float *sum = sums + (size_t)head * w->sum, *total = sum + w->rows * w->cols;
         load_part(w, q, first, n, head, 0);
-        multiply(o, (size_t)w->cols, (Left){q, (size_t)w->cols, 1}, sum, (size_t)w->cols, rows,
-                 w->cols, w->d, false);
+        multiply((Product){o, cols, q, cols, 1, sum, cols, w->d, false}, rows, w->cols);
         for (int p = 0; p < n; p++) {
             float *row = o + p * w->cols;
             float weight = 1 / (dot(q + p * w->cols, total, w->cols) + 1e-15f);

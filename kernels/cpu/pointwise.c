@@ -29,8 +29,7 @@ LOOP(finish)(SanaTensor y, SanaTensor x, SanaAct act, SanaTensor residual)
     FOR_ROWS(y)
     {
         if (plain) {
-            memmove(address(y, row, 0), address(x, row, 0),
-                    (size_t)y.c * sana_dtype_size(x.dtype));
+            memmove(address(y, row, 0), address(x, row, 0), (size_t)y.c * sana_dtype_size(x.dtype));
             continue;
         }
         FOR_BLOCKS(ch, n, y.c)

@@ -34,18 +34,17 @@
 #define SIMD PRAGMA(omp simd)
 
 /* A loop dealt to the threads, when the elements it touches are worth it. */
-#define PARALLEL_FOR(type, i, n, elements)                                                        \
-    PRAGMA(omp parallel for schedule(static) if ((size_t)(elements) > WORTH_THREADS))             \
+#define PARALLEL_FOR(type, i, n, elements)                                            \
+    PRAGMA(omp parallel for schedule(static) if ((size_t)(elements) > WORTH_THREADS)) \
     for (type i = 0; i < (n); i++)
 
 /* The rows of a tensor, and the rows of a map. */
-#define FOR_ROWS(x)                                                                               \
-    PARALLEL_FOR(size_t, row, sana_positions(x), sana_positions(x) * (size_t)(x).c)
+#define FOR_ROWS(x) PARALLEL_FOR(size_t, row, sana_positions(x), sana_positions(x) * (size_t)(x).c)
 #define FOR_MAP_ROWS(i, x) PARALLEL_FOR(int, i, (x).h, sana_positions(x) * (size_t)(x).c)
 
 /* Blocks of n channels from channel ch of c. */
-#define FOR_BLOCKS(ch, n, c)                                                                      \
-    for (int ch = 0, n; n = (c) - ch < BLOCK ? (c) - ch : BLOCK, ch < (c); ch += BLOCK)
+#define FOR_BLOCKS(ch, n, c) \
+    for (int ch = 0, n; n = (c)-ch < BLOCK ? (c)-ch : BLOCK, ch < (c); ch += BLOCK)
 
 /* --- blocks ---------------------------------------------------------------------------------- */
 
@@ -276,56 +275,61 @@ vec_set(float x)
 }
 
 /*
- * C (rows, cols) = [C +] A·B over `steps`: A's row r, step p at a[r·a_row + p·a_step]; B's step p
- * at b + p·b_step.  rows a multiple of TILE_ROWS, cols of PAD.
+ * C (rows, cols) = [C +] A·B over `steps`: element (r, p) of A at a[r·a_row + p·a_step], rows of B
+ * and C b_row and c_row apart.  Rows a multiple of PAD_ROWS, columns of PAD.
  */
+typedef struct {
+    float *c;
+    size_t c_row;
+    const float *a;
+    size_t a_row, a_step;
+    const float *b;
+    size_t b_row;
+    int steps;
+    bool add;
+} Product;
+
+/* TILE_ROWS rows from r and `vectors` vectors of columns from j; vectors is a constant 1 or 2. */
 INLINE void
-tile(float *c, size_t c_row, const float *a, size_t a_row, size_t a_step, const float *b,
-     size_t b_step, int steps, int vectors, bool add)
+tile(const Product *m, int r, int j, const int vectors)
 {
+    float *c = m->c + (size_t)r * m->c_row + j;
+    const float *a = m->a + (size_t)r * m->a_row, *b = m->b + j;
     Vec acc[TILE_ROWS][2];
 #pragma GCC unroll 8
-    for (int r = 0; r < TILE_ROWS; r++)
+    for (int i = 0; i < TILE_ROWS; i++)
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; v++)
-            acc[r][v] = add ? vec_load(c + (size_t)r * c_row + v * LANES) : (Vec){0};
-    for (int p = 0; p < steps; p++) {
+            acc[i][v] = m->add ? vec_load(c + (size_t)i * m->c_row + v * LANES) : (Vec){0};
+    for (int p = 0; p < m->steps; p++, b += m->b_row) {
         Vec right[2];
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; v++)
-            right[v] = vec_load(b + (size_t)p * b_step + v * LANES);
+            right[v] = vec_load(b + v * LANES);
 #pragma GCC unroll 8
-        for (int r = 0; r < TILE_ROWS; r++) {
-            Vec left = vec_set(a[(size_t)r * a_row + (size_t)p * a_step]);
+        for (int i = 0; i < TILE_ROWS; i++) {
+            Vec left = vec_set(a[(size_t)i * m->a_row + (size_t)p * m->a_step]);
 #pragma GCC unroll 2
             for (int v = 0; v < vectors; v++)
-                acc[r][v] += left * right[v];
+                acc[i][v] += left * right[v];
         }
     }
 #pragma GCC unroll 8
-    for (int r = 0; r < TILE_ROWS; r++)
+    for (int i = 0; i < TILE_ROWS; i++)
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; v++)
-            vec_store(c + (size_t)r * c_row + v * LANES, acc[r][v]);
+            vec_store(c + (size_t)i * m->c_row + v * LANES, acc[i][v]);
 }
 
-typedef struct {
-    const float *data;
-    size_t row, step;
-} Left;
-
 static inline void
-multiply(float *c, size_t c_row, Left a, const float *b, size_t b_step, int rows, int cols,
-         int steps, bool add)
+multiply(Product m, int rows, int cols)
 {
     for (int r = 0; r < rows; r += TILE_ROWS) {
-        const float *left = a.data + (size_t)r * a.row;
-        float *to = c + (size_t)r * c_row;
         int j = 0;
         for (; j + 2 * LANES <= cols; j += 2 * LANES)
-            tile(to + j, c_row, left, a.row, a.step, b + j, b_step, steps, 2, add);
+            tile(&m, r, j, 2);
         for (; j < cols; j += LANES)
-            tile(to + j, c_row, left, a.row, a.step, b + j, b_step, steps, 1, add);
+            tile(&m, r, j, 1);
     }
 }
 

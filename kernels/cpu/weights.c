@@ -93,16 +93,15 @@ pack_rows(SanaCpuDevice *dev, const CpuWeights *w, int first, SanaTensor src, si
     if (!converted)
         return sana_dnnl_no_memory();
     source_to_f32(converted, src, 0, (size_t)rows * row);
-    int status =
-        sana_dnnl_pack(dev->dnnl, w->layout, w->data, first, rows, converted, SANA_F32);
+    int status = sana_dnnl_pack(dev->dnnl, w->layout, w->data, first, rows, converted, SANA_F32);
     sana_host_free(NULL, converted);
     return status;
 }
 
 /* All sources one after the other through a plain copy, where a block straddles two of them. */
 static int
-pack_joined(SanaCpuDevice *dev, const CpuWeights *w, int out, size_t row,
-            const SanaTensor *sources, int n_sources)
+pack_joined(SanaCpuDevice *dev, const CpuWeights *w, int out, size_t row, const SanaTensor *sources,
+            int n_sources)
 {
     float *joined = sana_host_alloc(NULL, (size_t)out * row * sizeof(float));
     if (!joined)
@@ -228,11 +227,11 @@ sana_cpu_check(SanaStream *s, const SanaDnnlShape *shape, int status)
 {
     if (status == 0)
         return true;
-    SanaDeviceError code = status == sana_dnnl_no_memory() ? SANA_DEVICE_ERROR_MEMORY
-                                                              : SANA_DEVICE_ERROR_FAILED;
+    SanaDeviceError code =
+        status == sana_dnnl_no_memory() ? SANA_DEVICE_ERROR_MEMORY : SANA_DEVICE_ERROR_FAILED;
     if (shape->kernel == 0)
-        sana_fail(s, code, "product of %d rows, %d to %d channels, in %s: oneDNN says %s",
-                  shape->w, shape->in, shape->out, sana_dtype_name((SanaDType)shape->x_dtype),
+        sana_fail(s, code, "product of %d rows, %d to %d channels, in %s: oneDNN says %s", shape->w,
+                  shape->in, shape->out, sana_dtype_name((SanaDType)shape->x_dtype),
                   sana_dnnl_status_text(status));
     else
         sana_fail(s, code,
