@@ -16,6 +16,8 @@ if grep -q __asan_init "$plugin"; then
     ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0
     export LD_PRELOAD ASAN_OPTIONS
 fi
+# meson's; a user's malloc does not fill what it gives
+unset MALLOC_PERTURB_
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 unset SANA_MODEL_PATH PROMPT STRENGTH SIZE SOURCE SINK SOUND
