@@ -160,26 +160,39 @@ fail_value(SanaJson *j, const char *key, JsonNode *node, const char *wanted)
 
 /* --- single values ---------------------------------------------------------------------------- */
 
-/* NULL where the key, or an object on its way, is absent or null. */
+/* NULL where the key, or an object on its way, is absent. */
 static JsonNode *
-find(const SanaJson *j, const char *key)
+lookup(const SanaJson *j, const char *key)
 {
     JsonNode *node = j->root;
     g_auto(GStrv) parts = g_strsplit(key, ".", -1);
-    for (char **part = parts; *part; part++) {
+    for (char **part = parts; node && *part; part++) {
         if (!JSON_NODE_HOLDS_OBJECT(node))
             return NULL;
         node = json_object_get_member(json_node_get_object(node), *part);
-        if (!node || JSON_NODE_HOLDS_NULL(node))
-            return NULL;
     }
     return node;
+}
+
+/* NULL also where it is null. */
+static JsonNode *
+find(const SanaJson *j, const char *key)
+{
+    JsonNode *node = lookup(j, key);
+    return node && JSON_NODE_HOLDS_NULL(node) ? NULL : node;
 }
 
 bool
 sana_json_has(SanaJson *j, const char *key)
 {
     return find(j, key) != NULL;
+}
+
+bool
+sana_json_is_null(SanaJson *j, const char *key)
+{
+    JsonNode *node = lookup(j, key);
+    return node && JSON_NODE_HOLDS_NULL(node);
 }
 
 static bool

@@ -24,8 +24,9 @@ typedef struct SanaJson SanaJson;
 SanaJson *sana_json_open(const char *directory, const char *name, GError **error);
 void sana_json_free(SanaJson *j); /* NULL is fine */
 
-/* Whether the key is there and not null. */
+/* Whether the key is there and not null; whether it is there and null. */
 bool sana_json_has(SanaJson *j, const char *key);
+bool sana_json_is_null(SanaJson *j, const char *key);
 
 /* key may be a path "a.b".  Values outside [min, max] are errors naming both. */
 int sana_json_int(SanaJson *j, const char *key, int fallback, int min, int max);

@@ -68,6 +68,11 @@ sana_gemma2_config(SanaGemma2Config *c, const char *directory, GError **error)
         .window = sana_json_int(j, "sliding_window", 4096, 0, 1 << 24),
         .attention_bias = sana_json_bool(j, "attention_bias", false),
     };
+    /* null switches these two off; absent they have the defaults above */
+    if (sana_json_is_null(j, "attn_logit_softcapping"))
+        c->softcap = 0;
+    if (sana_json_is_null(j, "sliding_window"))
+        c->window = 0;
     const char *theta = sana_json_has(j, "rope_parameters.rope_theta")
                             ? "rope_parameters.rope_theta"
                             : "rope_theta";
@@ -191,7 +196,8 @@ sana_gemma2_forward(SanaStream *s, const SanaGemma2 *net, SanaTensor y, const in
 {
     const SanaGemma2Config *c = &net->config;
     size_t mark = sana_mark(s);
-    SanaTensor x = sana_scratch(s, net->dtype, 1, y.w, c->hidden);
+    /* F32, as 52 sums in bf16 would lose what the layers add */
+    SanaTensor x = sana_scratch(s, SANA_F32, 1, y.w, c->hidden);
     float scale = sqrtf((float)c->hidden);
     if (net->dtype == SANA_BF16)
         scale = sana_bf16_to_f32(sana_f32_to_bf16(scale));

@@ -13,12 +13,13 @@ start(SanaSession *s, const SanaParams *params, double t0, SanaGenerator *g)
     SanaFrame *f = &s->frame;
     SanaStartCoefficients c = sana_start_coefficients(t0, m->sigma_data);
     float from_z = (float)(c.from_latent * m->autoencoder.config.scaling_factor * m->sigma_data);
+    SanaTensor z = params->latents ? f->noise : f->z;
     sana_session_draw(s, params, g);
     sana_session_set_coef(s, COEF_START, params->latents ? 0 : from_z,
                           params->latents ? 1 : c.from_noise);
     for (int i = 0; i < params->n_images; i++) {
         sana_session_upload_noise(s, i);
-        sana_mix(s->stream, sana_frame_slice(f, f->x, i), f->z, f->noise,
+        sana_mix(s->stream, sana_frame_slice(f, f->x, i), z, f->noise,
                  sana_rows(f->coef, COEF_START, 1));
     }
 }
@@ -53,7 +54,8 @@ restyle(SanaSession *s, const SanaSchedule *schedule, const SanaParams *params,
     SanaGenerator g;
     gint64 begin = g_get_monotonic_time(), mark = begin;
     sana_generator_seed(&g, params->seed);
-    sana_session_encode_image(s, source);
+    if (!params->latents || schedule->count == 0)
+        sana_session_encode_image(s, source);
     s->times.encode = sana_session_lap(s, &mark);
     if (schedule->count > 0)
         start(s, params, schedule->t[0], &g);
