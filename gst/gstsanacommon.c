@@ -496,16 +496,20 @@ gst_sana_post_prompt_applied (GstElement * element,
     GstBuffer * buffer)
 {
   GstClockTime pts = GST_BUFFER_PTS (buffer);
+  GstClockTime stream_time = GST_CLOCK_TIME_NONE;
+  GstClockTime running_time = GST_CLOCK_TIME_NONE;
 
+  if (segment->format == GST_FORMAT_TIME) {
+    stream_time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, pts);
+    running_time = gst_segment_to_running_time (segment, GST_FORMAT_TIME, pts);
+  }
   gst_element_post_message (element,
       gst_message_new_element (GST_OBJECT (element),
           gst_structure_new ("sana-prompt-applied",
               "prompt", G_TYPE_STRING, settings->prompt,
               "timestamp", GST_TYPE_CLOCK_TIME, pts,
-              "stream-time", GST_TYPE_CLOCK_TIME,
-              gst_segment_to_stream_time (segment, GST_FORMAT_TIME, pts),
-              "running-time", GST_TYPE_CLOCK_TIME,
-              gst_segment_to_running_time (segment, GST_FORMAT_TIME, pts),
+              "stream-time", GST_TYPE_CLOCK_TIME, stream_time,
+              "running-time", GST_TYPE_CLOCK_TIME, running_time,
               "duration", GST_TYPE_CLOCK_TIME, GST_BUFFER_DURATION (buffer),
               NULL)));
 }

@@ -140,7 +140,7 @@ void gst_sana_post_progress (GstElement * element, GstProgressType type,
 
 /* An element message "sana-prompt-applied": buffer is the first that shows what
  * settings' prompt says.  Fields prompt, timestamp, stream-time, running-time
- * and duration.  No lock held. */
+ * and duration; times that the segment cannot give are NONE.  No lock held. */
 void gst_sana_post_prompt_applied (GstElement * element,
     const GstSanaSettings * settings, const GstSegment * segment,
     GstBuffer * buffer);

@@ -124,10 +124,12 @@ copy_meta (GstBuffer * in, GstMeta ** meta, gpointer user_data)
   const GstMetaInfo *info = (*meta)->info;
   GstMetaTransformCopy whole = { FALSE, 0, -1 };
 
-  /* what describes the input's memory says nothing about ours */
+  /* what describes the input's memory, or keeps it, says nothing about ours */
   if (GST_META_FLAG_IS_SET (*meta, GST_META_FLAG_POOLED) ||
       gst_meta_api_type_has_tag (info->api,
-          g_quark_from_static_string (GST_META_TAG_MEMORY_STR)))
+          g_quark_from_static_string (GST_META_TAG_MEMORY_STR)) ||
+      gst_meta_api_type_has_tag (info->api,
+          g_quark_from_static_string (GST_META_TAG_MEMORY_REFERENCE_STR)))
     return TRUE;
   if (!info->transform_func)
     return TRUE;

@@ -32,6 +32,9 @@
 #include "gstsanaimg2img.h"
 #include "gstsananegotiate.h"
 
+GST_DEBUG_CATEGORY (gst_sana_img2img_debug);
+#define GST_CAT_DEFAULT gst_sana_img2img_debug
+
 #define DEFAULT_STEPS 1
 #define DEFAULT_STRENGTH 0.4
 #define DEFAULT_STRENGTH_MODE SANA_STRENGTH_CONTINUOUS
@@ -90,8 +93,10 @@ gst_sana_noise_mode_get_type (void)
 }
 
 G_DEFINE_TYPE (GstSanaImg2img, gst_sana_img2img, GST_TYPE_ELEMENT);
-GST_ELEMENT_REGISTER_DEFINE (sanaimg2img, "sanaimg2img", GST_RANK_NONE,
-    GST_TYPE_SANA_IMG2IMG);
+GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (sanaimg2img, "sanaimg2img",
+    GST_RANK_NONE, GST_TYPE_SANA_IMG2IMG,
+    GST_DEBUG_CATEGORY_INIT (gst_sana_img2img_debug, "sanaimg2img", 0,
+        "SANA video to video filter"));
 
 static void
 gst_sana_img2img_set_property (GObject * object, guint id,
@@ -281,6 +286,8 @@ gst_sana_img2img_class_init (GstSanaImg2imgClass * klass)
   gst_element_class_set_static_metadata (element_class,
       "SANA image-to-image", "Filter/Effect/Video",
       "Restyles video by a prompt with SANA-Sprint", "The sana authors");
+  gst_element_class_add_static_metadata (element_class,
+      GST_ELEMENT_METADATA_DOC_URI, GST_SANA_DOC_URI);
 }
 
 static void

@@ -12,6 +12,8 @@ G_BEGIN_DECLS
 G_DECLARE_FINAL_TYPE (GstSanaImg2img, gst_sana_img2img, GST, SANA_IMG2IMG,
     GstElement)
 
+GST_DEBUG_CATEGORY_EXTERN (gst_sana_img2img_debug);
+
 /*
  * FIXED gives each frame the noise of `seed`; PER_FRAME that of `seed` plus the
  * frame's number since the start or the last flush.
@@ -61,9 +63,10 @@ struct _GstSanaImg2img
 
   /* the task */
   GstCaps *in_caps, *out_caps;
-  GstBufferPool *pool;          /* NULL: to be agreed on */
+  GstBufferPool *pool;          /* NULL: to be agreed on; set with the lock */
   GstSanaConvert *convert;      /* NULL: no caps yet */
   gboolean skipping;            /* frames, until the next segment */
+  GstSanaSettings announced;    /* the prompt last said to be applied */
 
   GMutex lock;
   /* below: lock */

@@ -10,6 +10,8 @@
 #include "gstsanaimg2img.h"
 #include "gstsananegotiate.h"
 
+#define GST_CAT_DEFAULT gst_sana_img2img_debug
+
 /* Frames that may wait while one is computed. */
 #define QUEUE_DEPTH 1
 
@@ -33,6 +35,21 @@ start_locked (GstSanaImg2img * self)
   self->unexpected = FALSE;
 }
 
+/* Whether the task may wait for a buffer that downstream holds. */
+static void
+set_pool_flushing (GstSanaImg2img * self, gboolean flushing)
+{
+  GstBufferPool *pool;
+
+  g_mutex_lock (&self->lock);
+  pool = self->pool ? gst_object_ref (self->pool) : NULL;
+  g_mutex_unlock (&self->lock);
+  if (!pool)
+    return;
+  gst_buffer_pool_set_flushing (pool, flushing);
+  gst_object_unref (pool);
+}
+
 void
 gst_sana_img2img_set_flushing (GstSanaImg2img * self)
 {
@@ -40,6 +57,7 @@ gst_sana_img2img_set_flushing (GstSanaImg2img * self)
   self->srcresult = GST_FLOW_FLUSHING;
   wake_all_locked (self);
   g_mutex_unlock (&self->lock);
+  set_pool_flushing (self, TRUE);
 }
 
 void
@@ -251,6 +269,7 @@ flush_stop (GstSanaImg2img * self, GstEvent * event)
 
   gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
   self->n_frames = 0;
+  set_pool_flushing (self, FALSE);
   g_mutex_lock (&self->lock);
   gst_sana_queue_flush (&self->queue, self->srcpad);
   /* the task may not have seen them, and they are not sent again */

@@ -9,6 +9,8 @@
 #include "gstsanaimg2img.h"
 #include "gstsananegotiate.h"
 
+#define GST_CAT_DEFAULT gst_sana_img2img_debug
+
 /* --- output --------------------------------------------------------------- */
 
 /* The element posted what is wrong; downstream is to be told by EOS. */
@@ -23,10 +25,38 @@ set_own_error (GstSanaImg2img * self)
 static void
 drop_pool (GstSanaImg2img * self)
 {
-  if (!self->pool)
+  GstBufferPool *pool;
+
+  g_mutex_lock (&self->lock);
+  pool = g_steal_pointer (&self->pool);
+  g_mutex_unlock (&self->lock);
+  if (!pool)
     return;
-  gst_buffer_pool_set_active (self->pool, FALSE);
-  gst_clear_object (&self->pool);
+  gst_buffer_pool_set_active (pool, FALSE);
+  gst_object_unref (pool);
+}
+
+/* Agrees with downstream on a pool.  FLUSHING: nobody would end the wait for a
+ * buffer of it. */
+static GstFlowReturn
+new_pool (GstSanaImg2img * self)
+{
+  GstBufferPool *pool = gst_sana_decide_allocation (self->srcpad,
+      self->out_caps, gst_sana_convert_out_info (self->convert));
+  GstFlowReturn ret;
+
+  if (!pool) {
+    GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
+        (_("There is no buffer for the output.")),
+        ("caps %" GST_PTR_FORMAT, self->out_caps));
+    set_own_error (self);
+    return GST_FLOW_ERROR;
+  }
+  g_mutex_lock (&self->lock);
+  self->pool = pool;
+  ret = self->srcresult;
+  g_mutex_unlock (&self->lock);
+  return ret;
 }
 
 void
@@ -36,6 +66,7 @@ gst_sana_img2img_reset_output (GstSanaImg2img * self)
   gst_caps_replace (&self->in_caps, NULL);
   gst_caps_replace (&self->out_caps, NULL);
   g_clear_pointer (&self->convert, gst_sana_convert_unref);
+  gst_sana_settings_clear (&self->announced);
   self->skipping = FALSE;
 }
 
@@ -129,16 +160,7 @@ ensure_pool (GstSanaImg2img * self)
     }
     drop_pool (self);
   }
-  if (!self->pool)
-    self->pool = gst_sana_decide_allocation (self->srcpad, self->out_caps,
-        gst_sana_convert_out_info (self->convert));
-  if (self->pool)
-    return GST_FLOW_OK;
-  GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-      (_("There is no buffer for the output.")),
-      ("caps %" GST_PTR_FORMAT, self->out_caps));
-  set_own_error (self);
-  return GST_FLOW_ERROR;
+  return self->pool ? GST_FLOW_OK : new_pool (self);
 }
 
 /* --- frames --------------------------------------------------------------- */
@@ -201,6 +223,28 @@ copy_frame (GstSanaImg2img * self, GstSanaFrame * frame)
   return GST_FLOW_ERROR;
 }
 
+/* Says so when a prompt is seen for the first time. */
+static void
+announce (GstSanaImg2img * self, const GstSanaFrame * frame)
+{
+  const GstSanaJob *job = &frame->job;
+  const GstSegment *segment;
+  GstEvent *event;
+
+  if (!job->prompt_applied || (self->announced.prompt &&
+          gst_sana_settings_same_prompt (&job->settings, &self->announced)))
+    return;
+  gst_sana_settings_clear (&self->announced);
+  gst_sana_settings_copy (&self->announced, &job->settings);
+  event = gst_pad_get_sticky_event (self->srcpad, GST_EVENT_SEGMENT, 0);
+  if (!event)
+    return;
+  gst_event_parse_segment (event, &segment);
+  gst_sana_post_prompt_applied (GST_ELEMENT (self), &self->announced, segment,
+      frame->out);
+  gst_event_unref (event);
+}
+
 static GstFlowReturn
 handle_frame (GstSanaImg2img * self, GstSanaFrame * frame)
 {
@@ -217,6 +261,7 @@ handle_frame (GstSanaImg2img * self, GstSanaFrame * frame)
       return flow_result (self);
   }
   if (ret == GST_FLOW_OK) {
+    announce (self, frame);
     out = g_steal_pointer (&frame->out);
     gst_sana_frame_free (frame);
     return gst_pad_push (self->srcpad, out);

@@ -274,7 +274,9 @@ gst_sana_fixate_output (GstCaps * in, GstCaps * peer)
 
   if (!gst_video_info_from_caps (&info, in))
     return NULL;
-  if (gst_caps_can_intersect (in, peer))
+  /* not where they only intersect: a peer may insist on a field they leave to
+   * its default */
+  if (gst_caps_is_subset (in, peer))
     return gst_caps_ref (in);
 
   can = gst_sana_transform_caps (in, FALSE);

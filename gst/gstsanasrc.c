@@ -251,6 +251,10 @@ gst_sana_src_do_seek (GstBaseSrc * src, GstSegment * segment)
 {
   GstSanaSrc *self = GST_SANA_SRC (src);
 
+  if (!GST_CLOCK_TIME_IS_VALID (segment->position)) {
+    GST_WARNING_OBJECT (self, "cannot play backwards from no end");
+    return FALSE;
+  }
   segment->time = segment->start;
   gst_sana_timeline_seek (&self->line, segment->position, segment->rate < 0.0);
   self->discont = TRUE;
@@ -401,6 +405,11 @@ gst_sana_src_change_state (GstElement * element, GstStateChange transition)
     gst_sana_settings_clear (&settings);
     if (!ok)
       return GST_STATE_CHANGE_FAILURE;
+  } else if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
+    g_mutex_lock (&self->common.lock);
+    ok = self->is_live;
+    g_mutex_unlock (&self->common.lock);
+    gst_base_src_set_live (GST_BASE_SRC (self), ok);
   }
   return GST_ELEMENT_CLASS (parent_class)->change_state (element, transition);
 }
@@ -416,12 +425,11 @@ gst_sana_src_set_property (GObject * object, guint id, const GValue * value,
   if (gst_sana_common_set_property (&self->common, GST_ELEMENT (self), id,
           value, pspec))
     return;
-  if (id == PROP_IS_LIVE) {
-    gst_base_src_set_live (GST_BASE_SRC (self), g_value_get_boolean (value));
-    return;
-  }
   g_mutex_lock (&self->common.lock);
   switch (id) {
+    case PROP_IS_LIVE:
+      self->is_live = g_value_get_boolean (value);
+      break;
     case PROP_SEED_MODE:
       self->seed_mode = g_value_get_enum (value);
       break;
@@ -436,6 +444,10 @@ gst_sana_src_set_property (GObject * object, guint id, const GValue * value,
       break;
   }
   g_mutex_unlock (&self->common.lock);
+
+  if (id == PROP_IS_LIVE && GST_STATE (self) > GST_STATE_READY)
+    GST_WARNING_OBJECT (self, "%s is used from the next change from READY to "
+        "PAUSED on", pspec->name);
 }
 
 static void
@@ -446,12 +458,11 @@ gst_sana_src_get_property (GObject * object, guint id, GValue * value,
 
   if (gst_sana_common_get_property (&self->common, id, value))
     return;
-  if (id == PROP_IS_LIVE) {
-    g_value_set_boolean (value, gst_base_src_is_live (GST_BASE_SRC (self)));
-    return;
-  }
   g_mutex_lock (&self->common.lock);
   switch (id) {
+    case PROP_IS_LIVE:
+      g_value_set_boolean (value, self->is_live);
+      break;
     case PROP_SEED_MODE:
       g_value_set_enum (value, self->seed_mode);
       break;
@@ -523,7 +534,7 @@ gst_sana_src_class_init (GstSanaSrcClass * klass)
   gst_element_class_set_static_metadata (element_class,
       "SANA text to video source", "Source/Video",
       "Draws pictures from text with SANA-Sprint",
-      "The SANA elements' authors");
+      "The sana authors");
   gst_element_class_add_static_metadata (element_class,
       GST_ELEMENT_METADATA_DOC_URI, GST_SANA_DOC_URI);
   gst_element_class_add_static_pad_template (element_class, &src_template);
@@ -554,6 +565,7 @@ gst_sana_src_init (GstSanaSrc * self)
   self->seed_mode = DEFAULT_SEED_MODE;
   self->resolution_binning = DEFAULT_RESOLUTION_BINNING;
   self->timestamp_offset = DEFAULT_TIMESTAMP_OFFSET;
+  self->is_live = DEFAULT_IS_LIVE;
   g_mutex_init (&self->lock);
   g_cond_init (&self->news);
 

@@ -20,6 +20,7 @@ struct _GstSanaSrc
   /* common.lock */
   GstSanaSeedMode seed_mode;
   gboolean resolution_binning;
+  gboolean is_live;             /* from the next READY on */
   gint64 timestamp_offset;
 
   GstSanaWorker *worker;        /* between start() and stop() */

@@ -38,17 +38,22 @@ gst_sana_timeline_seek (GstSanaTimeline * line, GstClockTime position,
 void
 gst_sana_timeline_set_rate (GstSanaTimeline * line, gint fps_n, gint fps_d)
 {
-  if (line->fps_d == 0) {
-    line->fps_n = fps_n;
-    line->fps_d = fps_d;
-    locate (line);
+  gboolean known = line->fps_d != 0;
+
+  if (fps_n == line->fps_n && fps_d == line->fps_d)
     return;
+  if (known && !line->reverse) {
+    line->time_before = gst_sana_timeline_time (line, line->frame, 0);
+    line->frames_before += line->frame;
+    line->frame = 0;
+  } else if (known) {
+    /* what is left is counted from the front */
+    line->sought = gst_sana_timeline_time (line, line->frame + 1, 0);
   }
-  line->time_before = gst_sana_timeline_time (line, line->frame, 0);
-  line->frames_before += line->frame;
-  line->frame = 0;
   line->fps_n = fps_n;
   line->fps_d = fps_d;
+  if (!known || line->reverse)
+    locate (line);
 }
 
 GstClockTime

@@ -195,11 +195,11 @@ typedef struct {
     const double *timesteps;       /* steps + 1 falling angles ending in 0, or NULL */
     double strength;               /* 0 … 1; image-to-image only; 0.4 */
     SanaStrengthMode strength_mode;
-    int n_images;                /* pictures of this prompt, 1 …; one draw of noise over all; 1 */
-  const float *latents;         /* (n_images, latent_channels, h, w), or NULL: drawn.  Text-to-image:
+    int n_images;         /* pictures of this prompt, 1 …; one draw of noise over all; 1 */
+    const float *latents; /* (n_images, latent_channels, h, w), or NULL: drawn.  Text-to-image:
                                  * the start noise; image-to-image: the noisy start itself, and the
                                  * source is not looked at */
-    float *latent_out;           /* where the final latent goes instead of decoding, or NULL */
+    float *latent_out;    /* where the final latent goes instead of decoding, or NULL */
     gboolean resolution_binning; /* text-to-image of 1024 px models at the reference's sizes, then
                                  * scaled and cropped to the size asked; FALSE */
     SanaStepFunc step;           /* or NULL */

@@ -3,6 +3,8 @@
 #include "element_util.h"
 #include "fake_sana.h"
 
+#include <gst/base/gstbasesrc.h>
+
 static void
 keeps_its_rate_with_a_slow_model(void)
 {
@@ -118,6 +120,49 @@ pauses_a_live_source(void)
     pipe_close(&pipe);
 }
 
+/* PAUSED ends the wait for the first picture; PLAYING has to begin it again. */
+static void
+goes_on_after_a_pause_in_the_first_picture(void)
+{
+    Pipe pipe;
+
+    pipe_open(&pipe, "sanasrc name=e is-live=true model-path=fake:frame=700 ! "
+                     "video/x-raw,width=16,height=16,framerate=50/1 ! appsink name=out sync=false");
+    pipe_play(&pipe);
+    g_usleep(200000);
+    for (int n = 0; n < 3; n++) {
+        gst_element_set_state(pipe.bin, GST_STATE_PAUSED);
+        g_usleep(30000);
+        pipe_play(&pipe);
+        g_usleep(30000);
+    }
+    GstSample *sample = gst_app_sink_try_pull_sample(pipe.out, 5 * GST_SECOND);
+    g_assert_nonnull(sample);
+    gst_sample_unref(sample);
+    g_assert_null(gst_bus_pop_filtered(pipe.bus, GST_MESSAGE_ERROR));
+    pipe_close(&pipe);
+}
+
+/* As every property that is only used from READY on. */
+static void
+becomes_live_at_the_next_start(void)
+{
+    GstElement *src = gst_element_factory_make("sanasrc", NULL);
+    gboolean live;
+
+    g_object_set(src, "model-path", "fake:", NULL);
+    g_assert_cmpint(gst_element_set_state(src, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_SUCCESS);
+    g_object_set(src, "is-live", TRUE, NULL);
+    g_object_get(src, "is-live", &live, NULL);
+    g_assert_true(live);
+    g_assert_false(gst_base_src_is_live(GST_BASE_SRC(src)));
+    gst_element_set_state(src, GST_STATE_READY);
+    g_assert_cmpint(gst_element_set_state(src, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_NO_PREROLL);
+    g_assert_true(gst_base_src_is_live(GST_BASE_SRC(src)));
+    gst_element_set_state(src, GST_STATE_NULL);
+    gst_object_unref(src);
+}
+
 static void
 keeps_a_live_source_on_after_a_bad_prompt(void)
 {
@@ -149,6 +194,8 @@ main(int argc, char **argv)
     TEST(begins_live_at_the_time_it_is);
     TEST(changes_its_prompt_live_without_a_pause);
     TEST(pauses_a_live_source);
+    TEST(goes_on_after_a_pause_in_the_first_picture);
+    TEST(becomes_live_at_the_next_start);
     TEST(keeps_a_live_source_on_after_a_bad_prompt);
     return g_test_run();
 }

@@ -374,6 +374,58 @@ ends_at_the_segments_stop(void)
     pipe_close(&pipe);
 }
 
+/* Backwards over a change of caps, too. */
+static void
+plays_backwards_over_a_change_of_caps(void)
+{
+    GstHarness *h = gst_harness_new("sanasrc");
+    GstClockTime before = 2 * GST_SECOND;
+
+    g_object_set(h->element, "model-path", "fake:", NULL);
+    gst_harness_set_sink_caps_str(h, "video/x-raw,format=RGB,width=16,height=16,framerate=10/1");
+    gst_element_set_state(h->element, GST_STATE_PAUSED);
+    g_assert_true(gst_element_seek(h->element, -1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH,
+                                   GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_SET, before));
+    gst_harness_play(h);
+    for (guint n = 0; before > 0; n++) {
+        GstBuffer *buffer = gst_harness_pull(h);
+        g_assert_nonnull(buffer);
+        if (n == 0 && GST_BUFFER_PTS(buffer) == 0) {
+            /* of before the seek */
+            gst_buffer_unref(buffer);
+            n--;
+            continue;
+        }
+        g_assert_cmpuint(GST_BUFFER_PTS(buffer) + GST_BUFFER_DURATION(buffer), ==, before);
+        g_assert_cmpuint(GST_BUFFER_OFFSET(buffer), ==,
+                         GST_BUFFER_PTS(buffer) / GST_BUFFER_DURATION(buffer));
+        before = GST_BUFFER_PTS(buffer);
+        gst_buffer_unref(buffer);
+        if (n == 3) {
+            gst_harness_set_sink_caps_str(
+                h, "video/x-raw,format=I420,width=24,height=8,framerate=10/1");
+            gst_harness_push_upstream_event(h, gst_event_new_reconfigure());
+        }
+    }
+    gst_harness_teardown(h);
+}
+
+/* There is no last frame to begin with. */
+static void
+refuses_to_play_backwards_from_no_end(void)
+{
+    Pipe pipe;
+
+    pipe_open(&pipe, "sanasrc name=e model-path=fake: ! "
+                     "video/x-raw,format=RGB,width=16,height=16,framerate=10/1 ! "
+                     "appsink name=out sync=false max-buffers=2");
+    pipe_play(&pipe);
+    gst_sample_unref(pipe_pull(&pipe));
+    g_assert_false(gst_element_seek(pipe.bin, -1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH,
+                                    GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, 0));
+    pipe_close(&pipe);
+}
+
 /* The position is not lost although the rate is not known yet. */
 static void
 seeks_before_the_model_is_there(void)
@@ -500,6 +552,8 @@ main(int argc, char **argv)
     TEST(scatters_random_seeds_the_same_each_time);
     TEST(draws_frame_n_after_any_seek);
     TEST(plays_backwards);
+    TEST(plays_backwards_over_a_change_of_caps);
+    TEST(refuses_to_play_backwards_from_no_end);
     TEST(ends_at_the_segments_stop);
     TEST(seeks_before_the_model_is_there);
     TEST(says_when_a_prompt_is_seen_first);

@@ -202,6 +202,23 @@ test_downstream_changes_its_mind(void)
     filter_stop(h);
 }
 
+/* Downstream accepts only caps that say what it asks for, though the input leaves it to defaults. */
+static void
+test_unsaid_fields(void)
+{
+    static const char *const in = "video/x-raw,format=I420,width=64,height=32";
+    static const char *const out = "video/x-raw,format=I420,width=64,height=32,framerate=0/1,"
+                                   "pixel-aspect-ratio=1/1,interlace-mode=progressive";
+    GstHarness *h = filter_start(filter_make("strength", 0.0, NULL), NULL, FALSE);
+
+    gst_harness_set_sink_caps_str(h, "video/x-raw,format={NV12,I420},framerate=[0/1,max],"
+                                     "pixel-aspect-ratio=[1/2,2/1],interlace-mode=progressive");
+    set_caps(h, in);
+    gst_buffer_unref(through(h, in));
+    expect_caps(h, out);
+    filter_stop(h);
+}
+
 static void
 test_nothing_in_common(void)
 {
@@ -383,6 +400,7 @@ add_caps_tests(void)
     g_test_add_func("/img2img/caps/renegotiation", test_renegotiation);
     g_test_add_func("/img2img/caps/another output", test_other_output);
     g_test_add_func("/img2img/caps/downstream changes its mind", test_downstream_changes_its_mind);
+    g_test_add_func("/img2img/caps/unsaid fields", test_unsaid_fields);
     g_test_add_func("/img2img/caps/nothing in common", test_nothing_in_common);
     g_test_add_func("/img2img/caps/interlaced and stereoscopic", test_refused);
     g_test_add_func("/img2img/caps/interlaced in a pipeline", test_refused_in_a_pipeline);

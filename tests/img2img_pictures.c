@@ -292,6 +292,23 @@ test_input_is_let_go(void)
     filter_stop(h);
 }
 
+/* Nor what the input was cut out of: it hangs on a meta. */
+static void
+test_parent_is_let_go(void)
+{
+    GstHarness *h = filter_start(filter_make(NULL, NULL), SMALL, FALSE);
+    GstBuffer *in = filter_picture(SMALL, 0, 0), *parent = gst_buffer_new();
+
+    gst_buffer_add_parent_buffer_meta(in, parent);
+    gst_buffer_unref(parent);
+    gst_harness_push(h, in);
+    GstBuffer *out = gst_harness_pull(h);
+    g_assert_nonnull(out);
+    g_assert_null(gst_buffer_get_parent_buffer_meta(out));
+    gst_buffer_unref(out);
+    filter_stop(h);
+}
+
 void
 add_picture_tests(void)
 {
@@ -303,4 +320,5 @@ add_picture_tests(void)
     g_test_add_func("/img2img/pictures/timestamps and flags", test_timestamps_and_flags);
     g_test_add_func("/img2img/pictures/metas", test_metas);
     g_test_add_func("/img2img/pictures/input is let go", test_input_is_let_go);
+    g_test_add_func("/img2img/pictures/parent is let go", test_parent_is_let_go);
 }

@@ -234,6 +234,59 @@ test_states_without_data(void)
     gst_object_unref(element);
 }
 
+/* Downstream offers a pool of one buffer only. */
+static GstPadProbeReturn
+offer_one_buffer(GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
+{
+    GstQuery *query = info->data;
+    GstCaps *caps = gst_caps_from_string(SMALL);
+    guint size = 64 * 32 * 3;
+
+    if (GST_QUERY_TYPE(query) == GST_QUERY_ALLOCATION) {
+        GstBufferPool *pool = gst_video_buffer_pool_new();
+        GstStructure *config = gst_buffer_pool_get_config(pool);
+        gst_buffer_pool_config_set_params(config, caps, size, 1, 1);
+        gst_buffer_pool_set_config(pool, config);
+        gst_query_add_allocation_pool(query, pool, size, 1, 1);
+        gst_object_unref(pool);
+    }
+    gst_caps_unref(caps);
+    return GST_QUERY_TYPE(query) == GST_QUERY_ALLOCATION ? GST_PAD_PROBE_HANDLED : GST_PAD_PROBE_OK;
+}
+
+/* The one buffer is out and does not come back before the element stops. */
+static void
+test_no_buffer_left(void)
+{
+    GstHarness *h = filter_start(filter_make(NULL, NULL), NULL, FALSE);
+    GstSegment segment;
+
+    gst_pad_add_probe(h->sinkpad, GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM | GST_PAD_PROBE_TYPE_PUSH,
+                      offer_one_buffer, NULL, NULL);
+    gst_harness_set_src_caps_str(h, SMALL);
+    for (guint i = 0; i < 2; i++) {
+        gst_harness_push(h, filter_picture(SMALL, 0, 0));
+        GstBuffer *kept = gst_harness_pull(h);
+        g_assert_nonnull(kept);
+        gst_harness_push(h, filter_picture(SMALL, 1, 1));
+        g_usleep(50000);
+        gint64 begin = g_get_monotonic_time();
+        if (i == 0) {
+            gst_harness_push_event(h, gst_event_new_flush_start());
+            expect_quick(begin, "flushing without a buffer");
+            gst_harness_push_event(h, gst_event_new_flush_stop(TRUE));
+            gst_segment_init(&segment, GST_FORMAT_TIME);
+            gst_harness_push_event(h, gst_event_new_segment(&segment));
+        } else {
+            gst_element_set_state(h->element, GST_STATE_READY);
+            expect_quick(begin, "stopping without a buffer");
+        }
+        gst_buffer_unref(kept);
+    }
+    filter_expect_no_error(h->element);
+    filter_stop(h);
+}
+
 void
 add_stop_tests(void)
 {
@@ -251,4 +304,5 @@ add_stop_tests(void)
     g_test_add_func("/img2img/stop/a flush keeps caps", test_flush_keeps_caps);
     g_test_add_func("/img2img/stop/fifty cycles", test_cycles);
     g_test_add_func("/img2img/stop/states without data", test_states_without_data);
+    g_test_add_func("/img2img/stop/no buffer left", test_no_buffer_left);
 }
