@@ -203,9 +203,11 @@ static gboolean
 parse_size(const char *text, int *width, int *height, GError **error)
 {
     char *end;
-    *width = *height = (int)CLAMP(strtol(text, &end, 10), 0, 65536);
+    long w = strtol(text, &end, 10), h = w;
     if (*end == 'x')
-        *height = (int)CLAMP(strtol(end + 1, &end, 10), 0, 65536);
+        h = strtol(end + 1, &end, 10);
+    *width = (int)CLAMP(w, 0, 65536);
+    *height = (int)CLAMP(h, 0, 65536);
     if (*end == '\0' && *width > 0 && *height > 0)
         return TRUE;
     g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
