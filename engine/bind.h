@@ -54,7 +54,7 @@ void sana_bind_stack(SanaBinder *b, SanaLinear *l, const char *const *names, con
                      int in, bool bias);
 
 /* <name>.weight (out, in/groups, kernel, kernel), and <name>.bias if bias.  The shape fields of
- * *k (in, out, kernel, stride, upsample, groups; 0 reads as 1 for the last three) are set before. */
+ * *k (in, out, kernel, stride, upsample, groups; 0 is 1 for the last three) are set before. */
 void sana_bind_conv(SanaBinder *b, SanaConv *k, const char *name, bool bias);
 
 /* <name>.weight (c) plus `offset` (Gemma stores w − 1), and <name>.bias (c) if bias. */
@@ -73,7 +73,7 @@ void sana_bind_mapped(SanaBinder *b, SanaTensor *x, const char *name, int rows, 
 
 /*
  * Ends the load and frees the binder.  `what` names the component ("transformer").  False with
- * SANA_FILE_ERROR_WEIGHTS listing every problem, the pool's error (memory), or G_IO_ERROR_CANCELLED.
+ * SANA_FILE_ERROR_WEIGHTS listing every problem, the pool's error, or G_IO_ERROR_CANCELLED.
  * Unused tensors that match none of `ignore` (NULL-terminated glob patterns, may be NULL) are
  * logged as one g_warning-level message through g_log domain "sana" (on the planner, which a real
  * load follows, only if there were problems).  Errors and warnings list 20 names each and count the

@@ -39,7 +39,7 @@ const char *sana_json_string(SanaJson *j, const char *key, const char *fallback)
  * At most SANA_JSON_MAX_LIST entries. */
 int sana_json_ints(SanaJson *j, const char *key, int *values, const int *fallback,
                    int fallback_count, int min, int max);
-/* One string for all `count` entries, or a list of exactly `count`; a null in the list gives NULL. */
+/* One string for all `count` entries, or a list of exactly `count`; a null entry gives NULL. */
 void sana_json_strings(SanaJson *j, const char *key, const char **values, int count,
                        const char *fallback);
 /* A list of `count` lists of ints ("[[], [5]]") into values[i][…], counts[i]; absent: all empty. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Binding stored tensors to fields: the values that arrive, and what is told of those that do not. */
+/* Binding stored tensors to fields: the values that arrive, and what is told of others. */
 #define G_LOG_DOMAIN "sana"
 
 #include "engine/bind.h"

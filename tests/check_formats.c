@@ -43,7 +43,7 @@ squares_a_single_given_side(void)
     pipe_close(&pipe);
 }
 
-/* The middle is kept whatever the size: x − width/2 at every pixel is that of the larger picture. */
+/* The middle is kept whatever the size: x − width/2 at a pixel is that of the larger picture. */
 static void
 cuts_the_middle_of_a_larger_picture(void)
 {

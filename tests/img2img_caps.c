@@ -202,7 +202,7 @@ test_downstream_changes_its_mind(void)
     filter_stop(h);
 }
 
-/* Downstream accepts only caps that say what it asks for, though the input leaves it to defaults. */
+/* Downstream accepts only caps that say what it asks for, though the input leaves it open. */
 static void
 test_unsaid_fields(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the sanitizers have to know about GLib and GStreamer, which were not built with them.  Linked
+ * What the sanitizers have to know about GLib and GStreamer, not built with them.  Linked
  * into tests of the elements; empty in an ordinary build.
  *
  * AddressSanitizer.  GLib lets old tables of its names go on purpose; only a full stack tells that

@@ -2,7 +2,7 @@
 /*
  * sana-bench: how long each part of a picture takes, and how near that is to the machine's limit.
  *
- * Every figure is the median of --frames runs after warm-up, with the fastest and slowest beside it.
+ * Every figure is the median of --frames runs after warm-up, fastest and slowest beside it.
  * The peak is measured in the same run: a bare product of 2048³ in the same type on all
  * cores.
  */

@@ -2,7 +2,7 @@
 /* pixel_unshuffle, pixel_shuffle, add_unshuffled_mean, add_shuffled_repeat */
 #include "reference.h"
 
-/* Channel m of position (i, j) of unshuffle_f(x): the one place that says which pixel goes where. */
+/* Channel m of position (i, j) of unshuffle_f(x): the one place that says what goes where. */
 static float
 unshuffled(SanaTensor x, int f, int i, int j, int m)
 {
