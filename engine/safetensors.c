@@ -17,7 +17,7 @@
 
 #define AGAIN "download it again"
 
-G_DEFINE_QUARK(sana - file - error - quark, sana_file_error)
+G_DEFINE_QUARK(sana-file-error, sana_file_error)
 
 typedef struct {
     char *path;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-G_DEFINE_QUARK(sana - device - error, sana_device_error)
+G_DEFINE_QUARK(sana-device-error, sana_device_error)
 
 /* One line per backend. */
 static const SanaBackend *const backends[] = {

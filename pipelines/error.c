@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pipelines/internal.h"
 
-G_DEFINE_QUARK(sana - error, sana_error)
+G_DEFINE_QUARK(sana-error, sana_error)
 
 static SanaError
 translate_code(const GError *cause)

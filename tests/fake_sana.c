@@ -29,7 +29,7 @@ struct _SanaSession {
     SanaTimes times;
 };
 
-G_DEFINE_QUARK(sana - error, sana_error)
+G_DEFINE_QUARK(sana-error, sana_error)
 
 static struct {
     GMutex lock;
