@@ -10,12 +10,6 @@ if grep -q __tsan_init "$plugin"; then
     echo "1..0 # SKIP gst-launch-1.0 itself is not built with ThreadSanitizer"
     exit 0
 fi
-if grep -q __asan_init "$plugin"; then
-    # what gst-launch-1.0 and system libraries leak is not the question here
-    LD_PRELOAD=$(gcc -print-file-name=libasan.so)
-    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0
-    export LD_PRELOAD ASAN_OPTIONS
-fi
 # meson's; a user's malloc does not fill what it gives
 unset MALLOC_PERTURB_
 scratch=$(mktemp -d)
@@ -24,6 +18,19 @@ unset SANA_MODEL_PATH PROMPT STRENGTH SIZE SOURCE SINK SOUND
 export GST_PLUGIN_PATH="$build/gst" GST_REGISTRY="$scratch/registry" GST_DEBUG_NO_COLOR=1
 export MODEL="$source/models/demo"
 cd "$scratch" || exit 1
+
+if grep -q __asan_init "$plugin"; then
+    # GStreamer's programs need the sanitizer before the plugin brings it; what they and system
+    # libraries leak is not the question here
+    mkdir bin
+    for program in gst-launch-1.0 gst-inspect-1.0; do
+        printf '#!/bin/sh\nLD_PRELOAD="%s" ASAN_OPTIONS=%s:detect_leaks=0 exec %s "$@"\n' \
+            "$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libstdc++.so.6)" "${ASAN_OPTIONS-}" "$(command -v $program)" \
+            >bin/$program
+        chmod +x bin/$program
+    done
+    PATH="$scratch/bin:$PATH"
+fi
 
 if ! gst-inspect-1.0 sanaimg2img >log 2>&1; then
     echo "Bail out! GStreamer does not load $plugin"
