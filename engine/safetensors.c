@@ -17,7 +17,11 @@
 
 #define AGAIN "download it again"
 
-G_DEFINE_QUARK(sana-file-error, sana_file_error)
+GQuark
+sana_file_error_quark(void)
+{
+    return g_quark_from_static_string("sana-file-error");
+}
 
 typedef struct {
     char *path;

@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-G_DEFINE_QUARK(sana-device-error, sana_device_error)
+GQuark
+sana_device_error_quark(void)
+{
+    return g_quark_from_static_string("sana-device-error");
+}
 
 /* One line per backend. */
 static const SanaBackend *const backends[] = {

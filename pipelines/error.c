@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pipelines/internal.h"
 
-G_DEFINE_QUARK(sana-error, sana_error)
+GQuark
+sana_error_quark(void)
+{
+    return g_quark_from_static_string("sana-error");
+}
 
 static SanaError
 translate_code(const GError *cause)

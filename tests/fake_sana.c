@@ -29,7 +29,11 @@ struct _SanaSession {
     SanaTimes times;
 };
 
-G_DEFINE_QUARK(sana-error, sana_error)
+GQuark
+sana_error_quark(void)
+{
+    return g_quark_from_static_string("sana-error");
+}
 
 static struct {
     GMutex lock;
