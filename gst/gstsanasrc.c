@@ -251,9 +251,11 @@ gst_sana_src_do_seek (GstBaseSrc * src, GstSegment * segment)
 {
   GstSanaSrc *self = GST_SANA_SRC (src);
 
-  if (!GST_CLOCK_TIME_IS_VALID (segment->position)) {
-    GST_WARNING_OBJECT (self, "cannot play backwards from no end");
-    return FALSE;
+  /* backwards from no end: from where we are */
+  if (segment->rate < 0.0 && !GST_CLOCK_TIME_IS_VALID (segment->stop)) {
+    if (!GST_CLOCK_TIME_IS_VALID (segment->position))
+      segment->position = segment->start;
+    segment->stop = segment->position;
   }
   segment->time = segment->start;
   gst_sana_timeline_seek (&self->line, segment->position, segment->rate < 0.0);
@@ -533,8 +535,7 @@ gst_sana_src_class_init (GstSanaSrcClass * klass)
 
   gst_element_class_set_static_metadata (element_class,
       "SANA text to video source", "Source/Video",
-      "Draws pictures from text with SANA-Sprint",
-      "The sana authors");
+      "Draws pictures from text with SANA-Sprint", "The sana authors");
   gst_element_class_add_static_metadata (element_class,
       GST_ELEMENT_METADATA_DOC_URI, GST_SANA_DOC_URI);
   gst_element_class_add_static_pad_template (element_class, &src_template);

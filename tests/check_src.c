@@ -410,20 +410,37 @@ plays_backwards_over_a_change_of_caps(void)
     gst_harness_teardown(h);
 }
 
-/* There is no last frame to begin with. */
+/* There is no last frame to begin with, so from where it is. */
 static void
-refuses_to_play_backwards_from_no_end(void)
+turns_round_without_an_end(void)
 {
     Pipe pipe;
 
-    pipe_open(&pipe, "sanasrc name=e model-path=fake: ! "
-                     "video/x-raw,format=RGB,width=16,height=16,framerate=10/1 ! "
-                     "appsink name=out sync=false max-buffers=2");
-    pipe_play(&pipe);
-    gst_sample_unref(pipe_pull(&pipe));
-    g_assert_false(gst_element_seek(pipe.bin, -1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH,
-                                    GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, 0));
-    pipe_close(&pipe);
+    for (guint i = 0; i < 2; i++) {
+        GstClockTime last = GST_CLOCK_TIME_NONE;
+        GstSample *sample;
+
+        pipe_open(&pipe, "sanasrc name=e model-path=fake: ! "
+                         "video/x-raw,format=RGB,width=16,height=16,framerate=10/1 ! "
+                         "appsink name=out sync=false max-buffers=2");
+        pipe_play(&pipe);
+        for (guint n = 0; n < 5; n++)
+            gst_sample_unref(pipe_pull(&pipe));
+        g_assert_true(gst_element_seek(pipe.bin, -1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH,
+                                       GST_SEEK_TYPE_SET, 0,
+                                       i == 0 ? GST_SEEK_TYPE_NONE : GST_SEEK_TYPE_SET, -1));
+        while ((sample = pipe_pull(&pipe)) != NULL) {
+            GstClockTime pts = GST_BUFFER_PTS(gst_sample_get_buffer(sample));
+            g_assert_cmpuint(pts, <, last);
+            g_assert_cmpuint(pts, <, 2 * GST_SECOND);
+            last = pts;
+            gst_sample_unref(sample);
+        }
+        g_assert_true(pipe_eos(&pipe));
+        if (i == 0)
+            g_assert_cmpuint(last, ==, 0);
+        pipe_close(&pipe);
+    }
 }
 
 /* The position is not lost although the rate is not known yet. */
@@ -553,7 +570,7 @@ main(int argc, char **argv)
     TEST(draws_frame_n_after_any_seek);
     TEST(plays_backwards);
     TEST(plays_backwards_over_a_change_of_caps);
-    TEST(refuses_to_play_backwards_from_no_end);
+    TEST(turns_round_without_an_end);
     TEST(ends_at_the_segments_stop);
     TEST(seeks_before_the_model_is_there);
     TEST(says_when_a_prompt_is_seen_first);

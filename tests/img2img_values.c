@@ -36,6 +36,8 @@ test_defaults(void)
     g_object_get(element, "strength", &strength, "steps", &steps, NULL);
     g_assert_cmpfloat(strength, ==, 0.4);
     g_assert_cmpuint(steps, ==, 1);
+    g_assert_nonnull(gst_element_class_get_metadata(GST_ELEMENT_GET_CLASS(element),
+                                                    GST_ELEMENT_METADATA_DOC_URI));
     GValue value = G_VALUE_INIT;
     static const char *const enums[][2] = {{"strength-mode", "continuous"},
                                            {"noise-mode", "fixed"}};
@@ -104,6 +106,38 @@ test_prompt_changes_between_frames(void)
         expect_colour(h, prompt, 0, 1, 4.5);
         g_free(prompt);
     }
+    filter_stop(h);
+}
+
+/* The first frame that shows a prompt is named on the bus, with its times. */
+static void
+test_prompt_is_announced(void)
+{
+    GstHarness *h = filter_start(filter_make("prompt", "one", NULL), SMALL, FALSE);
+    static const char *const prompts[] = {"one", "two"};
+
+    for (guint n = 0; n < 4; n++) {
+        if (n == 2)
+            g_object_set(h->element, "prompt", "two", NULL);
+        push(h, n);
+        gst_buffer_unref(gst_harness_pull(h));
+    }
+    for (guint i = 0; i < 2; i++) {
+        GstMessage *message = filter_message(h->element, GST_MESSAGE_ELEMENT);
+        g_assert_nonnull(message);
+        const GstStructure *s = gst_message_get_structure(message);
+        GstClockTime timestamp, running_time;
+        g_assert_true(gst_structure_has_name(s, "sana-prompt-applied"));
+        g_assert_cmpstr(gst_structure_get_string(s, "prompt"), ==, prompts[i]);
+        g_assert_true(gst_structure_get(s, "timestamp", GST_TYPE_CLOCK_TIME, &timestamp,
+                                        "running-time", GST_TYPE_CLOCK_TIME, &running_time, NULL));
+        g_assert_cmpuint(timestamp, ==, i * 2 * 40 * GST_MSECOND);
+        g_assert_cmpuint(running_time, ==, timestamp);
+        gst_message_unref(message);
+    }
+    GstBus *bus = gst_element_get_bus(h->element);
+    g_assert_null(gst_bus_pop_filtered(bus, GST_MESSAGE_ELEMENT));
+    gst_object_unref(bus);
     filter_stop(h);
 }
 
@@ -185,6 +219,7 @@ add_values_tests(void)
     g_test_add_func("/img2img/values/noise modes", test_noise_modes);
     g_test_add_func("/img2img/values/prompt changes between frames",
                     test_prompt_changes_between_frames);
+    g_test_add_func("/img2img/values/prompt is announced", test_prompt_is_announced);
     g_test_add_func("/img2img/values/refused prompt", test_refused_prompt);
     g_test_add_func("/img2img/values/strength follows a curve", test_strength_follows_a_curve);
     g_test_add_func("/img2img/values/setters do not wait", test_setters_do_not_wait);
