@@ -69,6 +69,23 @@ sana_images_check(const SanaImage *images, const SanaParams *params, GError **er
     return TRUE;
 }
 
+/* --- memory ----------------------------------------------------------------------------------- */
+
+void *
+sana_session_host_memory(SanaSession *s, gsize bytes, gsize more, const SanaImage *image,
+                         GError **error)
+{
+    gsize available = sana_device_free_memory(s->model->device);
+    void *memory = bytes + more <= available ? g_try_malloc0(bytes) : NULL;
+    if (!memory)
+        g_set_error(error, SANA_ERROR, SANA_ERROR_MEMORY,
+                    "a picture of %d×%d takes another %.1f GiB, but only %.1f GiB are free; choose "
+                    "a smaller size",
+                    image->width, image->height, (double)(bytes + more) / (1 << 30),
+                    (double)available / (1 << 30));
+    return memory;
+}
+
 /* --- moves ------------------------------------------------------------------------------------ */
 
 typedef void (*CopyRows)(SanaStream *s, SanaTensor rows, void *host);

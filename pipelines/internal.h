@@ -149,6 +149,11 @@ gboolean sana_image_check(const SanaImage *image, const char *what, GError **err
  * sizes are looked at. */
 gboolean sana_images_check(const SanaImage *images, const SanaParams *params, GError **error);
 
+/* Zeroed host memory (g_free) for a picture of image's size, where `more` bytes will be needed
+ * beside it; NULL with SANA_ERROR_MEMORY if there is not so much. */
+void *sana_session_host_memory(SanaSession *s, gsize bytes, gsize more, const SanaImage *image,
+                               GError **error);
+
 /* Writes floats (height, width, 3) in [−1, 1] into an image of that size. */
 void sana_session_store_floats(SanaSession *s, const float *picture, const SanaImage *image);
 

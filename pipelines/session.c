@@ -240,9 +240,11 @@ sana_session_prepare(SanaSession *s, int width, int height, GError **error)
     if (ok) {
         /* The picture is a grey one that never leaves the device's own buffer. */
         const size_t row = (size_t)width * 3;
-        g_autofree guint8 *pixels = g_malloc0(row * (size_t)height);
-        SanaImage image = {SANA_IMAGE_RGB, width, height, row, pixels};
-        ok = sana_session_image_to_image(s, blank, &params, &image, &image, error);
+        SanaImage image = {SANA_IMAGE_RGB, width, height, row, NULL};
+        g_autofree void *pixels =
+            sana_session_host_memory(s, row * (size_t)height, 0, &image, error);
+        image.pixels = pixels;
+        ok = pixels && sana_session_image_to_image(s, blank, &params, &image, &image, error);
     }
     sana_prompt_unref(blank);
     return ok;

@@ -45,10 +45,8 @@ draw(SanaSession *s, SanaPrompt *prompt, const SanaParams *params, const SanaIma
 
 /* One picture from the reference's bin to the size asked, through floats. */
 static void
-unbin(SanaSession *s, const SanaImage *binned, const SanaImage *image)
+unbin(SanaSession *s, const SanaImage *binned, float *scaled, const SanaImage *image)
 {
-    const size_t bytes = (size_t)image->width * (size_t)image->height * 3 * sizeof(float);
-    g_autofree float *scaled = g_malloc(bytes);
     sana_resize_and_crop(binned->pixels, binned->width, binned->height, scaled, image->width,
                          image->height);
     sana_session_store_floats(s, scaled, image);
@@ -67,15 +65,22 @@ draw_binned(SanaSession *s, SanaPrompt *prompt, const SanaParams *params, const 
                                    s->model->transformer.config.sample_size);
     sana_resolution_bin(&width, &height);
     const size_t row = (size_t)width * 3 * sizeof(float);
+    const size_t floats = (size_t)images[0].width * (size_t)images[0].height * 3 * sizeof(float);
     g_autofree SanaImage *binned = g_new0(SanaImage, params->n_images);
-    g_autofree char *pixels = g_malloc(row * (size_t)height * (size_t)params->n_images);
+    /* the scaled picture is also stored on the device, in floats and in its format */
+    g_autofree char *pixels = sana_session_host_memory(
+        s, row * (size_t)height * (size_t)params->n_images, 0, images, error);
+    g_autofree float *scaled =
+        pixels ? sana_session_host_memory(s, floats, 2 * floats, images, error) : NULL;
+    if (!scaled)
+        return FALSE;
     for (int i = 0; i < params->n_images; i++)
         binned[i] = (SanaImage){SANA_IMAGE_RGB_F32, width, height, row,
                                 pixels + (size_t)i * row * (size_t)height};
     if (!draw(s, prompt, params, binned, error))
         return FALSE;
     for (int i = 0; i < params->n_images && !params->latent_out; i++)
-        unbin(s, &binned[i], &images[i]);
+        unbin(s, &binned[i], scaled, &images[i]);
     return sana_session_finish(s, error);
 }
 
