@@ -211,7 +211,7 @@ test_unsaid_fields(void)
                                    "pixel-aspect-ratio=1/1,interlace-mode=progressive";
     GstHarness *h = filter_start(filter_make("strength", 0.0, NULL), NULL, FALSE);
 
-    gst_harness_set_sink_caps_str(h, "video/x-raw,format={NV12,I420},framerate=[0/1,max],"
+    gst_harness_set_sink_caps_str(h, "video/x-raw,format={NV12,I420},framerate=[0/1,60/1],"
                                      "pixel-aspect-ratio=[1/2,2/1],interlace-mode=progressive");
     set_caps(h, in);
     gst_buffer_unref(through(h, in));
