@@ -14,6 +14,9 @@ GST_DEBUG_CATEGORY_STATIC (gst_sana_worker_debug);
 /* How long stop() waits for a computation to notice that it is cancelled. */
 #define PATIENCE (300 * G_TIME_SPAN_MILLISECOND)
 
+/* Progress is told at each tenth, or when this long nothing was. */
+#define SILENCE G_TIME_SPAN_SECOND
+
 struct _GstSanaWorker
 {
   gint refs;                    /* atomic: the element and the two threads */
@@ -24,6 +27,8 @@ struct _GstSanaWorker
   SanaSession *draw_session, *text_session;
   const SanaModelInfo *info;
   GError *broken;               /* why there is no model */
+  gint percent;                 /* told last, and when */
+  gint64 told;
 
   GstSanaModelUse *use;         /* cancel: any thread */
 
@@ -347,7 +352,14 @@ static void
 on_progress (gint percent, gpointer user_data)
 {
   GstSanaWorker *worker = user_data;
+  gint64 now = g_get_monotonic_time ();
 
+  /* the end is told as COMPLETE */
+  if (percent >= 100 || (percent < worker->percent + 10 &&
+          now < worker->told + SILENCE))
+    return;
+  worker->percent = percent;
+  worker->told = now;
   if (enter_element (worker)) {
     gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_CONTINUE,
         percent, _("Loading the model"));
@@ -378,6 +390,7 @@ open_model (GstSanaWorker * worker)
 {
   GError *error = NULL;
 
+  worker->told = g_get_monotonic_time ();
   if (enter_element (worker)) {
     gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_START, 0,
         _("Loading the model"));

@@ -89,6 +89,7 @@ tells_its_progress(void)
                 gst_structure_get_int(gst_message_get_structure(message), "percent", &next));
             g_assert_cmpint(next, >, percent);
             percent = next;
+            g_assert_cmpint(next == 100, ==, type == GST_PROGRESS_TYPE_COMPLETE);
             continued += type == GST_PROGRESS_TYPE_CONTINUE;
             g_free(code);
             g_free(text);
@@ -96,6 +97,8 @@ tells_its_progress(void)
         }
         g_assert_cmpint(percent, ==, 100);
         g_assert_cmpint(continued, >=, 3);
+        /* gst-launch prints a line for each */
+        g_assert_cmpint(continued, <=, 10);
         pipe_close(&pipe);
     }
     assert_all_gone();
