@@ -180,8 +180,12 @@ accept_caps (GstSanaImg2img * self, GstEvent * event)
 
   gst_event_parse_caps (event, &caps);
   self->have_caps = FALSE;
-  if (!gst_video_info_from_caps (&info, caps))
+  if (!gst_video_info_from_caps (&info, caps)) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        (_("No buffer holds pictures of this size; use smaller video.")),
+        ("caps %" GST_PTR_FORMAT, caps));
     return FALSE;
+  }
   element = gst_sana_refuse_info (&info, &what);
   if (element) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,

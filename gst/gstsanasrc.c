@@ -83,19 +83,24 @@ gst_sana_seed_mode_get_type (void)
 
 /* --- create --------------------------------------------------------------- */
 
-/* The frame that the clock is at; 0 when there is none. */
+/* The frame that the clock is at; 0 when there is none.  GstBaseSrc takes the
+ * first frame's offset for a latency and undoes it, so only what was added
+ * since delays frames. */
 static gint64
 frame_on_air (GstSanaSrc * self)
 {
   GstClock *clock = gst_element_get_clock (GST_ELEMENT (self));
-  GstClockTime now, base;
+  GstClockTimeDiff time;
 
   if (clock == NULL)
     return 0;
-  now = gst_clock_get_time (clock);
-  base = gst_element_get_base_time (GST_ELEMENT (self));
+  if (self->produced == 0)
+    self->first_offset = gst_sana_src_get_offset (self);
+  time = GST_CLOCK_DIFF (gst_element_get_base_time (GST_ELEMENT (self)),
+      gst_clock_get_time (clock));
+  time -= gst_sana_src_get_offset (self) - self->first_offset;
   gst_object_unref (clock);
-  return now < base ? 0 : gst_sana_timeline_frame_at (&self->line, now - base);
+  return time < 0 ? 0 : gst_sana_timeline_frame_at (&self->line, time);
 }
 
 static GstFlowReturn
@@ -211,8 +216,12 @@ gst_sana_src_set_caps (GstBaseSrc * src, GstCaps * caps)
   GstVideoInfo info;
   gboolean new_rate;
 
-  if (!gst_video_info_from_caps (&info, caps))
+  if (!gst_video_info_from_caps (&info, caps)) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        (_("No buffer holds pictures of this size; ask for smaller ones.")),
+        ("caps %" GST_PTR_FORMAT, caps));
     return FALSE;
+  }
   GST_DEBUG_OBJECT (self, "caps %" GST_PTR_FORMAT, caps);
 
   gst_sana_timeline_set_rate (&self->line, info.fps_n, info.fps_d);

@@ -44,6 +44,7 @@ struct _GstSanaSrc
   GstSanaTimeline line;
   gboolean discont;             /* the next frame does not follow the last */
   guint64 produced;             /* since start() */
+  gint64 first_offset;          /* timestamp-offset of the first frame, live */
 };
 
 extern const GstSanaWorkerFuncs gst_sana_src_worker_funcs;

@@ -143,6 +143,33 @@ goes_on_after_a_pause_in_the_first_picture(void)
     pipe_close(&pipe);
 }
 
+/* An offset that changes moves what follows, once: the time it adds is not time that was missed. */
+static void
+shifts_by_a_new_offset_once(void)
+{
+    Pipe pipe;
+    GstClockTime first = 0, last = 0;
+
+    pipe_open(&pipe, "sanasrc name=e is-live=true timestamp-offset=1000000000 model-path=fake: ! "
+                     "video/x-raw,width=16,height=16,framerate=10/1 ! "
+                     "appsink name=out sync=false max-buffers=1");
+    pipe_play(&pipe);
+    for (int n = 0; n < 12; n++) {
+        GstSample *sample = pipe_pull(&pipe);
+        g_assert_nonnull(sample);
+        last = GST_BUFFER_PTS(gst_sample_get_buffer(sample));
+        if (n == 0)
+            first = last;
+        gst_sample_unref(sample);
+        if (n == 3)
+            g_object_set(pipe.element, "timestamp-offset", G_GINT64_CONSTANT(1400000000), NULL);
+    }
+    /* 11 frames and the shift, and what a busy machine misses; not a shift for each frame */
+    g_assert_cmpuint(last - first, >=, 1500 * GST_MSECOND);
+    g_assert_cmpuint(last - first, <, 3 * GST_SECOND);
+    pipe_close(&pipe);
+}
+
 /* As every property that is only used from READY on. */
 static void
 becomes_live_at_the_next_start(void)
@@ -195,6 +222,7 @@ main(int argc, char **argv)
     TEST(changes_its_prompt_live_without_a_pause);
     TEST(pauses_a_live_source);
     TEST(goes_on_after_a_pause_in_the_first_picture);
+    TEST(shifts_by_a_new_offset_once);
     TEST(becomes_live_at_the_next_start);
     TEST(keeps_a_live_source_on_after_a_bad_prompt);
     return g_test_run();

@@ -226,6 +226,18 @@ refuses_at_once_what_can_be_seen_at_once(void)
 }
 
 static void
+refuses_pictures_that_no_buffer_holds(void)
+{
+    Pipe pipe;
+
+    pipe_open(&pipe, "sanasrc name=e model-path=fake: ! video/x-raw,width=50000,height=50000 ! "
+                     "fakesink");
+    pipe_play(&pipe);
+    pipe_assert_error(&pipe, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "ask for smaller ones");
+    pipe_close(&pipe);
+}
+
+static void
 recovers_from_a_failed_load(void)
 {
     static const char *const lines[] = {
@@ -470,6 +482,7 @@ main(int argc, char **argv)
     TEST(cancels_a_load_when_the_last_leaves);
     TEST(says_that_loading_was_cancelled);
     TEST(refuses_at_once_what_can_be_seen_at_once);
+    TEST(refuses_pictures_that_no_buffer_holds);
     TEST(recovers_from_a_failed_load);
     TEST(says_which_frame_failed);
     TEST(refuses_a_prompt);

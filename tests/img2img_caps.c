@@ -242,6 +242,7 @@ test_refused(void)
         {"interlace-mode=interleaved", "insert deinterlace before"},
         {"interlace-mode=mixed", "insert deinterlace before"},
         {"interlace-mode=fields", "insert deinterlace before"},
+        {"width=50000,height=50000", "use smaller video"},
         {"multiview-mode=side-by-side", "insert glviewconvert output-mode-override=mono before"},
     };
 
