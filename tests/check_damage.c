@@ -10,6 +10,7 @@
 
 #define SECONDS 20
 #define ROUNDS 400
+#define FEWEST 20
 
 static const char *const files[] = {
     "model_index.json",
@@ -135,7 +136,7 @@ damaged_files_are_refused_or_draw(void)
         char *data = tiny_read(dir, files[i], &length);
         whole[i] = g_byte_array_new_take((guint8 *)data, length);
     }
-    for (; rounds < ROUNDS && g_get_monotonic_time() < end; rounds++) {
+    for (; rounds < FEWEST || (rounds < ROUNDS && g_get_monotonic_time() < end); rounds++) {
         const gsize i = (gsize)g_rand_int_range(rand, 0, G_N_ELEMENTS(files));
         GByteArray *file = g_byte_array_new();
         g_byte_array_append(file, whole[i]->data, whole[i]->len);
@@ -149,7 +150,6 @@ damaged_files_are_refused_or_draw(void)
     g_test_message("%d rounds: %d refused, %d drawn, %d not drawn", rounds, count.refused,
                    count.drawn, count.not_drawn);
     g_assert_cmpint(count.refused, >, 0);
-    g_assert_cmpint(rounds, >=, 20);
     sana_model_unref(tiny_load(dir));
     for (gsize i = 0; i < G_N_ELEMENTS(files); i++)
         g_byte_array_unref(whole[i]);
