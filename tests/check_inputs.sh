@@ -123,7 +123,10 @@ or a half-loaded model. The sentences below are what the elements said when this
 The same script without `--document` is a test that runs every line. Other tests go deeper where files
 are hostile: `check_weights` cuts weight files at every byte and changes bytes at random,
 `check_config` does so with configurations, `check_tokenizer` with tokenizers, `check_bind` with the
-match of weights and configuration, `check_text` with prompts.
+match of weights and configuration, `check_text` with prompts. `check_directory`, `check_requests` and
+`check_memory` ask the library behind the elements, `pipelines/sana.h`, for everything that cannot be,
+each parameter by name, and draw again afterwards; `check_damage` changes every file of a model at
+random.
 END
 fi
 
