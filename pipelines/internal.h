@@ -64,6 +64,7 @@ typedef struct {
     int width, height; /* of pictures; 0: not prepared */
     int h, w;          /* of latents */
     int n_images;
+    gsize scratch; /* bytes of the stream's stack */
     SanaPool *pool;
     SanaTensor pixels[SANA_IMAGE_FORMATS]; /* (H, W, ·) as each SanaImageFormat has them */
     SanaTensor picture;                    /* (H, W, 3) of the model's dtype */

@@ -209,8 +209,10 @@ reserve_size(SanaSession *s, const SanaTensor *kv, int width, int height, int n_
     SanaFrame *f = &s->frame;
     GError *cause = NULL;
     SizePlan plan;
+    /* the scratch may be gone: a prompt asked for more than there was */
     if (f->width == width && f->height == height && f->n_images >= n_images)
-        return TRUE;
+        return sana_stream_reserve(s->stream, f->scratch, &cause) ||
+               sana_error_translate(error, cause);
     if (!check_size(s->model, width, height, error) ||
         !plan_size(s, kv, width, height, n_images, &plan, error))
         return FALSE;
@@ -225,6 +227,7 @@ reserve_size(SanaSession *s, const SanaTensor *kv, int width, int height, int n_
         sana_frame_clear(f, s->stream);
         return FALSE;
     }
+    f->scratch = plan.scratch;
     return TRUE;
 }
 
