@@ -21,9 +21,9 @@
 /* --- counting --------------------------------------------------------------------------------- */
 
 /*
- * The program's own malloc() and its like stand in front of the C library's and count, by who calls:
- * oneDNN, OpenMP and the C++ library are told apart by the file their code lies in.  With a
- * sanitizer, which brings its own, nothing is counted.
+ * The program's own malloc() and its like stand in front of the C library's and count, by who
+ * calls: oneDNN, OpenMP and the C++ library are told apart by the file their code lies in.
+ * Sanitizers bring their own, so with one nothing is counted.
  */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define COUNTS FALSE

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Prompts, pictures and settings that cannot be, through sana_session_*(): each is refused in one
- * sentence that names the parameter, and what was asked before can still be drawn afterwards, to the
- * byte.
+ * sentence that names the parameter, and what was asked before can still be drawn afterwards, to
+ * the byte.
  */
 #include "tests/testdir.h"
 #include "tests/tiny.h"
