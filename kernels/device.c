@@ -91,12 +91,14 @@ find_backend(const char *name, size_t length)
     return NULL;
 }
 
+/* Those that compute. */
 static char *
 backend_names(void)
 {
-    GString *names = g_string_new(NULL);
+    GString *names = g_string_new("auto");
     for (size_t i = 0; i < G_N_ELEMENTS(backends); i++)
-        g_string_append_printf(names, "%s%s", i ? ", " : "", backends[i]->name);
+        if (backends[i] != &sana_planner_backend)
+            g_string_append_printf(names, ", %s", backends[i]->name);
     return g_string_free(names, FALSE);
 }
 
@@ -111,7 +113,7 @@ sana_device_open(const char *name, GError **error)
     if (!backend) {
         char *known = backend_names();
         g_set_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING,
-                    "device \"%s\" is not in this build; choose one of auto, %s", name, known);
+                    "device \"%s\" is not in this build; choose one of %s", name, known);
         g_free(known);
         return NULL;
     }

@@ -91,7 +91,7 @@ struct _SanaSession {
     SanaTextCache text;
     SanaFrame frame;
     SanaTimes times;
-    SanaPrompt *prompt; /* of the call in progress, not owned */
+    SanaPrompt *prompt; /* of the last call, a reference: a replay holds its addresses */
     SanaTapFloats tap;
     gpointer tap_data;
 };

@@ -32,6 +32,8 @@ sana_session_free(SanaSession *s)
         return;
     sana_frame_clear(&s->frame, s->stream);
     sana_text_cache_clear(&s->text);
+    if (s->prompt)
+        sana_prompt_unref(s->prompt);
     sana_stream_free(s->stream);
     sana_stream_free(s->planner);
     sana_model_unref(s->model);
@@ -283,9 +285,12 @@ sana_session_begin(SanaSession *s, SanaPrompt *prompt, const SanaParams *params,
                                    params->guidance_scale);
     if (!reserve_size(s, prompt->kv, width, height, params->n_images, error))
         return FALSE;
-    if (s->prompt != prompt) /* a replay knows the old prompt's addresses */
+    if (s->prompt != prompt) {
         sana_replay_free(s->stream, &s->frame.step);
-    s->prompt = prompt;
+        if (s->prompt)
+            sana_prompt_unref(s->prompt);
+        s->prompt = sana_prompt_ref(prompt);
+    }
     s->times = (SanaTimes){0};
     float guidance = sana_transformer_guidance(&s->model->transformer, params->guidance_scale);
     sana_upload(s->stream, s->frame.guidance, &guidance);
