@@ -508,6 +508,7 @@ gst_sana_img2img_src_activate (GstPad * pad, GstObject * parent,
   if (mode != GST_PAD_MODE_PUSH)
     return FALSE;
   if (active) {
+    set_pool_flushing (self, FALSE);
     g_mutex_lock (&self->lock);
     start_locked (self);
     ret = gst_pad_start_task (pad, gst_sana_img2img_loop, pad, NULL);

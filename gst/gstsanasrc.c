@@ -36,7 +36,7 @@
 #include "gstsanasrccaps.h"
 #include "gstsanasrcprivate.h"
 
-GST_DEBUG_CATEGORY_STATIC (gst_sana_src_debug);
+GST_DEBUG_CATEGORY (gst_sana_src_debug);
 #define GST_CAT_DEFAULT gst_sana_src_debug
 
 #define DEFAULT_STEPS 2
@@ -83,26 +83,6 @@ gst_sana_seed_mode_get_type (void)
 
 /* --- create --------------------------------------------------------------- */
 
-/* The frame that the clock is at; 0 when there is none.  GstBaseSrc takes the
- * first frame's offset for a latency and undoes it, so only what was added
- * since delays frames. */
-static gint64
-frame_on_air (GstSanaSrc * self)
-{
-  GstClock *clock = gst_element_get_clock (GST_ELEMENT (self));
-  GstClockTimeDiff time;
-
-  if (clock == NULL)
-    return 0;
-  if (self->produced == 0)
-    self->first_offset = gst_sana_src_get_offset (self);
-  time = GST_CLOCK_DIFF (gst_element_get_base_time (GST_ELEMENT (self)),
-      gst_clock_get_time (clock));
-  time -= gst_sana_src_get_offset (self) - self->first_offset;
-  gst_object_unref (clock);
-  return time < 0 ? 0 : gst_sana_timeline_frame_at (&self->line, time);
-}
-
 static GstFlowReturn
 new_buffer (GstSanaSrc * self, GstBuffer ** buffer)
 {
@@ -124,20 +104,6 @@ new_buffer (GstSanaSrc * self, GstBuffer ** buffer)
     ret = GST_FLOW_ERROR;
   }
   return ret;
-}
-
-/* Live: time that passed without us is not caught up with. */
-static void
-skip_missed (GstSanaSrc * self)
-{
-  gint64 frame = frame_on_air (self);
-
-  if (frame <= self->line.frame + 1)
-    return;
-  GST_DEBUG_OBJECT (self, "%" G_GINT64_FORMAT " frames missed",
-      frame - self->line.frame);
-  self->line.frame = frame;
-  self->discont = TRUE;
 }
 
 /* Says so when a prompt is seen for the first time. */
@@ -163,7 +129,8 @@ gst_sana_src_create (GstPushSrc * psrc, GstBuffer ** buffer)
   gboolean repeated = FALSE;
   GstFlowReturn ret;
 
-  if (gst_sana_timeline_ended (&self->line))
+  /* no canvas: EOS was sent before the model was there */
+  if (!self->canvas || gst_sana_timeline_ended (&self->line))
     return GST_FLOW_EOS;
 
   ret = gst_sana_src_next_picture (self, &repeated);
@@ -174,7 +141,7 @@ gst_sana_src_create (GstPushSrc * psrc, GstBuffer ** buffer)
     return ret;
 
   if (live)
-    skip_missed (self);
+    gst_sana_src_skip_missed (self);
   if (repeated)
     GST_BUFFER_FLAG_SET (*buffer, GST_BUFFER_FLAG_GAP);
   if (self->discont)
@@ -193,8 +160,14 @@ gst_sana_src_create (GstPushSrc * psrc, GstBuffer ** buffer)
 static gboolean
 gst_sana_src_negotiate (GstBaseSrc * src)
 {
-  if (!gst_sana_src_wait_model (GST_SANA_SRC (src)))
+  gboolean ending;
+
+  if (!gst_sana_src_wait_model (GST_SANA_SRC (src), &ending))
     return FALSE;
+  if (ending) {
+    gst_pad_mark_reconfigure (GST_BASE_SRC_PAD (src));
+    return TRUE;
+  }
   return GST_BASE_SRC_CLASS (parent_class)->negotiate (src);
 }
 
@@ -243,7 +216,9 @@ gst_sana_src_set_caps (GstBaseSrc * src, GstCaps * caps)
 static gboolean
 gst_sana_src_decide_allocation (GstBaseSrc * src, GstQuery * query)
 {
-  gst_sana_src_caps_set_pool (query, &GST_SANA_SRC (src)->info);
+  /* EOS before the model: no caps either */
+  if (GST_SANA_SRC (src)->canvas)
+    gst_sana_src_caps_set_pool (query, &GST_SANA_SRC (src)->info);
   return GST_BASE_SRC_CLASS (parent_class)->decide_allocation (src, query);
 }
 
@@ -269,6 +244,9 @@ gst_sana_src_do_seek (GstBaseSrc * src, GstSegment * segment)
   segment->time = segment->start;
   gst_sana_timeline_seek (&self->line, segment->position, segment->rate < 0.0);
   self->discont = TRUE;
+  g_mutex_lock (&self->lock);
+  self->ending = FALSE;
+  g_mutex_unlock (&self->lock);
   return TRUE;
 }
 
@@ -351,7 +329,7 @@ gst_sana_src_start (GstBaseSrc * src)
   GstSanaSettings settings;
 
   self->ready = self->failed = FALSE;
-  self->unlocked = FALSE;
+  self->unlocked = self->ending = FALSE;
   self->live_count = self->produced = 0;
   self->discont = FALSE;
   gst_sana_timeline_reset (&self->line);
@@ -401,6 +379,21 @@ gst_sana_src_unlock_stop (GstBaseSrc * src)
   self->unlocked = FALSE;
   g_mutex_unlock (&self->lock);
   return TRUE;
+}
+
+/* Nothing is to be waited for any more. */
+static gboolean
+gst_sana_src_send_event (GstElement * element, GstEvent * event)
+{
+  GstSanaSrc *self = GST_SANA_SRC (element);
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
+    g_mutex_lock (&self->lock);
+    self->ending = TRUE;
+    g_cond_broadcast (&self->news);
+    g_mutex_unlock (&self->lock);
+  }
+  return GST_ELEMENT_CLASS (parent_class)->send_event (element, event);
 }
 
 static GstStateChangeReturn
@@ -548,6 +541,7 @@ gst_sana_src_class_init (GstSanaSrcClass * klass)
   gst_element_class_add_static_metadata (element_class,
       GST_ELEMENT_METADATA_DOC_URI, GST_SANA_DOC_URI);
   gst_element_class_add_static_pad_template (element_class, &src_template);
+  element_class->send_event = GST_DEBUG_FUNCPTR (gst_sana_src_send_event);
   element_class->change_state = GST_DEBUG_FUNCPTR (gst_sana_src_change_state);
 
   src_class->start = GST_DEBUG_FUNCPTR (gst_sana_src_start);

@@ -5,6 +5,8 @@
 
 #include "gstsanasrcprivate.h"
 
+#define GST_CAT_DEFAULT gst_sana_src_debug
+
 /* splitmix64's finaliser: neighbours become unrelated */
 static guint64
 scatter (guint64 x)
@@ -143,19 +145,20 @@ pad_flushing (GstPad * pad)
 }
 
 gboolean
-gst_sana_src_wait_model (GstSanaSrc * self)
+gst_sana_src_wait_model (GstSanaSrc * self, gboolean * ending)
 {
   gboolean ready;
 
   g_mutex_lock (&self->lock);
   /* unlock() alone does not end this: a live source that is only paused would
    * have failed to negotiate */
-  while (!self->ready && !self->failed &&
+  while (!self->ready && !self->failed && !self->ending &&
       !pad_flushing (GST_BASE_SRC_PAD (self)))
     g_cond_wait (&self->news, &self->lock);
   ready = self->ready;
+  *ending = !ready && self->ending;
   g_mutex_unlock (&self->lock);
-  return ready;
+  return ready || *ending;
 }
 
 /* Not live: every frame has its own picture, and the one after it is drawn
@@ -240,6 +243,39 @@ gst_sana_src_next_picture (GstSanaSrc * self, gboolean * repeated)
     return newest_picture (self, repeated);
   *repeated = FALSE;
   return own_picture (self);
+}
+
+/* The frame that the clock is at; 0 when there is none.  GstBaseSrc takes the
+ * first frame's offset for a latency and undoes it, so only what was added
+ * since delays frames. */
+static gint64
+frame_on_air (GstSanaSrc * self)
+{
+  GstClock *clock = gst_element_get_clock (GST_ELEMENT (self));
+  GstClockTimeDiff time;
+
+  if (clock == NULL)
+    return 0;
+  if (self->produced == 0)
+    self->first_offset = gst_sana_src_get_offset (self);
+  time = GST_CLOCK_DIFF (gst_element_get_base_time (GST_ELEMENT (self)),
+      gst_clock_get_time (clock));
+  time -= gst_sana_src_get_offset (self) - self->first_offset;
+  gst_object_unref (clock);
+  return time < 0 ? 0 : gst_sana_timeline_frame_at (&self->line, time);
+}
+
+void
+gst_sana_src_skip_missed (GstSanaSrc * self)
+{
+  gint64 frame = frame_on_air (self);
+
+  if (frame <= self->line.frame + 1)
+    return;
+  GST_DEBUG_OBJECT (self, "%" G_GINT64_FORMAT " frames missed",
+      frame - self->line.frame);
+  self->line.frame = frame;
+  self->discont = TRUE;
 }
 
 static void

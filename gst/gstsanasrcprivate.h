@@ -12,6 +12,8 @@
 
 G_BEGIN_DECLS
 
+GST_DEBUG_CATEGORY_EXTERN (gst_sana_src_debug);
+
 struct _GstSanaSrc
 {
   GstPushSrc parent;
@@ -31,6 +33,7 @@ struct _GstSanaSrc
   gboolean unlocked;            /* create() is not to wait */
   gboolean ready;               /* the model is there */
   gboolean failed;              /* and this was said on the bus */
+  gboolean ending;              /* EOS was sent to the element */
   gint native_size;
   GstSanaPicture *drawn;        /* just finished */
 
@@ -53,8 +56,12 @@ extern const GstSanaWorkerFuncs gst_sana_src_worker_funcs;
 gint64 gst_sana_src_get_offset (GstSanaSrc * self);
 
 /* Streaming thread: waits for the model.  FALSE when the pad is flushing, or
- * something was said on the bus. */
-gboolean gst_sana_src_wait_model (GstSanaSrc * self);
+ * something was said on the bus.  ending: EOS comes before the model. */
+gboolean gst_sana_src_wait_model (GstSanaSrc * self, gboolean * ending);
+
+/* Streaming thread, live: goes on to the frame that is on now.  Time that passed
+ * without us is not caught up with. */
+void gst_sana_src_skip_missed (GstSanaSrc * self);
 
 /* Streaming thread: makes `shown` what the next frame is to show.  repeated: the
  * frame before showed it already. */

@@ -225,6 +225,26 @@ refuses_at_once_what_can_be_seen_at_once(void)
     g_assert_cmpint(counts_now().models, ==, 0);
 }
 
+/* gst-launch-1.0 -e sends it when it is interrupted, and a seek begins anew. */
+static void
+ends_during_a_long_load(void)
+{
+    Pipe pipe;
+
+    pipe_open(&pipe, SRC("model-path=fake:load=4000") "appsink name=out sync=false");
+    pipe_play(&pipe);
+    g_usleep(50000);
+    gint64 begin = g_get_monotonic_time();
+    g_assert_true(gst_element_send_event(pipe.bin, gst_event_new_eos()));
+    g_assert_true(pipe_eos(&pipe));
+    g_assert_cmpint(g_get_monotonic_time() - begin, <, 2 * G_TIME_SPAN_SECOND);
+    g_assert_true(gst_element_seek_simple(pipe.bin, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, 0));
+    GstSample *sample = pipe_pull(&pipe);
+    g_assert_nonnull(sample);
+    gst_sample_unref(sample);
+    pipe_close(&pipe);
+}
+
 static void
 refuses_pictures_that_no_buffer_holds(void)
 {
@@ -482,6 +502,7 @@ main(int argc, char **argv)
     TEST(cancels_a_load_when_the_last_leaves);
     TEST(says_that_loading_was_cancelled);
     TEST(refuses_at_once_what_can_be_seen_at_once);
+    TEST(ends_during_a_long_load);
     TEST(refuses_pictures_that_no_buffer_holds);
     TEST(recovers_from_a_failed_load);
     TEST(says_which_frame_failed);
