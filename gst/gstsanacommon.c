@@ -92,6 +92,16 @@ gst_sana_settings_copy (GstSanaSettings * dest, const GstSanaSettings * src)
   ref_string (dest->instruction);
 }
 
+void
+gst_sana_settings_set_prompt (GstSanaSettings * settings,
+    const GstSanaSettings * from)
+{
+  replace_string (&settings->prompt, from->prompt);
+  replace_string (&settings->instruction, from->instruction);
+  settings->clean_caption = from->clean_caption;
+  settings->max_sequence_length = from->max_sequence_length;
+}
+
 gboolean
 gst_sana_settings_same_prompt (const GstSanaSettings * a,
     const GstSanaSettings * b)

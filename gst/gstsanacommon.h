@@ -74,6 +74,10 @@ void gst_sana_settings_clear (GstSanaSettings * settings);
 void gst_sana_settings_copy (GstSanaSettings * dest,
     const GstSanaSettings * src);
 
+/* Takes over what decides the embedding. */
+void gst_sana_settings_set_prompt (GstSanaSettings * settings,
+    const GstSanaSettings * from);
+
 /* Whether both give the same embedding: prompt, instruction, clean-caption and
  * max-sequence-length. */
 gboolean gst_sana_settings_same_prompt (const GstSanaSettings * a,

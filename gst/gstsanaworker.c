@@ -222,9 +222,11 @@ await_prompt_locked (GstSanaWorker * worker, GstSanaJob * job, GError ** error)
   const GstSanaSettings *want = &job->settings;
 
   while (!worker->stopping && !worker->drop) {
+    if (worker->prompt && !job->await_prompt)
+      gst_sana_settings_set_prompt (&job->settings, &worker->encoded);
     job->prompt_applied = worker->prompt &&
         gst_sana_settings_same_prompt (&worker->encoded, want);
-    if (job->prompt_applied || (worker->prompt && !job->await_prompt))
+    if (job->prompt_applied)
       return sana_prompt_ref (worker->prompt);
     if (worker->refusal &&
         gst_sana_settings_same_prompt (&worker->refused, want)) {

@@ -37,7 +37,8 @@ typedef struct _GstSanaJob GstSanaJob;
 struct _GstSanaJob
 {
   /* The values this frame is computed with, to be filled by
-   * gst_sana_common_snapshot() and cleared by free(). */
+   * gst_sana_common_snapshot() and cleared by free().  Without await_prompt
+   * those of the prompt become the ones that were used. */
   GstSanaSettings settings;
 
   /* TRUE: the frame waits for the embedding of its own prompt (not live).
@@ -45,7 +46,7 @@ struct _GstSanaJob
    * is being encoded (live); only the very first frame waits. */
   gboolean await_prompt;
 
-  /* Set before run(): whether the embedding is that of settings' prompt. */
+  /* Set before run(): the embedding is that of settings' prompt. */
   gboolean prompt_applied;
 
   /* Compute thread, no lock held: computes one frame with calls of `session`,

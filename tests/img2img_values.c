@@ -4,6 +4,7 @@
 
 #include <gst/controller/controller.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 /* The model draws at strength 1 a flat colour that tells prompt, seed, steps and guidance. */
@@ -141,6 +142,38 @@ test_prompt_is_announced(void)
     filter_stop(h);
 }
 
+/* Live, and a new prompt with each frame: what is seen is always some frames old, and named so. */
+static void
+test_late_prompts_are_announced(void)
+{
+    GstHarness *h = filter_start(
+        filter_make("model-path", "fake:prompt=60,frame=5", "prompt", "prompt 0", NULL), SMALL,
+        TRUE);
+    guint last = 0, count = 0;
+    GstMessage *message;
+
+    for (guint n = 0; n < 15; n++) {
+        char *prompt = g_strdup_printf("prompt %u", n);
+        g_object_set(h->element, "prompt", prompt, NULL);
+        g_free(prompt);
+        push(h, n);
+        gst_buffer_unref(gst_harness_pull(h));
+        g_usleep(20000);
+    }
+    GstBus *bus = gst_element_get_bus(h->element);
+    while ((message = gst_bus_pop_filtered(bus, GST_MESSAGE_ELEMENT)) != NULL) {
+        const char *prompt = gst_structure_get_string(gst_message_get_structure(message), "prompt");
+        guint number = atoi(prompt + strlen("prompt "));
+        g_assert_true(count == 0 || number > last);
+        last = number;
+        count++;
+        gst_message_unref(message);
+    }
+    gst_object_unref(bus);
+    g_assert_cmpuint(count, >=, 3);
+    filter_stop(h);
+}
+
 static void
 test_refused_prompt(void)
 {
@@ -220,6 +253,7 @@ add_values_tests(void)
     g_test_add_func("/img2img/values/prompt changes between frames",
                     test_prompt_changes_between_frames);
     g_test_add_func("/img2img/values/prompt is announced", test_prompt_is_announced);
+    g_test_add_func("/img2img/values/late prompts are announced", test_late_prompts_are_announced);
     g_test_add_func("/img2img/values/refused prompt", test_refused_prompt);
     g_test_add_func("/img2img/values/strength follows a curve", test_strength_follows_a_curve);
     g_test_add_func("/img2img/values/setters do not wait", test_setters_do_not_wait);
