@@ -34,7 +34,8 @@ launch() {
         timeout -k 5 20 gst-launch-1.0 "$@" </dev/null >log 2>&1
         status=$?
         # gst-launch-1.0 forgets to end if an error arrives before its main loop runs
-        [ $status = 124 ] && sed '/^Pipeline is PREROLLING/q' log | grep -q '^ERROR: from' || break
+        [ $status = 124 ] && grep -q '^ERROR: from' log && ! grep -q '^Setting pipeline to NULL' log ||
+            break
     done
     sentence=$(sed -n 's/^ERROR: from element [^ ]*Sana[^ ]*: //p' log | head -n 1)
     case $status in
