@@ -381,17 +381,27 @@ gst_sana_src_unlock_stop (GstBaseSrc * src)
   return TRUE;
 }
 
-/* Nothing is to be waited for any more. */
+/* While the model loads the streaming thread is told to end by itself.
+ * GstBaseSrc would take the stream lock, which that thread keeps until the
+ * sinks have prerolled, while whoever sends keeps the state lock that they
+ * need for it. */
 static gboolean
 gst_sana_src_send_event (GstElement * element, GstEvent * event)
 {
   GstSanaSrc *self = GST_SANA_SRC (element);
+  gboolean loading;
 
   if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
     g_mutex_lock (&self->lock);
-    self->ending = TRUE;
+    loading = !self->ready && !self->failed;
+    if (loading)
+      self->ending = TRUE;
     g_cond_broadcast (&self->news);
     g_mutex_unlock (&self->lock);
+    if (loading) {
+      gst_event_unref (event);
+      return TRUE;
+    }
   }
   return GST_ELEMENT_CLASS (parent_class)->send_event (element, event);
 }

@@ -156,7 +156,7 @@ gst_sana_src_wait_model (GstSanaSrc * self, gboolean * ending)
       !pad_flushing (GST_BASE_SRC_PAD (self)))
     g_cond_wait (&self->news, &self->lock);
   ready = self->ready;
-  *ending = !ready && self->ending;
+  *ending = self->ending;
   g_mutex_unlock (&self->lock);
   return ready || *ending;
 }

@@ -277,6 +277,12 @@ open_files(SanaModel *m, const char *path, GError **error)
         if (!m->files[i])
             return FALSE;
     }
+    return TRUE;
+}
+
+static gboolean
+open_tokenizer(SanaModel *m, const char *path, GError **error)
+{
     g_autofree char *directory = g_build_filename(path, "tokenizer", NULL);
     m->tokenizer = sana_tokenizer_open(directory, error);
     if (!m->tokenizer)
@@ -338,10 +344,10 @@ sana_model_check(const char *path, const SanaModelOptions *options, GError **err
 {
     GError *cause = NULL;
     SanaModel *m = model_open(path, options ? options : &default_options, &cause);
-    if (!m)
-        return sana_error_translate(error, cause);
-    sana_model_unref(m);
-    return TRUE;
+    gboolean ok = m && open_files(m, path, &cause) && plan_weights(m, &cause);
+    if (m)
+        sana_model_unref(m);
+    return ok || sana_error_translate(error, cause);
 }
 
 SanaModel *
@@ -353,7 +359,7 @@ sana_model_load(const char *path, const SanaModelOptions *options, GCancellable 
         options = &default_options;
     SanaModel *m = model_open(path, options, &cause);
     if (m && open_files(m, path, &cause) && plan_weights(m, &cause) &&
-        load_weights(m, options, cancellable, &cause))
+        open_tokenizer(m, path, &cause) && load_weights(m, options, cancellable, &cause))
         return m;
     if (m)
         sana_model_unref(m);

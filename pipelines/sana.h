@@ -93,7 +93,8 @@ typedef struct {
 
 /*
  * Checks in a few milliseconds what can be checked without loading: the directory, its
- * configurations, that the device exists and has the precision.  options NULL: defaults.
+ * configurations, that the device exists and has the precision, that every tensor is there in the
+ * right shape and that there is memory for all of them.  options NULL: defaults.
  */
 gboolean sana_model_check(const char *path, const SanaModelOptions *options, GError **error);
 
