@@ -404,19 +404,26 @@ query_caps (GstSanaImg2img * self, GstPad * pad, GstCaps * filter)
   return caps;
 }
 
+static gboolean
+answer_caps (GstSanaImg2img * self, GstPad * pad, GstQuery * query)
+{
+  GstCaps *caps, *filter;
+
+  gst_query_parse_caps (query, &filter);
+  caps = query_caps (self, pad, filter);
+  gst_query_set_caps_result (query, caps);
+  gst_caps_unref (caps);
+  return TRUE;
+}
+
 gboolean
 gst_sana_img2img_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
 {
   GstSanaImg2img *self = GST_SANA_IMG2IMG (parent);
-  GstCaps *caps, *filter;
 
   switch (GST_QUERY_TYPE (query)) {
     case GST_QUERY_CAPS:
-      gst_query_parse_caps (query, &filter);
-      caps = query_caps (self, pad, filter);
-      gst_query_set_caps_result (query, caps);
-      gst_caps_unref (caps);
-      return TRUE;
+      return answer_caps (self, pad, query);
     case GST_QUERY_ALLOCATION:
       return gst_sana_propose_allocation (query);
     default:
@@ -449,15 +456,10 @@ gboolean
 gst_sana_img2img_src_query (GstPad * pad, GstObject * parent, GstQuery * query)
 {
   GstSanaImg2img *self = GST_SANA_IMG2IMG (parent);
-  GstCaps *caps, *filter;
 
   switch (GST_QUERY_TYPE (query)) {
     case GST_QUERY_CAPS:
-      gst_query_parse_caps (query, &filter);
-      caps = query_caps (self, pad, filter);
-      gst_query_set_caps_result (query, caps);
-      gst_caps_unref (caps);
-      return TRUE;
+      return answer_caps (self, pad, query);
     case GST_QUERY_LATENCY:
       return query_latency (self, query);
     case GST_QUERY_SCHEDULING:

@@ -45,7 +45,6 @@ struct _GstSanaWorker
   gboolean drop;                /* that job was flushed */
   gboolean drawing;             /* in run(): draw_session may be cancelled */
   gboolean delivering;          /* in done() */
-  GstClockTime frame_time;
 
   gboolean encoding;            /* text_session may be cancelled */
   GstSanaSettings making;       /* what it encodes */
@@ -280,13 +279,9 @@ run_locked (GstSanaWorker * worker, GstSanaJob * job, SanaPrompt * prompt,
   /* nobody cancels from here on; forget what came too late */
   sana_session_reset (worker->draw_session);
 
-  if (ok) {
-    worker->frame_time = worker->frame_time == 0 ?
-        (GstClockTime) took *GST_USECOND :
-        (worker->frame_time * 7 + took * GST_USECOND) / 8;
+  if (ok)
     GST_LOG_OBJECT (worker->element, "frame took %" G_GINT64_FORMAT " us",
         took);
-  }
   return ok;
 }
 
@@ -585,15 +580,4 @@ gst_sana_worker_stop (GstSanaWorker * worker)
   else
     g_thread_unref (thread);
   worker_unref (worker);
-}
-
-GstClockTime
-gst_sana_worker_frame_time (GstSanaWorker * worker)
-{
-  GstClockTime time;
-
-  g_mutex_lock (&worker->lock);
-  time = worker->frame_time;
-  g_mutex_unlock (&worker->lock);
-  return time;
 }

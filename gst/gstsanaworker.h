@@ -98,9 +98,5 @@ void gst_sana_worker_flush (GstSanaWorker * worker);
  */
 void gst_sana_worker_stop (GstSanaWorker * worker);
 
-/* How long run() took of late, in nanoseconds: a running mean, 0 before the
- * first frame.  Any thread. */
-GstClockTime gst_sana_worker_frame_time (GstSanaWorker * worker);
-
 G_END_DECLS
 #endif /* GST_SANA_WORKER_H */

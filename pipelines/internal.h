@@ -139,7 +139,7 @@ void sana_session_set_coef(SanaSession *s, int row, float a, float b);
 SanaTensor sana_frame_slice(const SanaFrame *f, SanaTensor x, int i);
 
 /* Seconds since *mark, which becomes now. */
-double sana_session_lap(SanaSession *s, gint64 *mark);
+double sana_lap(gint64 *mark);
 
 /* --- pictures (image.c) ----------------------------------------------------------------------- */
 

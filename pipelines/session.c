@@ -66,7 +66,7 @@ sana_session_times(SanaSession *s)
 }
 
 double
-sana_session_lap(SanaSession *s, gint64 *mark)
+sana_lap(gint64 *mark)
 {
     gint64 now = g_get_monotonic_time();
     double seconds = (double)(now - *mark) * 1e-6;
