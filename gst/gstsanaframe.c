@@ -18,8 +18,8 @@ frame_run (GstSanaJob * job, SanaSession * session, SanaPrompt * prompt,
 
   gst_sana_settings_get_params (&job->settings, &params);
   params.seed += frame->number;
-  params.strength = frame->strength;
-  params.strength_mode = frame->strength_mode;
+  params.strength = frame->values.strength;
+  params.strength_mode = frame->values.strength_mode;
 
   if (!gst_sana_convert_load (frame->convert, info->factor, frame->in, &source,
           &result, error))

@@ -7,6 +7,7 @@
 #define GST_SANA_FRAME_H
 
 #include "gstsanaconvert.h"
+#include "gstsanaimg2imgprops.h"
 #include "gstsanaworker.h"
 
 G_BEGIN_DECLS
@@ -14,8 +15,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   GstSanaJob job;
-  gdouble strength;
-  SanaStrengthMode strength_mode;
+  GstSanaImg2imgValues values;
   guint64 number;               /* added to the seed */
   gboolean discont;             /* frames before this one were dropped */
   gboolean warm_up;             /* draws nothing */

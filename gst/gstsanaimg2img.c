@@ -36,16 +36,6 @@ GST_DEBUG_CATEGORY (gst_sana_img2img_debug);
 #define GST_CAT_DEFAULT gst_sana_img2img_debug
 
 #define DEFAULT_STEPS 1
-#define DEFAULT_STRENGTH 0.4
-#define DEFAULT_STRENGTH_MODE SANA_STRENGTH_CONTINUOUS
-#define DEFAULT_NOISE_MODE GST_SANA_NOISE_FIXED
-
-enum
-{
-  PROP_STRENGTH = GST_SANA_PROP_LAST,
-  PROP_STRENGTH_MODE,
-  PROP_NOISE_MODE,
-};
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
     GST_PAD_SINK, GST_PAD_ALWAYS,
@@ -54,43 +44,6 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
             GST_VIDEO_FORMATS_ALL)));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
     GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SANA_VIDEO_CAPS));
-
-#define GST_TYPE_SANA_STRENGTH_MODE (gst_sana_strength_mode_get_type ())
-static GType
-gst_sana_strength_mode_get_type (void)
-{
-  static gsize type = 0;
-  static const GEnumValue values[] = {
-    {SANA_STRENGTH_CONTINUOUS, "Share of noise to start from, any value",
-        "continuous"},
-    {SANA_STRENGTH_DIFFUSERS, "Share of the steps to run, as diffusers does",
-        "diffusers"},
-    {0, NULL, NULL}
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type,
-        g_enum_register_static ("GstSanaStrengthMode", values));
-  return type;
-}
-
-#define GST_TYPE_SANA_NOISE_MODE (gst_sana_noise_mode_get_type ())
-static GType
-gst_sana_noise_mode_get_type (void)
-{
-  static gsize type = 0;
-  static const GEnumValue values[] = {
-    {GST_SANA_NOISE_FIXED, "The noise of the seed for every frame", "fixed"},
-    {GST_SANA_NOISE_PER_FRAME, "The noise of the seed plus the frame's number",
-        "per-frame"},
-    {0, NULL, NULL}
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type,
-        g_enum_register_static ("GstSanaNoiseMode", values));
-  return type;
-}
 
 G_DEFINE_TYPE (GstSanaImg2img, gst_sana_img2img, GST_TYPE_ELEMENT);
 GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (sanaimg2img, "sanaimg2img",
@@ -103,26 +56,14 @@ gst_sana_img2img_set_property (GObject * object, guint id,
     const GValue * value, GParamSpec * pspec)
 {
   GstSanaImg2img *self = GST_SANA_IMG2IMG (object);
+  gboolean ok;
 
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_STRENGTH:
-      self->strength = g_value_get_double (value);
-      break;
-    case PROP_STRENGTH_MODE:
-      self->strength_mode = g_value_get_enum (value);
-      break;
-    case PROP_NOISE_MODE:
-      self->noise_mode = g_value_get_enum (value);
-      break;
-    default:
-      GST_OBJECT_UNLOCK (self);
-      if (!gst_sana_common_set_property (&self->common, GST_ELEMENT (self), id,
-              value, pspec))
-        G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      return;
-  }
+  ok = gst_sana_img2img_values_set (&self->values, id, value);
   GST_OBJECT_UNLOCK (self);
+  if (!ok && !gst_sana_common_set_property (&self->common, GST_ELEMENT (self),
+          id, value, pspec))
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }
 
 static void
@@ -130,25 +71,13 @@ gst_sana_img2img_get_property (GObject * object, guint id, GValue * value,
     GParamSpec * pspec)
 {
   GstSanaImg2img *self = GST_SANA_IMG2IMG (object);
+  gboolean ok;
 
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_STRENGTH:
-      g_value_set_double (value, self->strength);
-      break;
-    case PROP_STRENGTH_MODE:
-      g_value_set_enum (value, self->strength_mode);
-      break;
-    case PROP_NOISE_MODE:
-      g_value_set_enum (value, self->noise_mode);
-      break;
-    default:
-      GST_OBJECT_UNLOCK (self);
-      if (!gst_sana_common_get_property (&self->common, id, value))
-        G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      return;
-  }
+  ok = gst_sana_img2img_values_get (&self->values, id, value);
   GST_OBJECT_UNLOCK (self);
+  if (!ok && !gst_sana_common_get_property (&self->common, id, value))
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }
 
 static void
@@ -237,39 +166,6 @@ gst_sana_img2img_finalize (GObject * object)
 }
 
 static void
-install_properties (GObjectClass * object_class)
-{
-  gst_sana_common_install_properties (object_class, DEFAULT_STEPS);
-
-  /**
-   * GstSanaImg2img:strength:
-   *
-   * How far from the source a frame may go: the share of noise it starts from.
-   */
-  g_object_class_install_property (object_class, PROP_STRENGTH,
-      g_param_spec_double ("strength", "Strength",
-          "How far from the source a frame may go; 0 copies it, 1 ignores it",
-          0.0, 1.0, DEFAULT_STRENGTH,
-          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
-          GST_PARAM_MUTABLE_PLAYING | GST_PARAM_CONTROLLABLE));
-  g_object_class_install_property (object_class, PROP_STRENGTH_MODE,
-      g_param_spec_enum ("strength-mode", "Strength mode",
-          "What strength counts: noise to start from, or steps to run",
-          GST_TYPE_SANA_STRENGTH_MODE, DEFAULT_STRENGTH_MODE,
-          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
-          GST_PARAM_MUTABLE_PLAYING));
-  g_object_class_install_property (object_class, PROP_NOISE_MODE,
-      g_param_spec_enum ("noise-mode", "Noise mode",
-          "Whether all frames have the same noise, which flickers least",
-          GST_TYPE_SANA_NOISE_MODE, DEFAULT_NOISE_MODE,
-          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
-          GST_PARAM_MUTABLE_PLAYING));
-
-  gst_type_mark_as_plugin_api (GST_TYPE_SANA_STRENGTH_MODE, 0);
-  gst_type_mark_as_plugin_api (GST_TYPE_SANA_NOISE_MODE, 0);
-}
-
-static void
 gst_sana_img2img_class_init (GstSanaImg2imgClass * klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
@@ -278,7 +174,8 @@ gst_sana_img2img_class_init (GstSanaImg2imgClass * klass)
   object_class->set_property = gst_sana_img2img_set_property;
   object_class->get_property = gst_sana_img2img_get_property;
   object_class->finalize = gst_sana_img2img_finalize;
-  install_properties (object_class);
+  gst_sana_common_install_properties (object_class, DEFAULT_STEPS);
+  gst_sana_img2img_values_install (object_class);
 
   element_class->change_state = gst_sana_img2img_change_state;
   gst_element_class_add_static_pad_template (element_class, &sink_template);
@@ -296,9 +193,7 @@ gst_sana_img2img_init (GstSanaImg2img * self)
   GstPad *pad;
 
   gst_sana_common_init (&self->common, DEFAULT_STEPS);
-  self->strength = DEFAULT_STRENGTH;
-  self->strength_mode = DEFAULT_STRENGTH_MODE;
-  self->noise_mode = DEFAULT_NOISE_MODE;
+  gst_sana_img2img_values_init (&self->values, G_OBJECT_GET_CLASS (self));
   g_mutex_init (&self->lock);
   g_mutex_init (&self->worker_lock);
   g_cond_init (&self->added);

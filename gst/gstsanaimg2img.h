@@ -14,16 +14,6 @@ G_DECLARE_FINAL_TYPE (GstSanaImg2img, gst_sana_img2img, GST, SANA_IMG2IMG,
 
 GST_DEBUG_CATEGORY_EXTERN (gst_sana_img2img_debug);
 
-/*
- * FIXED gives each frame the noise of `seed`; PER_FRAME that of `seed` plus the
- * frame's number since the start or the last flush.
- */
-typedef enum
-{
-  GST_SANA_NOISE_FIXED,
-  GST_SANA_NOISE_PER_FRAME,
-} GstSanaNoiseMode;
-
 /* What becomes of a frame that finds the queue full. */
 typedef enum
 {
@@ -46,9 +36,7 @@ struct _GstSanaImg2img
   GstPad *sinkpad, *srcpad;
 
   GstSanaCommon common;         /* locks itself */
-  gdouble strength;             /* OBJECT_LOCK, with the next two */
-  SanaStrengthMode strength_mode;
-  GstSanaNoiseMode noise_mode;
+  GstSanaImg2imgValues values;  /* OBJECT_LOCK */
 
   /* NULL in READY and below.  Set by state changes; worker_lock is held while
    * another thread flushes it, so that it is not stopped meanwhile. */

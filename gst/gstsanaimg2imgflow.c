@@ -121,11 +121,10 @@ take_values (GstSanaImg2img * self, GstSanaFrame * frame)
 
   gst_sana_common_snapshot (&self->common, &frame->job.settings);
   GST_OBJECT_LOCK (self);
-  frame->strength = self->strength;
-  frame->strength_mode = self->strength_mode;
-  if (self->noise_mode == GST_SANA_NOISE_PER_FRAME)
-    frame->number = self->n_frames;
+  frame->values = self->values;
   GST_OBJECT_UNLOCK (self);
+  if (frame->values.noise_mode == GST_SANA_NOISE_PER_FRAME)
+    frame->number = self->n_frames;
   self->n_frames++;
 }
 

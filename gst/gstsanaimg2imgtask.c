@@ -255,7 +255,7 @@ handle_frame (GstSanaImg2img * self, GstSanaFrame * frame)
     ret = gst_buffer_pool_acquire_buffer (self->pool, &out, NULL);
   if (ret == GST_FLOW_OK) {
     gst_sana_frame_set_output (frame, self->convert, out);
-    if (frame->strength <= 0)
+    if (frame->values.strength <= 0)
       ret = copy_frame (self, frame);
     else if (!compute (self, frame))
       return flow_result (self);

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstsanaimg2imgprops.h"
+
+#define DEFAULT_STRENGTH 0.4
+#define DEFAULT_STRENGTH_MODE SANA_STRENGTH_CONTINUOUS
+#define DEFAULT_NOISE_MODE GST_SANA_NOISE_FIXED
+
+GType
+gst_sana_strength_mode_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {SANA_STRENGTH_CONTINUOUS, "Share of noise to start from, any value",
+        "continuous"},
+    {SANA_STRENGTH_DIFFUSERS, "Share of the steps to run, as diffusers does",
+        "diffusers"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type,
+        g_enum_register_static ("GstSanaStrengthMode", values));
+  return type;
+}
+
+GType
+gst_sana_noise_mode_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {GST_SANA_NOISE_FIXED, "The noise of the seed for every frame", "fixed"},
+    {GST_SANA_NOISE_PER_FRAME, "The noise of the seed plus the frame's number",
+        "per-frame"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type,
+        g_enum_register_static ("GstSanaNoiseMode", values));
+  return type;
+}
+
+/* --- the table ------------------------------------------------------------ */
+
+#define PLAYING (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | \
+    GST_PARAM_MUTABLE_PLAYING)
+#define CONTROLLED (PLAYING | GST_PARAM_CONTROLLABLE)
+
+#define add(klass, field, spec) \
+    g_object_class_install_property (klass, GST_SANA_IMG2IMG_PROP (field), spec)
+
+static void
+install_drawing (GObjectClass * klass)
+{
+  /**
+   * GstSanaImg2img:strength:
+   *
+   * How far from the source a frame may go: the share of noise it starts from.
+   */
+  add (klass, strength, g_param_spec_double ("strength", "Strength",
+          "How far from the source a frame may go; 0 copies it, 1 ignores it",
+          0.0, 1.0, DEFAULT_STRENGTH, CONTROLLED));
+  add (klass, strength_mode, g_param_spec_enum ("strength-mode",
+          "Strength mode",
+          "What strength counts: noise to start from, or steps to run",
+          GST_TYPE_SANA_STRENGTH_MODE, DEFAULT_STRENGTH_MODE, PLAYING));
+  add (klass, noise_mode, g_param_spec_enum ("noise-mode", "Noise mode",
+          "Whether all frames have the same noise, which flickers least",
+          GST_TYPE_SANA_NOISE_MODE, DEFAULT_NOISE_MODE, PLAYING));
+}
+
+void
+gst_sana_img2img_values_install (GObjectClass * klass)
+{
+  install_drawing (klass);
+
+  gst_type_mark_as_plugin_api (GST_TYPE_SANA_STRENGTH_MODE, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_SANA_NOISE_MODE, 0);
+}
+
+/* --- values --------------------------------------------------------------- */
+
+/* Where the value of a property is; NULL: nowhere. */
+static gpointer
+place (const GstSanaImg2imgValues * values, guint id)
+{
+  if (id < GST_SANA_PROP_LAST || id >= GST_SANA_IMG2IMG_PROP_LAST)
+    return NULL;
+  return (guint8 *) values + (id - GST_SANA_PROP_LAST);
+}
+
+gboolean
+gst_sana_img2img_values_set (GstSanaImg2imgValues * values, guint id,
+    const GValue * value)
+{
+  gpointer at = place (values, id);
+
+  if (!at)
+    return FALSE;
+  switch (G_TYPE_FUNDAMENTAL (G_VALUE_TYPE (value))) {
+    case G_TYPE_BOOLEAN:
+      *(gboolean *) at = g_value_get_boolean (value);
+      return TRUE;
+    case G_TYPE_INT:
+      *(gint *) at = g_value_get_int (value);
+      return TRUE;
+    case G_TYPE_UINT:
+      *(guint *) at = g_value_get_uint (value);
+      return TRUE;
+    case G_TYPE_INT64:
+      *(gint64 *) at = g_value_get_int64 (value);
+      return TRUE;
+    case G_TYPE_UINT64:
+      *(guint64 *) at = g_value_get_uint64 (value);
+      return TRUE;
+    case G_TYPE_DOUBLE:
+      *(gdouble *) at = g_value_get_double (value);
+      return TRUE;
+    case G_TYPE_ENUM:
+      *(gint *) at = g_value_get_enum (value);
+      return TRUE;
+    default:
+      return FALSE;
+  }
+}
+
+gboolean
+gst_sana_img2img_values_get (const GstSanaImg2imgValues * values, guint id,
+    GValue * value)
+{
+  gconstpointer at = place (values, id);
+
+  if (!at)
+    return FALSE;
+  switch (G_TYPE_FUNDAMENTAL (G_VALUE_TYPE (value))) {
+    case G_TYPE_BOOLEAN:
+      g_value_set_boolean (value, *(const gboolean *) at);
+      return TRUE;
+    case G_TYPE_INT:
+      g_value_set_int (value, *(const gint *) at);
+      return TRUE;
+    case G_TYPE_UINT:
+      g_value_set_uint (value, *(const guint *) at);
+      return TRUE;
+    case G_TYPE_INT64:
+      g_value_set_int64 (value, *(const gint64 *) at);
+      return TRUE;
+    case G_TYPE_UINT64:
+      g_value_set_uint64 (value, *(const guint64 *) at);
+      return TRUE;
+    case G_TYPE_DOUBLE:
+      g_value_set_double (value, *(const gdouble *) at);
+      return TRUE;
+    case G_TYPE_ENUM:
+      g_value_set_enum (value, *(const gint *) at);
+      return TRUE;
+    default:
+      return FALSE;
+  }
+}
+
+void
+gst_sana_img2img_values_init (GstSanaImg2imgValues * values,
+    GObjectClass * klass)
+{
+  GParamSpec **specs = g_object_class_list_properties (klass, NULL);
+  guint i;
+
+  for (i = 0; specs[i]; i++) {
+    /* others' ids mean other things */
+    if (specs[i]->owner_type == G_OBJECT_CLASS_TYPE (klass))
+      gst_sana_img2img_values_set (values, specs[i]->param_id,
+          g_param_spec_get_default_value (specs[i]));
+  }
+  g_free (specs);
+}
