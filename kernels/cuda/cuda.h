@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The cuda device: products by cuBLASLt, convolutions and everything else by kernels of its own.
+ * A shared module that kernels/device.c opens at run time; nothing outside this folder names CUDA.
+ * Private to this folder.
+ *
+ *   cuda.c                device, memory, the backend's table
+ *   stream.c              streams, copies, workspace, replay by graphs
+ *   weights.c             packed weights
+ *   linear.c              products
+ *   conv.c conv_*.cu      convolutions: which kernel takes a shape, and the kernels
+ *   *.cu                  kernels, under the names of the cpu device's files
+ *
+ * A file of kernels is C++17 in this order: kernels (__global__, static), launchers where an
+ * operation has several forms, the operation (sana_cuda_<op>).  An operation
+ *
+ *   - trusts its arguments: ops.c has checked shapes, types, views and aliasing, and that the
+ *     stream is in order; every tensor has at least one element and lies in device memory, unless
+ *     ops.h says host; storage is F32 or BF16 (pictures: also U8, U16); x and y may differ in type
+ *   - launches on sana_cuda_stream(s) and nowhere else, at most 2³¹ − 1 blocks in x, 65535 in y
+ *     and z, and ends each launch with SANA_CUDA_LAUNCHED(s)
+ *   - counts elements and offsets in size_t (or 64 bits) where they can pass 2³¹
+ *   - may read and write 16 bytes at once only where sana_cuda_vectors() allows it: a tensor of the
+ *     pool or scratch begins at a multiple of 64 bytes, a view at any multiple of its element
+ *   - takes memory from sana_cuda_workspace() only.  It neither allocates nor waits for the device,
+ *     and what changes from frame to frame is read from device memory, never passed as an argument:
+ *     the launches are captured into a graph and repeated as they were
+ *   - computes in f32 with round to nearest; --use_fast_math is off, TF32 is never used.  Sums over
+ *     many elements are split and added in the same order each time: no floating-point atomics
+ */
+#ifndef SANA_KERNELS_CUDA_CUDA_H
+#define SANA_KERNELS_CUDA_CUDA_H
+
+#include <cublasLt.h>
+#include <cuda_runtime_api.h>
+
+#include "kernels/backend.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+    SanaDevice base;
+    int ordinal;         /* CUDA's number of it */
+    int capability;      /* 10·major + minor, ≥ 80 */
+    int multiprocessors; /* to spread a grid over */
+    size_t shared_bytes; /* shared memory a block may opt in to */
+    cublasLtHandle_t blas;
+    gint lost; /* atomic; the context is beyond repair: see sana_cuda_check() */
+} SanaCudaDevice;
+
+typedef struct SanaCudaCopies SanaCudaCopies; /* stream.c */
+typedef struct SanaCudaPlans SanaCudaPlans;   /* linear.c */
+
+typedef struct {
+    SanaStream base;
+    cudaStream_t stream;
+    GPtrArray *workspaces; /* the last is in use; none is freed before the stream is */
+    size_t workspace_bytes;
+    SanaCudaCopies *copies;
+    SanaCudaPlans *plans;
+    bool capturing;
+} SanaCudaStream;
+
+/*
+ * Packed weights, in device memory.
+ *
+ * linear     weights (out, in) of dtype
+ * depthwise  taps f32, rounded to dtype: tap t of channel ch at t·out + ch
+ * conv       weights as conv.c says
+ */
+typedef struct {
+    SanaDType dtype;
+    void *weights;
+    float *taps;
+    float *bias; /* folded: the bias four times */
+} SanaCudaPacked;
+
+static inline SanaCudaDevice *
+sana_cuda_device(SanaStream *s)
+{
+    return (SanaCudaDevice *)s->device;
+}
+
+/* Where an operation launches.  Makes the device current for this thread. */
+static inline cudaStream_t
+sana_cuda_stream(SanaStream *s)
+{
+    cudaSetDevice(((SanaCudaDevice *)s->device)->ordinal);
+    return ((SanaCudaStream *)s)->stream;
+}
+
+/*
+ * Fails the stream with CUDA's own words if status is not success; `what` was being done.  An
+ * error that CUDA does not recover from marks the device as lost: everything later on it fails at
+ * once with a sentence that says so.
+ */
+bool sana_cuda_check(SanaStream *s, cudaError_t status, const char *what);
+
+/* After each <<<>>>: whether the launch was accepted. */
+#define SANA_CUDA_LAUNCHED(s) sana_cuda_check(s, cudaGetLastError(), __func__)
+
+/* Device memory of this stream, 256-byte aligned, until the next call; NULL after sana_fail().
+ * Nothing is kept between operations. */
+void *sana_cuda_workspace(SanaStream *s, size_t bytes);
+
+/* Blocks of `threads` that cover n elements. */
+static inline unsigned
+sana_cuda_blocks(size_t n, unsigned threads)
+{
+    return (unsigned)((n + threads - 1) / threads);
+}
+
+/* Whether every row of x can be read `elements` at a time as one aligned vector. */
+static inline bool
+sana_cuda_vectors(SanaTensor x, int elements)
+{
+    size_t bytes = (size_t)elements * sana_dtype_size(x.dtype);
+    return (uintptr_t)x.data % bytes == 0 && x.c % elements == 0 && x.stride % elements == 0;
+}
+
+/* --- operations ------------------------------------------------------------------------------ */
+
+__typeof__(sana_linear) sana_cuda_linear;                           /* linear.c */
+__typeof__(sana_conv) sana_cuda_conv;                               /* conv.c */
+__typeof__(sana_glu_depthwise) sana_cuda_glu_depthwise;             /* depthwise.cu */
+__typeof__(sana_linear_attention) sana_cuda_linear_attention;       /* linear_attention.cu */
+__typeof__(sana_attention) sana_cuda_attention;                     /* attention.cu */
+__typeof__(sana_rope) sana_cuda_rope;                               /* attention.cu */
+__typeof__(sana_norm) sana_cuda_norm;                               /* norm.cu */
+__typeof__(sana_norm_modulate) sana_cuda_norm_modulate;             /* norm.cu */
+__typeof__(sana_add_gated) sana_cuda_add_gated;                     /* pointwise.cu */
+__typeof__(sana_activate) sana_cuda_activate;                       /* pointwise.cu */
+__typeof__(sana_add) sana_cuda_add;                                 /* pointwise.cu */
+__typeof__(sana_mix) sana_cuda_mix;                                 /* pointwise.cu */
+__typeof__(sana_geglu) sana_cuda_geglu;                             /* pointwise.cu */
+__typeof__(sana_embed_tokens) sana_cuda_embed_tokens;               /* stream.c: a copy */
+__typeof__(sana_timestep_embedding) sana_cuda_timestep_embedding;   /* pointwise.cu */
+__typeof__(sana_pixel_unshuffle) sana_cuda_pixel_unshuffle;         /* shuffle.cu */
+__typeof__(sana_pixel_shuffle) sana_cuda_pixel_shuffle;             /* shuffle.cu */
+__typeof__(sana_add_unshuffled_mean) sana_cuda_add_unshuffled_mean; /* shuffle.cu */
+__typeof__(sana_add_shuffled_repeat) sana_cuda_add_shuffled_repeat; /* shuffle.cu */
+__typeof__(sana_image_load) sana_cuda_image_load;                   /* image.cu */
+__typeof__(sana_image_store) sana_cuda_image_store;                 /* image.cu */
+
+/* y = act(x) + residual (or SANA_NONE), rows of any type and stride; y may be x or residual: what a
+ * product's epilogue does not do.  pointwise.cu */
+void sana_cuda_finish(SanaStream *s, SanaTensor y, SanaTensor x, SanaAct act, SanaTensor residual);
+
+/* y (2h, 2w, c) from x (h, w, c), each position four times.  shuffle.cu */
+void sana_cuda_enlarge(SanaStream *s, SanaTensor y, SanaTensor x);
+
+/* y = act(k ∗ x + bias), k depthwise with stride 1 or 2.  depthwise.cu */
+void sana_cuda_depthwise(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act);
+
+G_END_DECLS
+
+/* --- inside a file of kernels ---------------------------------------------------------------- */
+
+#ifdef __CUDACC__
+
+#include <cuda_bf16.h>
+
+static __device__ __forceinline__ float
+sana_to_f32(float x)
+{
+    return x;
+}
+
+static __device__ __forceinline__ float
+sana_to_f32(__nv_bfloat16 x)
+{
+    return __bfloat162float(x);
+}
+
+/* sana_from_f32<T>(x): to the nearest that T can hold, ties to even. */
+template <typename T> static __device__ __forceinline__ T sana_from_f32(float x);
+
+template <>
+__device__ __forceinline__ float
+sana_from_f32<float>(float x)
+{
+    return x;
+}
+
+template <>
+__device__ __forceinline__ __nv_bfloat16
+sana_from_f32<__nv_bfloat16>(float x)
+{
+    return __float2bfloat16_rn(x);
+}
+
+/* The activation, as in ops.h. */
+static __device__ __forceinline__ float
+sana_act(SanaAct act, float x)
+{
+    switch (act) {
+    case SANA_ACT_SILU:
+        return x / (1.0f + __expf(-x));
+    case SANA_ACT_RELU:
+        return x < 0.0f ? 0.0f : x; /* a NaN stays one */
+    case SANA_ACT_GELU:
+        return 0.5f * x * (1.0f + erff(x * 0.707106781f));
+    case SANA_ACT_GELU_TANH:
+        return 0.5f * x * (1.0f + tanhf(0.797884561f * (x + 0.044715f * x * x * x)));
+    case SANA_ACT_MISH:
+        return x * tanhf(log1pf(__expf(x)));
+    default:
+        return x;
+    }
+}
+
+/* Runs the statement with T as the element type of a float tensor. */
+#define SANA_CUDA_DISPATCH(dtype, T, ...) \
+    do {                                  \
+        if ((dtype) == SANA_BF16) {       \
+            typedef __nv_bfloat16 T;      \
+            __VA_ARGS__;                  \
+        } else {                          \
+            typedef float T;              \
+            __VA_ARGS__;                  \
+        }                                 \
+    } while (0)
+
+#endif
+#endif
