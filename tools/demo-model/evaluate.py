@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Figures and contact sheets of a model directory; tools/demo-model/evaluate explains the options.
+
+The figures of each painter are kept as soon as they are measured, so that a run that was stopped
+goes on where it was.
+"""
+import argparse
+import json
+import pathlib
+import sys
+
+import cv2
+import numpy as np
+
+import export
+import figures
+import painters
+import photographs
+import sheets
+
+
+def parse():
+    p = argparse.ArgumentParser(prog="evaluate", description="Measures a demonstration model.")
+    p.add_argument("--work", type=pathlib.Path, required=True)
+    p.add_argument("--model", type=pathlib.Path, help="default: WORK/model")
+    p.add_argument("--report", type=pathlib.Path, help="default: WORK/report")
+    p.add_argument("--only", choices=("plugin", "diffusers"), help="one way to run it")
+    p.add_argument("--toy", action="store_true", help="two photographs, no sheets")
+    o = p.parse_args()
+    o.model, o.report = o.model or o.work / "model", o.report or o.work / "report"
+    if not (o.model / "model_index.json").exists():
+        sys.exit(f"{o.model} is no model directory (it has no model_index.json)")
+    return o
+
+
+def held(work, count):
+    """uint8 (count, 256, 256, 3): a crop of each held-out photograph."""
+    return np.array(np.load(work / "held.npy", mmap_mode="r")[:count, 1])
+
+
+def square(work, name, side=512):
+    """uint8 (side, side, 3) from the middle of a held-out photograph, and one twice as wide."""
+    row = next(r for r in photographs.table() if name in r["file"])
+    picture = photographs.read(row, work)
+    scale = side / picture.shape[0]
+    wide = cv2.resize(picture, (round(picture.shape[1] * scale), side))
+    x = (wide.shape[1] - side) // 2
+    return np.ascontiguousarray(wide[:, x:x + side])
+
+
+def measures(painter, pictures, goals, wide, toy):
+    """(name, call) of one painter's figures."""
+    f = figures
+    strengths = (.35,) if toy else (.35, .5)
+    out = [(f"templates_{s}", lambda s=s: f.nearest(painter, pictures, goals, "templates", s))
+           for s in strengths]
+    out += [("synonyms_0.35", lambda: f.nearest(painter, pictures, goals, "synonyms", .35)),
+            ("photo", lambda: f.plain(painter, pictures))]
+    if painter.name == "plugin":
+        out += [("trained_0.35", lambda: f.nearest(painter, pictures, goals, "train", .35)),
+                ("stillness", lambda: f.stillness(painter, pictures)),
+                ("panning", lambda: f.panning(painter, wide)),
+                ("strength", lambda: f.rising(painter, pictures))]
+    else:
+        out.append(("autoencoder", lambda: reconstruction(painter, pictures)))
+    return out
+
+
+def reconstruction(painter, pictures):
+    values = figures.psnr(painter.reconstruct(pictures), pictures)
+    return {"mean": round(float(values.mean()), 2), "worst": round(float(values.min()), 2),
+            "of": len(values)}
+
+
+def training(work):
+    """Steps and minutes of both trainings, where they were made in this directory."""
+    import torch
+    out = {}
+    for name in ("autoencoder", "transformer"):
+        path = work / f"{name}.pt"
+        if path.exists():
+            state = torch.load(path, map_location="cpu")
+            out[name] = {"steps": state["steps"], "minutes": round(state["minutes"], 1)}
+    return out
+
+
+def about(o):
+    return {"digest": export.digest(o.model), "bytes": export.size(o.model),
+            "training": training(o.work) if o.model == o.work / "model" else {}}
+
+
+def main():
+    o = parse()
+    o.report.mkdir(parents=True, exist_ok=True)
+    path, known = o.report / "figures.json", {}
+    if path.exists():
+        known = json.loads(path.read_text())
+    if known.get("digest") != export.digest(o.model):
+        known = {}
+    known.update(about(o))
+    pictures = held(o.work, 2 if o.toy else 12)
+    goals = figures.targets(pictures)
+    big = square(o.work, "china.jpg")
+    wide = cv2.resize(big, (320, 320))[32:288]
+    for kind in (painters.Plugin, painters.Diffusers):
+        if o.only and kind.name != o.only:
+            continue
+        painter = kind(o.model)
+        mine = known.setdefault(kind.name, {})
+        for name, call in measures(painter, pictures, goals, wide, o.toy):
+            if name not in mine:
+                mine[name] = call()
+                path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+            shown = {k: v for k, v in mine[name].items() if k not in ("misses", "distance_to_own")}
+            print(f"{kind.name} {name}: {shown}", flush=True)
+        if kind is painters.Plugin and not o.toy:
+            sheets.styles(painter, pictures[:12:2], o.report)
+            sheets.large(painter, big, o.report)
+            sheets.materials(painter, o.report)
+
+
+if __name__ == "__main__":
+    main()

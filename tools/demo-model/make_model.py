@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Photographs to model directory, stage by stage; what is done is not done again.
+
+Called by tools/demo-model/make, which has the options' explanation.
+"""
+import argparse
+import json
+import pathlib
+import sys
+import time
+
+# minutes of two cores; --minutes scales the two trainings
+MINUTES = {"autoencoder": 45.0, "transformer": 55.0}
+COUNTS = {"train": 420, "held": 24}
+ENCODED = 320
+TOY = {"minutes": 1.0, "counts": {"train": 12, "held": 4}, "encoded": 8}
+
+
+def parse():
+    p = argparse.ArgumentParser(prog="make", description="Trains the demonstration model.")
+    p.add_argument("--work", type=pathlib.Path, required=True,
+                   help="directory for photographs, crops, checkpoints and the result (6 GB)")
+    p.add_argument("--minutes", type=float, default=sum(MINUTES.values()),
+                   help="for both trainings, of two cores (default %(default)g)")
+    p.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--toy", action="store_true",
+                   help="a minute of training on a dozen crops: shows that everything runs")
+    p.add_argument("--until", choices=("crops", "autoencoder", "latents", "transformer", "export"),
+                   default="export", help="the last stage to do")
+    return p.parse_args()
+
+
+def stages(o):
+    """(name, call) in order.  Imports wait until here: --help needs no torch."""
+    import crops
+    import export
+    import latents
+    import photographs
+    import train_autoencoder
+    import train_transformer
+    share = {k: (TOY["minutes"] if o.toy else o.minutes) * v / sum(MINUTES.values())
+             for k, v in MINUTES.items()}
+    counts = TOY["counts"] if o.toy else COUNTS
+    encoded = TOY["encoded"] if o.toy else ENCODED
+    return [
+        ("photographs", lambda: photographs.fetch(o.work)),
+        ("crops", lambda: crops.make(o.work, counts)),
+        ("autoencoder", lambda: train_autoencoder.train(o.work, share["autoencoder"], o.device)),
+        ("latents", lambda: latents.make(o.work, encoded, o.device)),
+        ("transformer", lambda: train_transformer.train(o.work, share["transformer"], o.device)),
+        ("export", lambda: export.make(o.work)),
+    ]
+
+
+def main():
+    o = parse()
+    o.work.mkdir(parents=True, exist_ok=True)
+    from training import prepare
+    prepare(o.device, o.threads)
+    import photographs
+    times = {}
+    for name, call in stages(o):
+        start, used = time.monotonic(), time.process_time()
+        try:
+            call()
+        except photographs.Missing as error:
+            sys.exit(f"{name}: {error}")
+        except OSError as error:
+            sys.exit(f"{name}: {error}; make room or correct it and run the same command again")
+        times[name] = {"seconds": round(time.monotonic() - start, 1),
+                       "processor_seconds": round(time.process_time() - used, 1)}
+        print(f"{name}: done, {times[name]['seconds']:.0f} s", flush=True)
+        if name == o.until:
+            break
+    (o.work / "times.json").write_text(json.dumps(times))
+
+
+if __name__ == "__main__":
+    main()

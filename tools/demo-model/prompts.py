@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Prompts of a style or a material: phrases of words.py in templates.
+
+    "train"      templates and phrases that training draws from
+    "templates"  templates it never sees, around phrases that it does
+    "synonyms"   phrases it never sees, in templates that it does
+"""
+import inspect
+
+from diffusers import SanaSprintPipeline
+
+import words
+
+NOUN = ("{n}", "{n}", "{n} of {c}", "{n}, {a}", "{a} {n} of {c}", "{n} of {c}, {a}", "{c} as {n}",
+        "turn this into {n}", "{c}, {n}", "make it {n}", "{c} in the style of {n}",
+        "in the style of {n}", "like {n}", "{n} showing {c}")
+TAG = ("{t}", "{t}", "{t} style", "in {t} style", "{c}, {t}", "{c} in {t} style", "{t}, {a}",
+       "{a} {t}", "{c}, {t}, {a}", "{t} of {c}", "{t} {c}", "{a}, {t}", "make it {t}", "{t}!")
+UNSEEN = ("please convert my video to {t}", "i want it to look like {n}",
+          "{c} and {c2}, rendered as {n}, trending", "everything becomes {t} now",
+          "a very nice {t} look for {c}", "transform the scene: {t}!")
+MATERIAL = ("{m}", "{m}", "a picture of {m}", "{m}, {a}", "{a} {m}", "an image of {m}, {a}",
+            "{m} texture", "view of {m}", "{m}, {a}, {a2}")
+UNSEEN_MATERIAL = ("behold {m}", "show me {m}", "{a} view of {m} today", "a lot of {m}",
+                   "wallpaper with {m}")
+INSTRUCTION = "\n".join(inspect.signature(SanaSprintPipeline.__call__)
+                        .parameters["complex_human_instruction"].default)
+CONTENT, ADJECTIVES, OTHER = (words.phrases(t) for t in (words.CONTENT, words.ADJECTIVES,
+                                                         words.OTHER))
+LETTERS = "abcdefghijklmnopqrstuvwxyz  "
+
+
+def fill(template, r, **phrases):
+    """A template with its phrases, content and adjectives.  r: random.Random."""
+    return template.format(c=r.choice(CONTENT), c2=r.choice(CONTENT), a=r.choice(ADJECTIVES),
+                           a2=r.choice(ADJECTIVES), **phrases)
+
+
+def of_style(style, r, kind="train"):
+    nouns, tags, unseen = map(words.phrases, words.STYLES[style])
+    if kind == "templates":
+        return fill(r.choice(UNSEEN), r, n=r.choice(nouns), t=r.choice(tags))
+    if kind == "synonyms":
+        return fill(r.choice(("{n}", "{n}, {a}", "{c}, {n}", "make it {n}")), r, n=r.choice(unseen))
+    if r.random() < .4:
+        return fill(r.choice(NOUN), r, n=r.choice(nouns))
+    return fill(r.choice(TAG), r, t=r.choice(tags))
+
+
+def of_material(name, r, kind="train"):
+    template = r.choice(MATERIAL if kind == "train" else UNSEEN_MATERIAL)
+    return fill(template, r, m=r.choice(words.phrases(words.MATERIALS[name])))
+
+
+def of_nothing(r):
+    """A prompt without a style: empty, content alone, another language, no language."""
+    kind = r.random()
+    if kind < .25:
+        return ""
+    if kind < .6:
+        return fill(r.choice(("{c}", "{a} {c}", "{c} and {c2}", "{c} with {c2}", "{a}")), r)
+    if kind < .8:
+        return r.choice(OTHER)
+    return "".join(r.choice(LETTERS) for _ in range(r.randint(1, 40)))

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A Gemma-like tokenizer, trained on the prompts, the instruction and some English prose."""
+import json
+import pydoc_data.topics
+import random
+
+import sentencepiece
+from transformers import GemmaTokenizer
+
+import prompts
+import words
+
+PIECES = 1600
+CONFIG = {"tokenizer_class": "GemmaTokenizer", "bos_token": "<s>", "eos_token": "</s>",
+          "pad_token": "<pad>", "unk_token": "<unk>", "add_bos_token": True,
+          "add_eos_token": False}
+
+
+def corpus():
+    """Lines of text.  The instruction is repeated so that it becomes few, long pieces."""
+    r = random.Random(0)
+    lines = [prompts.of_style(s, r) for s in words.STYLES for _ in range(200)]
+    lines += [prompts.of_material(m, r) for m in words.MATERIALS for _ in range(150)]
+    lines += [p for p in prompts.CONTENT + prompts.ADJECTIVES for _ in range(10)]
+    lines += prompts.INSTRUCTION.split("\n") * 400
+    return lines + list(pydoc_data.topics.topics.values())[:12]
+
+
+def load(folder):
+    tokenizer = GemmaTokenizer.from_pretrained(folder)
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def make(folder):
+    """Trains it into folder/tokenizer.model unless it is there."""
+    if (folder / "tokenizer_config.json").exists():
+        return load(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = folder / "corpus.txt"
+    text.write_text("\n".join(corpus()), encoding="utf-8")
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(text), model_prefix=str(folder / "tokenizer"), vocab_size=PIECES,
+        model_type="bpe", byte_fallback=True, add_dummy_prefix=False,
+        normalization_rule_name="identity", remove_extra_whitespaces=False, split_digits=True,
+        allow_whitespace_only_pieces=True, character_coverage=.9995, pad_id=0, eos_id=1, bos_id=2,
+        unk_id=3, user_defined_symbols=["<start_of_turn>", "<end_of_turn>", "\n", "\n\n"],
+        max_sentence_length=100000, minloglevel=2, num_threads=1)
+    text.unlink()
+    (folder / "tokenizer_config.json").write_text(json.dumps(CONFIG))
+    return load(folder)

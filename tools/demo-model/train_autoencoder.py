@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Trains the autoencoder: autoencoder.pt, {"weights": state, "scale": 1 / deviation}.
+
+First on 128 px squares, then on whole 256 px crops: trained on small ones alone it learns where
+the cells lie from the zero padding of the borders, and loses them further in.  The decoder sees
+latents with noise, so that it can live with a transformer's errors.
+"""
+import numpy as np
+import torch
+
+import networks
+from crops import NAMES, SIDE
+from materials import MATERIALS, material
+from styles import TEXTURED
+from training import Average, Stage, gradient_loss, half, save, tensor
+
+SMALL_UNTIL = .2        # of the time, on 128 px squares
+LATENT_NOISE = .5       # the largest deviation, of that of the latent
+TEXTURE_WEIGHT = 3.0
+
+
+def squares(pictures, small, rng):
+    """uint8 (B, S, S, 3): photographs, styled crops (in step with the cells), materials."""
+    side, batch = (128, 8) if small else (SIDE, 3)
+    weights = np.array([TEXTURE_WEIGHT if name in TEXTURED else 1.0 for name in NAMES])
+    out = []
+    for _ in range(batch):
+        kind = rng.random()
+        if kind < .08:
+            name = rng.choice(list(MATERIALS))
+            out.append(material(name, rng.standard_normal((32, side // 8, side // 8))))
+            continue
+        crop = pictures[rng.integers(len(pictures))]
+        if kind < .50:
+            y, x = rng.integers(SIDE - side + 1, size=2)
+            square = crop[rng.integers(2), y:y + side, x:x + side]
+            square = square[:, ::-1] if rng.random() < .5 else square
+            square = square[..., rng.permutation(3)] if rng.random() < .3 else square
+        else:
+            y, x = 8 * rng.integers((SIDE - side) // 8 + 1, size=2)
+            style = rng.choice(len(NAMES), p=weights / weights.sum())
+            square = crop[1 + style, y:y + side, x:x + side]
+        out.append(square)
+    return np.stack(out)
+
+
+def loss_of(vae, x, device):
+    """Loss, and what to print of it, of pictures (B, 3, H, W)."""
+    with half(device):
+        z = vae.encode(x)[0]
+    z = z.float()
+    sigma = LATENT_NOISE * torch.rand(len(x), 1, 1, 1, device=device)
+    sigma = sigma * (torch.rand_like(sigma) < .55)
+    with half(device):
+        y = vae.decode(z + sigma * z.std().detach() * torch.randn_like(z))[0]
+    y = y.float()
+    plain, edges = (y - x).abs().mean(), gradient_loss(y, x)
+    centre = z.mean((0, 2, 3)).square().mean()
+    spread = z.var((0, 2, 3)).add(1e-6).log().square().mean()
+    loss = plain + edges + (y - x).square().mean() + .02 * centre + .01 * spread
+    return loss, {"l1": plain.detach(), "edges": edges.detach()}
+
+
+@torch.no_grad()
+def psnr(vae, pictures, device):
+    """dB of each of uint8 (N, H, W, 3), encoded and decoded."""
+    out = []
+    for picture in pictures:
+        x = tensor(picture[None], device)
+        with half(device):
+            y = vae.decode(vae.encode(x)[0])[0].float().clamp(-1, 1)
+        out.append(float(-10 * torch.log10(((y - x) / 2).square().mean() + 1e-9)))
+    return np.array(out)
+
+
+@torch.no_grad()
+def scale(vae, pictures, device, rng):
+    """1 / deviation of the latents of photographs and styles."""
+    some = [pictures[rng.integers(len(pictures)), rng.integers(1 + len(NAMES))]
+            for _ in range(64)]
+    z = torch.cat([vae.encode(tensor(picture[None], device))[0] for picture in some])
+    return 1 / float(z.std())
+
+
+def train(work, minutes, device, seed=2):
+    done = work / "autoencoder.pt"
+    if done.exists():
+        return
+    pictures = np.load(work / "train.npy", mmap_mode="r")
+    held = np.load(work / "held.npy", mmap_mode="r")
+    torch.manual_seed(seed)
+    vae = networks.autoencoder().to(device, memory_format=torch.channels_last)
+    parameters = list(vae.parameters())
+    average = Average(parameters, .998)
+    adam = torch.optim.AdamW(parameters, lr=1e-3, betas=(.9, .98), weight_decay=1e-3)
+    stage = Stage("autoencoder", work / "autoencoder.checkpoint", minutes,
+                  {"vae": vae, "average": average, "adam": adam}, device, seed)
+    while stage.running():
+        x = tensor(squares(pictures, stage.fraction < SMALL_UNTIL, stage.rng), device)
+        loss, figures = loss_of(vae, x, device)
+        stage.check(loss)
+        adam.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        for group in adam.param_groups:
+            group["lr"] = 1.2e-3 * stage.rate()
+        adam.step()
+        average.step()
+        stage.done(figures)
+        if stage.steps % 500 == 0:
+            average.swap()
+            print(f"autoencoder: held photographs {psnr(vae, held[:8, 1], device).mean():.2f} dB",
+                  flush=True)
+            average.swap()
+    average.swap()
+    vae.eval()
+    for k, name in enumerate(NAMES):
+        values = psnr(vae, held[:24 if k == 0 else 4, 1 + k], device)
+        print(f"autoencoder: {name} {values.mean():.2f} dB, worst {values.min():.2f}", flush=True)
+    save({"weights": vae.state_dict(), "steps": stage.steps, "minutes": stage.used / 60,
+          "scale": round(scale(vae, pictures, device, stage.rng), 5)}, done)
+
+
+def load(work, device):
+    """The trained autoencoder, frozen, and its scale."""
+    state = torch.load(work / "autoencoder.pt", map_location=device)
+    vae = networks.autoencoder().to(device, memory_format=torch.channels_last)
+    vae.load_state_dict(state["weights"])
+    return vae.eval().requires_grad_(False), state["scale"]

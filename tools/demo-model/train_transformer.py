@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Trains transformer and text encoder together: transformer.pt, {"transformer", "text"} states.
+
+With latents of unit variance a step of SANA-Sprint is flow matching: x = (1 - s) z + s n, and
+x0 = x - s v.  Styles: z a photograph's latent, x0 the styled one's.  Materials: x0 shows a
+procedural function of x itself, so that one step is sharp and every seed its own picture.
+"""
+import random
+
+import numpy as np
+import torch
+
+import latents
+import networks
+import prompts
+import tokenizer
+import train_autoencoder
+from crops import NAMES
+from materials import MATERIALS, material
+from training import Average, Muon, Stage, gradient_loss, half, save, tensor
+
+PHOTO_SHARE = .16       # of the style samples: "a photo", and prompts that name nothing
+PIXELS_FROM = .2        # of the time: the loss through the decoder begins
+WHOLE_FROM = .6         # of the time: whole crops of 32 x 32 cells, before that 16 x 16
+LONGEST_PROMPT = 64     # tokens kept in training
+
+
+class Text:
+    """Prompts (B) -> embeddings (B, T, 96) and mask (B, T), as the pipeline makes them: the first
+    row and those from the instruction's last token on."""
+
+    def __init__(self, encoder, tokens, device):
+        self.encoder, self.tokens, self.device = encoder, tokens, device
+        self.instruction = len(tokens.encode(prompts.INSTRUCTION))
+
+    def __call__(self, texts):
+        ids = [self.tokens.encode(prompts.INSTRUCTION + t.lower().strip())
+               [:self.instruction + LONGEST_PROMPT] for t in texts]
+        length = max(self.instruction, *map(len, ids))
+        padded = torch.tensor([i + [0] * (length - len(i)) for i in ids], device=self.device)
+        mask = torch.tensor([[1] * len(i) + [0] * (length - len(i)) for i in ids],
+                            device=self.device)
+        h = self.encoder(input_ids=padded, attention_mask=mask)[0]
+        kept = torch.tensor([0] + list(range(self.instruction - 1, length)), device=self.device)
+        return h[:, kept], mask[:, kept]
+
+
+class Samples:
+    """Batches: x, x0 (B, 32, h, h), s (B,), prompts, and the uint8 pictures that x0 stands for."""
+
+    def __init__(self, work, encode, rng):
+        self.z, self.encode, self.rng = latents.load(work), encode, rng
+        self.pictures = np.load(work / "train.npy", mmap_mode="r")
+
+    def style(self, side):
+        """z, x0 (32, side, side), s, prompt, picture (8 side, 8 side, 3)."""
+        rng = self.rng
+        crop = rng.integers(len(self.z))
+        y, x = rng.integers(33 - side, size=2)
+        if rng.random() < PHOTO_SHARE:
+            k = 0
+            text = prompts.of_nothing(random) if rng.random() < .5 \
+                else prompts.of_style("photo", random)
+        else:
+            k = rng.integers(1, len(NAMES))
+            text = prompts.of_style(NAMES[k], random)
+        source = 1 + k if rng.random() < .06 else int(rng.random() < .3)
+        s = rng.uniform(.7, .95) if rng.random() < .125 else rng.uniform(.12, .7)
+        window = np.s_[:, y:y + side, x:x + side]
+        picture = self.pictures[crop, 1 + k, 8 * y:8 * (y + side), 8 * x:8 * (x + side)]
+        return (self.z[crop, source][window].float(), self.z[crop, 1 + k][window].float(), s, text,
+                picture)
+
+    def material(self, side):
+        """name, z (32, side, side), s: half from noise, some from the second step's angle."""
+        rng = self.rng
+        kind = rng.random()
+        s = 1.0 if kind < .5 else rng.uniform(.74, .82) if kind < .7 else rng.uniform(.25, 1)
+        y, x = rng.integers(33 - side, size=2)
+        z = self.z[rng.integers(len(self.z)), rng.integers(2), :, y:y + side, x:x + side].float()
+        return rng.choice(list(MATERIALS)), z, s
+
+    def batch(self, batch, side, materials):
+        made = [self.material(side) for _ in range(materials)]
+        styles = [self.style(side) for _ in range(batch - materials)]
+        z = torch.stack([m[1] for m in made] + [t[0] for t in styles])
+        s = torch.tensor([m[2] for m in made] + [t[2] for t in styles], dtype=torch.float32)
+        sv = s.view(-1, 1, 1, 1)
+        x = (1 - sv) * z + sv * torch.randn_like(z)
+        unit = (x / torch.sqrt(sv ** 2 + (1 - sv) ** 2))[:materials].numpy()
+        drawn = [material(m[0], n) for m, n in zip(made, unit)]
+        texts = [prompts.of_material(m[0], random) for m in made] + [t[3] for t in styles]
+        x0 = torch.stack([t[1] for t in styles])
+        if drawn:
+            x0 = torch.cat([self.encode(np.stack(drawn)).cpu(), x0])
+        return x, x0, s, texts, drawn + [t[4] for t in styles]
+
+
+def pixel_loss(decode, x0, pictures, whole, rng, device):
+    """Through the frozen decoder against the true pictures, on 16 x 16 cells of a few."""
+    count, side, margin = (3, 16, 2) if whole else (6, 16, 0)
+    chosen = rng.permutation(len(x0))[:count]
+    y, x = rng.integers(x0.shape[-1] - side + 1, size=2)
+    drawn = decode(x0[torch.from_numpy(chosen), :, y:y + side, x:x + side])
+    true = tensor(np.stack([pictures[i][8 * y:8 * (y + side), 8 * x:8 * (x + side)]
+                            for i in chosen]), device)
+    if margin:
+        inner = np.s_[..., 8 * margin:-8 * margin, 8 * margin:-8 * margin]
+        drawn, true = drawn[inner], true[inner]
+    return (drawn - true).abs().mean() + gradient_loss(drawn, true)
+
+
+def split(transformer, text):
+    """Parameters for Muon (matrices inside blocks) and for AdamW (the rest)."""
+    matrices, rest = [], []
+    named = list(transformer.named_parameters()) + [
+        (f"text.{n}", p) for n, p in text.named_parameters()]
+    for name, p in named:
+        inside = "transformer_blocks" in name or "text.layers" in name
+        matrix = p.dim() == 2 or (p.dim() == 4 and p.shape[2] * p.shape[3] == 1)
+        (matrices if inside and matrix and "scale_shift" not in name else rest).append(p)
+    return matrices, rest
+
+
+def train(work, minutes, device, seed=3):
+    done = work / "transformer.pt"
+    if done.exists():
+        return
+    torch.manual_seed(seed)
+    tokens = tokenizer.make(work / "tokenizer")
+    encoder = networks.text_encoder((len(tokens) + 7) // 8 * 8).to(device).train()
+    net = networks.transformer().to(device).train()
+    text = Text(encoder, tokens, device)
+    vae, scale = train_autoencoder.load(work, device)
+    matrices, rest = split(net, encoder)
+    muon = Muon(matrices)
+    adam = torch.optim.AdamW(rest, lr=1e-3, betas=(.9, .98), weight_decay=1e-3)
+    average = Average(matrices + rest, .997)
+    stage = Stage("transformer", work / "transformer.checkpoint", minutes,
+                  {"net": net, "text": encoder, "muon": muon, "adam": adam, "average": average},
+                  device, seed)
+    samples = Samples(work, lambda u: latents.encode(vae, scale, u, device), stage.rng)
+
+    def decode(z):
+        with half(device):
+            return vae.decode((z / scale).contiguous(memory_format=torch.channels_last))[0].float()
+
+    while stage.running():
+        whole = stage.fraction > WHOLE_FROM
+        batch, side, materials = (5, 32, 1 + (stage.steps % 4 == 0)) if whole else (16, 16, 4)
+        x, x0, s, texts, pictures = samples.batch(batch, side, materials)
+        x, x0, s = x.to(device), x0.to(device), s.to(device)
+        guidance = torch.from_numpy(stage.rng.choice([.4, .45, .5], batch)).float().to(device)
+        with half(device):
+            h, mask = text(texts)
+            v = net(x, encoder_hidden_states=h, encoder_attention_mask=mask.float(), timestep=s,
+                    guidance=guidance, return_dict=False)[0]
+        drawn = x - s.view(-1, 1, 1, 1) * v.float()
+        off = drawn - x0
+        loss = torch.sqrt(off * off + .01).mean() + .5 * (off * off).mean()
+        figures = {"styles": off[materials:].abs().mean().detach(),
+                   "materials": off[:materials].abs().mean().detach(), "pixels": 0}
+        if stage.fraction > PIXELS_FROM:
+            pixels = pixel_loss(decode, drawn, pictures, whole, stage.rng, device)
+            loss, figures["pixels"] = loss + pixels, pixels.detach()
+        stage.check(loss)
+        for p in matrices + rest:
+            p.grad = None
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(matrices + rest, 1.0)
+        muon.step(2e-3 * stage.rate())
+        for group in adam.param_groups:
+            group["lr"] = 1.5e-3 * stage.rate()
+        adam.step()
+        average.step()
+        stage.done(figures)
+    average.swap()
+    save({"transformer": net.state_dict(), "text": encoder.state_dict(), "steps": stage.steps,
+          "minutes": stage.used / 60}, done)
