@@ -148,10 +148,6 @@ check_conv_grouped(Runner *r)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(maps); i++) {
         int h = maps[i][0], w = maps[i][1];
-        run_conv(r, h, w, (SanaConv){.in = 37, .out = 37, .kernel = 3, .groups = 37});
-        run_conv(r, h, w, (SanaConv){.in = 64, .out = 64, .kernel = 3, .groups = 64});
-        run_conv(r, h, w, (SanaConv){.in = 48, .out = 48, .kernel = 5, .groups = 48});
-        run_conv(r, h, w, (SanaConv){.in = 6, .out = 6, .kernel = 7, .groups = 6});
         run_conv(r, h, w, (SanaConv){.in = 192, .out = 192, .kernel = 1, .groups = 6});
         run_conv(r, h, w, (SanaConv){.in = 48, .out = 48, .kernel = 1, .groups = 6});
         run_conv(r, h, w, (SanaConv){.in = 12, .out = 24, .kernel = 3, .groups = 3});
@@ -159,28 +155,43 @@ check_conv_grouped(Runner *r)
 }
 
 static void
+check_conv_forms(Runner *r, SanaConv k)
+{
+    Case c = conv(7, 5, k);
+    for (c.act = SANA_ACT_SILU; c.act <= SANA_ACT_MISH; c.act++)
+        r->run(r, &c);
+    c.act = SANA_ACT_NONE;
+    c.source = FIXED_BF16;
+    r->run(r, &c);
+    c.bias = false;
+    r->run(r, &c);
+}
+
+static void
 check_conv(Runner *r)
 {
     check_conv_dense(r);
     check_conv_grouped(r);
+    check_conv_forms(r, (SanaConv){.in = 16, .out = 24, .kernel = 3});
+    check_conv_forms(r, (SanaConv){.in = 16, .out = 24, .kernel = 3, .upsample = 2});
+    check_conv_forms(r, (SanaConv){.in = 64, .out = 64, .kernel = 1, .groups = 2});
+    check_conv_forms(r, (SanaConv){.in = 16, .out = 8, .kernel = 1});
+}
 
-    SanaConv kernels[] = {
-        {.in = 16, .out = 24, .kernel = 3},
-        {.in = 16, .out = 24, .kernel = 3, .upsample = 2},
-        {.in = 24, .out = 24, .kernel = 3, .groups = 24},
-        {.in = 64, .out = 64, .kernel = 1, .groups = 2},
-        {.in = 16, .out = 8, .kernel = 1},
-    };
-    for (size_t i = 0; i < G_N_ELEMENTS(kernels); i++) {
-        Case c = conv(7, 5, kernels[i]);
-        for (c.act = SANA_ACT_SILU; c.act <= SANA_ACT_MISH; c.act++)
-            r->run(r, &c);
-        c.act = SANA_ACT_NONE;
-        c.source = FIXED_BF16;
-        r->run(r, &c);
-        c.bias = false;
-        r->run(r, &c);
+static void
+check_conv_depthwise(Runner *r)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(maps); i++) {
+        int h = maps[i][0], w = maps[i][1];
+        run_conv(r, h, w, (SanaConv){.in = 37, .out = 37, .kernel = 3, .groups = 37});
+        run_conv(r, h, w, (SanaConv){.in = 64, .out = 64, .kernel = 3, .groups = 64});
+        run_conv(r, h, w, (SanaConv){.in = 40, .out = 40, .kernel = 3, .stride = 2, .groups = 40});
+        run_conv(r, h, w, (SanaConv){.in = 48, .out = 48, .kernel = 5, .groups = 48});
+        run_conv(r, h, w, (SanaConv){.in = 9, .out = 9, .kernel = 5, .stride = 2, .groups = 9});
+        run_conv(r, h, w, (SanaConv){.in = 6, .out = 6, .kernel = 7, .groups = 6});
     }
+    check_conv_forms(r, (SanaConv){.in = 24, .out = 24, .kernel = 3, .groups = 24});
+    check_conv_forms(r, (SanaConv){.in = 16, .out = 16, .kernel = 5, .groups = 16});
 }
 
 static void
@@ -195,8 +206,13 @@ bench_conv(Runner *r)
     run_conv(r, 512, 512, (SanaConv){.in = 128, .out = 3, .kernel = 3});
     run_conv(r, 512, 512, (SanaConv){.in = 128, .out = 256, .kernel = 3, .stride = 2});
     run_conv(r, 256, 256, (SanaConv){.in = 256, .out = 128, .kernel = 3, .upsample = 2});
-    run_conv(r, 64, 64, (SanaConv){.in = 1536, .out = 1536, .kernel = 5, .groups = 1536});
     run_conv(r, 64, 64, (SanaConv){.in = 1536, .out = 1536, .kernel = 1, .groups = 48});
+}
+
+static void
+bench_conv_depthwise(Runner *r)
+{
+    run_conv(r, 64, 64, (SanaConv){.in = 1536, .out = 1536, .kernel = 5, .groups = 1536});
 }
 
 /* --- glu_depthwise: y, x --------------------------------------------------------------------- */
@@ -245,6 +261,7 @@ bench_glu_depthwise(Runner *r)
 const CaseSet ops_product_sets[] = {
     {"linear", check_linear, bench_linear},
     {"conv", check_conv, bench_conv},
+    {"conv_depthwise", check_conv_depthwise, bench_conv_depthwise},
     {"glu_depthwise", check_glu_depthwise, bench_glu_depthwise},
     {NULL},
 };
