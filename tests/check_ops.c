@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Every operation, in every form and odd shape, on every device and in every dtype it has, against
- * the reference; the reference against figures worked out by hand; and what is refused.
+ * the reference; the plain kernels of the cuda device also on the processor, as "cuda-host"; the
+ * reference against figures worked out by hand; and what is refused.
  *
  *   check_ops                                    all of it (GLib's options: -l, -p PATH, --seed)
  *   check_ops --bench [OP] [--device NAME]       the same operations, timed at SANA's 512² sizes
@@ -9,6 +10,8 @@
 #include "ops_case.h"
 
 #include <string.h>
+
+#include "cuda_host/cuda_host.h"
 
 /* The reference is one of them: what it stores as BF16 and F16 is compared with its F32. */
 static const char *const devices[] = {"reference", "cpu", "cuda"};
@@ -27,7 +30,7 @@ static SanaDevice *
 open_or_skip(const char *name)
 {
     GError *error = NULL;
-    SanaDevice *dev = sana_device_open(name, &error);
+    SanaDevice *dev = ops_device_open(name, &error);
     if (g_error_matches(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING)) {
         g_test_skip(error->message);
         g_clear_error(&error);
@@ -60,12 +63,20 @@ test_against_reference(gconstpointer data)
     sana_device_unref(r.device);
 }
 
+static bool
+is_on(const CaseSet *set, const char *device)
+{
+    return strcmp(device, "cuda-host") != 0 || cuda_host_has(set->op);
+}
+
 static void
 register_device(const char *device)
 {
     for (size_t t = 0; t < G_N_ELEMENTS(dtypes); t++)
         for (size_t i = 0; i < G_N_ELEMENTS(sets); i++)
             for (const CaseSet *set = sets[i]; set->op; set++) {
+                if (!is_on(set, device))
+                    continue;
                 Entry *entry = g_new(Entry, 1);
                 *entry = (Entry){set, device, dtypes[t]};
                 char *path =
@@ -129,6 +140,8 @@ main(int argc, char **argv)
         register_device(devices[i]);
         ops_refusal_register(devices[i]);
     }
+    register_device("cuda-host");
+    ops_refusal_register("cuda-host");
     ops_refusal_register("planner");
     return g_test_run();
 }

@@ -97,6 +97,9 @@ typedef struct {
     float *weights, *bias;
 } Values;
 
+/* sana_device_open(), or the test program's own device "cuda-host". */
+SanaDevice *ops_device_open(const char *name, GError **error);
+
 SanaDType ops_arg_dtype(const Arg *a, SanaDType dtype);
 Values ops_values_new(const Case *c, SanaDType dtype, guint32 *random);
 void ops_values_free(Values *v);

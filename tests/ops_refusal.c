@@ -14,7 +14,7 @@ static bool
 bench_open(Bench *b, const char *device)
 {
     GError *error = NULL;
-    b->device = sana_device_open(device, &error);
+    b->device = ops_device_open(device, &error);
     if (!b->device) {
         g_assert_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING);
         g_test_skip(error->message);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "cuda_host/cuda_host.h"
 #include "kernels/convert.h"
 
 /* Stands in every element that must not change; exact in every type. */
@@ -67,6 +68,12 @@ bound_of(const char *op, SanaDType stored)
                    : stored == SANA_F16 ? bounds[i].f16
                                         : bounds[i].f32;
     g_error("no bound for %s", op);
+}
+
+SanaDevice *
+ops_device_open(const char *name, GError **error)
+{
+    return strcmp(name, "cuda-host") == 0 ? cuda_host_open() : sana_device_open(name, error);
 }
 
 /* --- values ---------------------------------------------------------------------------------- */

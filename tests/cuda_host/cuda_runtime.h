@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SANA_TESTS_CUDA_HOST_RUNTIME_H
+#define SANA_TESTS_CUDA_HOST_RUNTIME_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <functional>
+#include <tuple>
+#include <utility>
+
+#include "cuda_runtime_api.h"
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __shared__ static /* one block at a time */
+
+struct uint3 {
+    unsigned x, y, z;
+};
+
+struct dim3 {
+    unsigned x, y, z;
+    dim3(unsigned width = 1, unsigned height = 1, unsigned depth = 1)
+        : x(width), y(height), z(depth)
+    {
+    }
+};
+
+extern uint3 threadIdx, blockIdx;
+extern dim3 blockDim, gridDim;
+
+struct cudaLaunchConfig_t {
+    dim3 gridDim, blockDim;
+    size_t dynamicSmemBytes;
+    cudaStream_t stream;
+};
+
+cudaError_t cuda_host_launch(dim3 grid, dim3 block, const std::function<void()> &thread);
+
+template <typename... Parameters, typename... Arguments>
+cudaError_t
+cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters...),
+                   Arguments &&...arguments)
+{
+    std::tuple<Parameters...> copies(std::forward<Arguments>(arguments)...);
+    return cuda_host_launch(config->gridDim, config->blockDim, [&] { std::apply(kernel, copies); });
+}
+
+void __syncthreads();
+void __syncwarp(unsigned mask = 0xffffffffu);
+
+/* What lane `source` of this thread's warp gives in the same call. */
+uint64_t cuda_host_shuffle(unsigned mask, uint64_t bits, unsigned source);
+unsigned cuda_host_lane();
+
+template <typename T>
+T
+__shfl_sync(unsigned mask, T value, int source)
+{
+    uint64_t bits = 0;
+    memcpy(&bits, &value, sizeof value);
+    bits = cuda_host_shuffle(mask, bits, (unsigned)source % 32);
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+template <typename T>
+T
+__shfl_xor_sync(unsigned mask, T value, int other)
+{
+    return __shfl_sync(mask, value, (int)(cuda_host_lane() ^ (unsigned)other));
+}
+
+inline float
+rsqrtf(float x)
+{
+    return 1 / sqrtf(x);
+}
+
+inline float
+__fdividef(float x, float y)
+{
+    return x / y;
+}
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Blocks of threads, one block after the other.  A thread runs on the stack of a fibre until it
+ * ends or waits; the fibre of one that ended goes on with the next, so that a kernel without
+ * barriers costs no change of stacks.
+ */
+#include "cuda_runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <ucontext.h>
+
+#include <vector>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+uint3 threadIdx, blockIdx;
+dim3 blockDim, gridDim;
+
+namespace
+{
+
+const unsigned WARP = 32;
+const size_t STACK = 128 << 10;
+
+enum State { FRESH, READY, AT_WARP, AT_BLOCK, DONE };
+
+struct Fibre {
+    ucontext_t context;
+    std::vector<char> stack;
+    void *fake = nullptr; /* AddressSanitizer's */
+    Fibre();
+};
+
+struct Thread {
+    State state;
+    Fibre *fibre;
+    unsigned shuffles;
+};
+
+struct Machine {
+    const std::function<void()> *body;
+    std::vector<Thread> threads;
+    std::vector<Fibre *> idle;
+    std::vector<uint64_t> given; /* two shuffles of each thread */
+    ucontext_t home;
+    void *home_fake;
+    const void *home_stack;
+    size_t home_size;
+    unsigned current;
+    bool backwards;
+} machine;
+
+[[noreturn]] void
+undefined(const char *what)
+{
+    fprintf(stderr, "undefined on a GPU: %s (block %u, %u, %u, thread %u)\n", what, blockIdx.x,
+            blockIdx.y, blockIdx.z, machine.current);
+    abort();
+}
+
+void
+leave_to_fibre(Fibre *to)
+{
+#ifdef __SANITIZE_ADDRESS__
+    __sanitizer_start_switch_fiber(&machine.home_fake, to->stack.data(), STACK);
+#endif
+    swapcontext(&machine.home, &to->context);
+#ifdef __SANITIZE_ADDRESS__
+    __sanitizer_finish_switch_fiber(machine.home_fake, nullptr, nullptr);
+#endif
+}
+
+void
+leave_to_home(Fibre *from)
+{
+#ifdef __SANITIZE_ADDRESS__
+    __sanitizer_start_switch_fiber(&from->fake, machine.home_stack, machine.home_size);
+#endif
+    swapcontext(&from->context, &machine.home);
+#ifdef __SANITIZE_ADDRESS__
+    __sanitizer_finish_switch_fiber(from->fake, nullptr, nullptr);
+#endif
+}
+
+void
+become(unsigned thread)
+{
+    machine.current = thread;
+    threadIdx.x = thread % blockDim.x;
+    threadIdx.y = thread / blockDim.x % blockDim.y;
+    threadIdx.z = thread / blockDim.x / blockDim.y;
+}
+
+/* The next lane of the same warp in the order of this pass, or the number of threads. */
+unsigned
+after(unsigned thread)
+{
+    unsigned count = (unsigned)machine.threads.size(), first = thread / WARP * WARP;
+    if (machine.backwards)
+        return thread > first ? thread - 1 : count;
+    return thread + 1 < first + WARP && thread + 1 < count ? thread + 1 : count;
+}
+
+void
+fibre_main()
+{
+#ifdef __SANITIZE_ADDRESS__
+    __sanitizer_finish_switch_fiber(nullptr, &machine.home_stack, &machine.home_size);
+#endif
+    for (;;) {
+        unsigned thread = machine.current;
+        Fibre *self = machine.threads[thread].fibre;
+        (*machine.body)();
+        machine.threads[thread].state = DONE;
+        unsigned next = after(thread);
+        if (next < machine.threads.size() && machine.threads[next].state == FRESH) {
+            machine.threads[next].fibre = self;
+            machine.threads[next].state = READY;
+            become(next);
+            continue;
+        }
+        machine.idle.push_back(self);
+        leave_to_home(self);
+    }
+}
+
+Fibre::Fibre() : stack(STACK)
+{
+    getcontext(&context);
+    context.uc_stack.ss_sp = stack.data();
+    context.uc_stack.ss_size = STACK;
+    makecontext(&context, fibre_main, 0);
+}
+
+Fibre *
+idle_fibre()
+{
+    if (machine.idle.empty())
+        return new Fibre; /* kept for later launches */
+    Fibre *f = machine.idle.back();
+    machine.idle.pop_back();
+    return f;
+}
+
+void
+resume(unsigned index)
+{
+    Thread *thread = &machine.threads[index];
+    if (thread->state == FRESH)
+        thread->fibre = idle_fibre();
+    thread->state = READY;
+    become(index);
+    leave_to_fibre(thread->fibre);
+}
+
+/* Runs a warp until all its threads have ended or wait for the block. */
+void
+run_warp(unsigned first)
+{
+    unsigned count = (unsigned)machine.threads.size();
+    unsigned end = first + WARP < count ? first + WARP : count;
+    for (;;) {
+        for (unsigned i = machine.backwards ? end - 1 : first; i < count; i = after(i))
+            if (machine.threads[i].state == FRESH || machine.threads[i].state == READY)
+                resume(i);
+        unsigned waiting = 0;
+        for (unsigned i = first; i < end; i++)
+            waiting += machine.threads[i].state == AT_WARP;
+        if (!waiting)
+            return;
+        if (waiting < WARP)
+            undefined("part of a warp waits for lanes that ended, are elsewhere or do not exist");
+        for (unsigned i = first; i < end; i++)
+            machine.threads[i].state = READY;
+    }
+}
+
+void
+run_block()
+{
+    unsigned count = (unsigned)machine.threads.size();
+    unsigned warps = (count + WARP - 1) / WARP, waiting;
+    for (Thread &thread : machine.threads)
+        thread = Thread{FRESH, nullptr, 0};
+    do {
+        machine.backwards = !machine.backwards;
+        for (unsigned w = 0; w < warps; w++)
+            run_warp((machine.backwards ? warps - 1 - w : w) * WARP);
+        waiting = 0;
+        for (Thread &thread : machine.threads)
+            if (thread.state == AT_BLOCK) {
+                thread.state = READY;
+                waiting++;
+            }
+        if (waiting && waiting < count)
+            undefined("some threads of a block wait for others that have ended");
+    } while (waiting);
+}
+
+void
+wait(State how)
+{
+    unsigned self = machine.current;
+    machine.threads[self].state = how;
+    leave_to_home(machine.threads[self].fibre);
+}
+
+} // namespace
+
+cudaError_t
+cuda_host_launch(dim3 grid, dim3 block, const std::function<void()> &thread)
+{
+    size_t threads = (size_t)block.x * block.y * block.z;
+    if (threads == 0 || threads > 1024 || grid.x == 0 || grid.x > INT32_MAX || grid.y == 0 ||
+        grid.y > UINT16_MAX || grid.z == 0 || grid.z > UINT16_MAX)
+        return cudaErrorInvalidConfiguration;
+    machine.body = &thread;
+    machine.threads.resize(threads);
+    machine.given.resize(2 * threads);
+    blockDim = block;
+    gridDim = grid;
+    for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
+        for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
+            for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++)
+                run_block();
+    return cudaSuccess;
+}
+
+void
+__syncthreads()
+{
+    wait(AT_BLOCK);
+}
+
+void
+__syncwarp(unsigned mask)
+{
+    if (mask != 0xffffffffu)
+        undefined("only whole warps are supported");
+    wait(AT_WARP);
+}
+
+unsigned
+cuda_host_lane()
+{
+    return machine.current % WARP;
+}
+
+uint64_t
+cuda_host_shuffle(unsigned mask, uint64_t bits, unsigned source)
+{
+    unsigned self = machine.current, count = (unsigned)machine.threads.size();
+    unsigned half =
+        machine.threads[self].shuffles++ % 2 * count; /* the last one may still be read */
+    machine.given[half + self] = bits;
+    __syncwarp(mask);
+    return machine.given[half + self / WARP * WARP + source];
+}
