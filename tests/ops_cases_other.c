@@ -2,8 +2,8 @@
 /* Cases of norms and pointwise operations. */
 #include "ops_case.h"
 
-static const int shapes[][3] = {{1, 1, 1},   {1, 1, 48},   {1, 17, 5},  {3, 5, 33},
-                                {7, 13, 64}, {2, 3, 1152}, {31, 33, 40}};
+static const int shapes[][3] = {{1, 1, 1},   {1, 1, 48},   {1, 17, 5},   {3, 5, 33},
+                                {7, 13, 64}, {2, 3, 1152}, {1, 3, 2304}, {31, 33, 40}};
 
 /* --- norm: y, x, residual, weight, bias ------------------------------------------------------ */
 

@@ -18,7 +18,7 @@
 
 /* --- elements --------------------------------------------------------------------------------- */
 
-/* As a template argument in the place of a SanaDType: each map has its own type, asked at run time. */
+/* In the place of a SanaDType as template argument: each map has its own, known at run time. */
 enum { ANY = -1 };
 
 /* A tensor inside a kernel.  stride 0: the same row everywhere. */

@@ -119,6 +119,8 @@ static const SanaBackend backend = {
     .copy_in = sana_host_copy_in,
     .copy_out = sana_host_copy_out,
     .finish = host_finish,
+    .norm = sana_cuda_norm,
+    .norm_modulate = sana_cuda_norm_modulate,
     .add_gated = sana_cuda_add_gated,
     .activate = sana_cuda_activate,
     .add = sana_cuda_add,
@@ -130,8 +132,8 @@ static const SanaBackend backend = {
 bool
 cuda_host_has(const char *op)
 {
-    static const char *const here[] = {"activate", "add", "add_gated",
-                                       "geglu",    "mix", "timestep_embedding"};
+    static const char *const here[] = {"activate", "add",  "add_gated",     "geglu",
+                                       "mix",      "norm", "norm_modulate", "timestep_embedding"};
     for (size_t i = 0; i < G_N_ELEMENTS(here); i++)
         if (strcmp(op, here[i]) == 0)
             return true;
