@@ -7,8 +7,9 @@ build_packages="meson ninja-build gcc g++ pkg-config libdnnl-dev libsentencepiec
 # what playing, encoding and writing the bundled clip needs
 run_packages="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
     gstreamer1.0-plugins-ugly"
-# what the launch lines of README and examples/ need beyond that
-test_packages="gstreamer1.0-plugins-bad gstreamer1.0-libav"
+# what the tests, and the launch lines of README and examples/, need beyond that
+test_packages="gstreamer1.0-plugins-bad gstreamer1.0-libav gstreamer1.0-rtsp
+    libgstrtspserver-1.0-dev"
 # what checking the style needs
 style_packages="clang-format-14 indent"
 

@@ -15,6 +15,36 @@ element_test_init(int *argc, char ***argv)
     g_assert_true(GST_ELEMENT_REGISTER(sanaimg2img, NULL));
 }
 
+const char *
+element_test_missing(const char *element, ...)
+{
+    va_list list;
+
+    va_start(list, element);
+    while (element) {
+        GstElementFactory *factory = gst_element_factory_find(element);
+        if (!factory)
+            break;
+        gst_object_unref(factory);
+        element = va_arg(list, const char *);
+    }
+    va_end(list);
+    return element;
+}
+
+gboolean
+element_test_skips(const char *missing)
+{
+    char *why;
+
+    if (!missing)
+        return FALSE;
+    why = g_strdup_printf("GStreamer's %s is not installed", missing);
+    g_test_skip(why);
+    g_free(why);
+    return TRUE;
+}
+
 void
 pipe_open(Pipe *pipe, const char *line)
 {

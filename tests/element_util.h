@@ -13,6 +13,12 @@
 /* GStreamer, GTest and both elements, with no model of the environment's. */
 void element_test_init(int *argc, char ***argv);
 
+/* The first of these elements that is not installed; NULL: all are there. */
+const char *element_test_missing(const char *element, ...) G_GNUC_NULL_TERMINATED;
+
+/* TRUE after marking the test as skipped, for want of the one that is missing. */
+gboolean element_test_skips(const char *missing);
+
 /* A pipeline from a launch line.  The element under test is named "e", the appsink "out"; both may
  * be missing. */
 typedef struct {

@@ -23,7 +23,7 @@ __asan_default_options(void)
 const char *
 __lsan_default_suppressions(void)
 {
-    return "leak:_dl_init\nleak:g_quark_from";
+    return "leak:_dl_init\nleak:g_quark_from\nleak:g_intern_string";
 }
 
 #elif defined(__SANITIZE_THREAD__)
