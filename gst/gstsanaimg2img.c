@@ -88,6 +88,7 @@ start (GstSanaImg2img * self)
   g_mutex_lock (&self->lock);
   self->broken = FALSE;
   self->own_error = FALSE;
+  self->live = FALSE;
   self->leaky = GST_SANA_LEAKY_NO;
   self->discont = FALSE;
   self->frame_duration = GST_CLOCK_TIME_NONE;
@@ -201,6 +202,7 @@ gst_sana_img2img_init (GstSanaImg2img * self)
   g_cond_init (&self->answered);
   g_cond_init (&self->computed);
   gst_sana_queue_init (&self->queue);
+  gst_sana_latency_configure (&self->latency, GST_CLOCK_TIME_NONE);
   self->srcresult = GST_FLOW_FLUSHING;
 
   pad = self->sinkpad =

@@ -55,6 +55,7 @@ struct _GstSanaImg2img
   GstSanaConvert *convert;      /* NULL: no caps yet */
   gboolean skipping;            /* frames, until the next segment */
   GstSanaSettings announced;    /* the prompt last said to be applied */
+  gchar *pictures;              /* that times are measured of */
 
   GMutex lock;
   /* below: lock */
@@ -67,6 +68,7 @@ struct _GstSanaImg2img
   gboolean own_error;           /* downstream has to hear of it, by EOS */
   gboolean eos;                 /* came from upstream */
   gboolean unexpected;          /* downstream wants no more frames */
+  gboolean live;                /* upstream said so */
   GstSanaLeaky leaky;
   gboolean discont;             /* frames were dropped since the last queued */
   GstQuery *asking;             /* being answered downstream */
@@ -106,6 +108,14 @@ void gst_sana_img2img_update_live (GstSanaImg2img * self);
 /* gstsanaimg2imgtask.c */
 void gst_sana_img2img_loop (gpointer pad);
 void gst_sana_img2img_reset_output (GstSanaImg2img * self);
+
+/* gstsanaimg2imgcompute.c */
+/* The task: pictures as convert makes them are to come. */
+void gst_sana_img2img_expect (GstSanaImg2img * self, GstSanaConvert * convert);
+
+/* The task, or when it has ended: has the process remember how long pictures
+ * took; others are to come, or none. */
+void gst_sana_img2img_remember (GstSanaImg2img * self);
 extern const GstSanaWorkerFuncs gst_sana_img2img_worker_funcs;
 
 GST_ELEMENT_REGISTER_DECLARE (sanaimg2img);

@@ -69,6 +69,14 @@ gst_sana_img2img_flush_worker (GstSanaImg2img * self)
   g_mutex_unlock (&self->worker_lock);
 }
 
+static void
+set_live_locked (GstSanaImg2img * self, gboolean live)
+{
+  self->live = live;
+  self->leaky = live ? GST_SANA_LEAKY_DOWNSTREAM : GST_SANA_LEAKY_NO;
+  g_cond_broadcast (&self->removed);
+}
+
 void
 gst_sana_img2img_update_live (GstSanaImg2img * self)
 {
@@ -78,8 +86,7 @@ gst_sana_img2img_update_live (GstSanaImg2img * self)
   if (gst_pad_peer_query (self->sinkpad, query)) {
     gst_query_parse_latency (query, &live, NULL, NULL);
     g_mutex_lock (&self->lock);
-    self->leaky = live ? GST_SANA_LEAKY_DOWNSTREAM : GST_SANA_LEAKY_NO;
-    g_cond_broadcast (&self->removed);
+    set_live_locked (self, live);
     g_mutex_unlock (&self->lock);
   }
   gst_query_unref (query);
@@ -156,7 +163,7 @@ gst_sana_img2img_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   else if (self->eos || self->unexpected)
     ret = GST_FLOW_EOS;
   if (ret == GST_FLOW_OK) {
-    frame->job.await_prompt = self->leaky == GST_SANA_LEAKY_NO;
+    frame->job.await_prompt = !self->live;
     frame->discont = self->discont;
     self->discont = FALSE;
     gst_sana_queue_push (&self->queue, GST_SANA_ITEM_FRAME, frame);
@@ -442,10 +449,9 @@ query_latency (GstSanaImg2img * self, GstQuery * query)
     return FALSE;
   gst_query_parse_latency (query, &live, &min, &max);
   g_mutex_lock (&self->lock);
-  self->leaky = live ? GST_SANA_LEAKY_DOWNSTREAM : GST_SANA_LEAKY_NO;
+  set_live_locked (self, live);
   gst_sana_latency_apply (&self->latency, 1 + QUEUE_DEPTH,
       self->frame_duration, self->leaky != GST_SANA_LEAKY_NO, &min, &max);
-  g_cond_broadcast (&self->removed);
   g_mutex_unlock (&self->lock);
   gst_query_set_latency (query, live, min, max);
   return TRUE;

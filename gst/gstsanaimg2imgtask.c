@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* sanaimg2img's source pad task, and what the worker tells it. */
+/* sanaimg2img's source pad task. */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
@@ -67,31 +67,8 @@ gst_sana_img2img_reset_output (GstSanaImg2img * self)
   gst_caps_replace (&self->out_caps, NULL);
   g_clear_pointer (&self->convert, gst_sana_convert_unref);
   gst_sana_settings_clear (&self->announced);
+  gst_sana_img2img_remember (self);
   self->skipping = FALSE;
-}
-
-/* A live pipeline wants to know the latency before the first frame. */
-static void
-warm_up (GstSanaImg2img * self)
-{
-  GstSanaFrame *frame;
-  gboolean wanted;
-
-  g_mutex_lock (&self->lock);
-  wanted = self->leaky != GST_SANA_LEAKY_NO && self->latency.answered == 0;
-  g_mutex_unlock (&self->lock);
-  if (!wanted)
-    return;
-  frame = gst_sana_frame_new_warm_up (self->convert);
-  gst_sana_common_snapshot (&self->common, &frame->job.settings);
-  g_mutex_lock (&self->lock);
-  if (self->srcresult == GST_FLOW_OK) {
-    gst_sana_worker_submit (self->worker, &frame->job);
-    frame = NULL;
-  }
-  g_mutex_unlock (&self->lock);
-  if (frame)
-    gst_sana_frame_free (frame);
 }
 
 /* Agrees with downstream on what becomes of in_caps, and says so. */
@@ -142,7 +119,7 @@ set_caps (GstSanaImg2img * self, GstCaps * caps)
   g_clear_pointer (&self->convert, gst_sana_convert_unref);
   ret = negotiate (self);
   if (ret == GST_FLOW_OK)
-    warm_up (self);
+    gst_sana_img2img_expect (self, self->convert);
   return ret;
 }
 
@@ -186,7 +163,7 @@ compute (GstSanaImg2img * self, GstSanaFrame * frame)
   } else {
     back = TRUE;
   }
-  live = self->leaky != GST_SANA_LEAKY_NO;
+  live = self->live;
   g_mutex_unlock (&self->lock);
 
   if (grown && live)
@@ -269,66 +246,6 @@ handle_frame (GstSanaImg2img * self, GstSanaFrame * frame)
   gst_sana_frame_free (frame);
   return ret;
 }
-
-/* --- the worker's news ---------------------------------------------------- */
-
-/* With the lock. */
-static void
-fail_locked (GstSanaImg2img * self)
-{
-  self->own_error = TRUE;
-  if (self->srcresult == GST_FLOW_OK || self->srcresult == GST_FLOW_EOS)
-    self->srcresult = GST_FLOW_ERROR;
-  g_cond_broadcast (&self->added);
-  g_cond_broadcast (&self->removed);
-  g_cond_broadcast (&self->answered);
-  g_cond_broadcast (&self->computed);
-}
-
-static void
-worker_ready (GstElement * element, const SanaModelInfo * info,
-    const GError * error)
-{
-  GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
-
-  if (!error)
-    return;
-  g_mutex_lock (&self->lock);
-  self->broken = TRUE;
-  fail_locked (self);
-  g_mutex_unlock (&self->lock);
-}
-
-static void
-worker_done (GstElement * element, GstSanaJob * job, const GError * error)
-{
-  GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
-  GstSanaFrame *frame = (GstSanaFrame *) job;
-  gboolean grown = FALSE;
-
-  g_mutex_lock (&self->lock);
-  if (error)
-    fail_locked (self);
-  else if (frame->warm_up)
-    grown = gst_sana_latency_add (&self->latency, frame->took, 1);
-  if (self->busy == frame) {
-    self->done = TRUE;
-    self->failed = error != NULL;
-    g_cond_broadcast (&self->computed);
-    frame = NULL;
-  }
-  g_mutex_unlock (&self->lock);
-
-  if (frame)
-    gst_sana_frame_free (frame);
-  if (grown)
-    gst_element_post_message (element, gst_message_new_latency (GST_OBJECT
-            (element)));
-}
-
-const GstSanaWorkerFuncs gst_sana_img2img_worker_funcs = {
-  worker_ready, worker_done
-};
 
 /* --- the task ------------------------------------------------------------- */
 

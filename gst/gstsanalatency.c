@@ -7,10 +7,32 @@
 /* Frames in a row that must be late before the answer grows. */
 #define PATIENCE 30
 
+/* own_min by key, of the whole process. */
+#define MAX_KNOWN 64
+G_LOCK_DEFINE_STATIC (known);
+static GHashTable *known;
+
 void
 gst_sana_latency_reset (GstSanaLatency * latency)
 {
+  GstClockTime configured = latency->configured;
+
   memset (latency, 0, sizeof (*latency));
+  latency->configured = configured;
+}
+
+void
+gst_sana_latency_configure (GstSanaLatency * latency, GstClockTime own)
+{
+  latency->configured = own;
+  latency->short_known = FALSE;
+}
+
+GstClockTime
+gst_sana_latency_get (const GstSanaLatency * latency)
+{
+  return GST_CLOCK_TIME_IS_VALID (latency->configured) ? latency->configured :
+      latency->answered;
 }
 
 static gint
@@ -31,6 +53,47 @@ percentile_95 (const GstSanaLatency * latency)
   return sorted[(latency->n_times * 95 + 99) / 100 - 1];
 }
 
+/* Of a frame that takes so long: one may wait, and 10 % more. */
+static GstClockTime
+whole_stay (GstClockTime took, guint queued)
+{
+  GstClockTime own = took * (1 + queued);
+
+  return own + own / 10;
+}
+
+static gboolean
+answer (GstSanaLatency * latency, GstClockTime own)
+{
+  if (own == latency->answered || (latency->begun && own < latency->answered))
+    return FALSE;
+  latency->answered = own;
+  return TRUE;
+}
+
+gboolean
+gst_sana_latency_expect (GstSanaLatency * latency, const gchar * key)
+{
+  const GstClockTime *found;
+  GstClockTime own = 0;
+
+  latency->n_times = latency->next = latency->n_late = 0;
+  G_LOCK (known);
+  found = known ? g_hash_table_lookup (known, key) : NULL;
+  latency->sure = found != NULL;
+  if (found)
+    own = *found;
+  G_UNLOCK (known);
+  return latency->sure && answer (latency, own);
+}
+
+gboolean
+gst_sana_latency_foresee (GstSanaLatency * latency, GstClockTime took,
+    guint queued)
+{
+  return !latency->sure && answer (latency, whole_stay (took, queued));
+}
+
 gboolean
 gst_sana_latency_add (GstSanaLatency * latency, GstClockTime took, guint queued)
 {
@@ -40,9 +103,9 @@ gst_sana_latency_add (GstSanaLatency * latency, GstClockTime took, guint queued)
   latency->next = (latency->next + 1) % GST_SANA_LATENCY_WINDOW;
   latency->n_times = MIN (latency->n_times + 1, GST_SANA_LATENCY_WINDOW);
 
-  own = percentile_95 (latency) * (1 + queued);
-  own += own / 10;
+  own = whole_stay (percentile_95 (latency), queued);
   if (latency->answered > 0) {
+    latency->begun = TRUE;
     if (own <= latency->answered + latency->answered * 15 / 100) {
       latency->n_late = 0;
       return FALSE;
@@ -51,8 +114,39 @@ gst_sana_latency_add (GstSanaLatency * latency, GstClockTime took, guint queued)
       return FALSE;
   }
   latency->n_late = 0;
-  latency->answered = own;
-  return TRUE;
+  latency->begun = TRUE;
+  return answer (latency, own);
+}
+
+gboolean
+gst_sana_latency_is_short (GstSanaLatency * latency, guint queued,
+    GstClockTime * needed)
+{
+  if (!GST_CLOCK_TIME_IS_VALID (latency->configured) || latency->short_known ||
+      latency->n_times == 0)
+    return FALSE;
+  *needed = whole_stay (percentile_95 (latency), queued);
+  latency->short_known = *needed > latency->configured;
+  return latency->short_known;
+}
+
+void
+gst_sana_latency_remember (const GstSanaLatency * latency, const gchar * key,
+    guint queued)
+{
+  GstClockTime own;
+
+  if (latency->n_times == 0)
+    return;
+  own = whole_stay (percentile_95 (latency), queued);
+  G_LOCK (known);
+  if (!known)
+    known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  /* who goes through many sizes does not come back to most */
+  if (g_hash_table_size (known) >= MAX_KNOWN)
+    g_hash_table_remove_all (known);
+  g_hash_table_replace (known, g_strdup (key), g_memdup2 (&own, sizeof (own)));
+  G_UNLOCK (known);
 }
 
 void
@@ -60,7 +154,7 @@ gst_sana_latency_apply (const GstSanaLatency * latency, guint depth,
     GstClockTime duration, gboolean leaky, GstClockTime * min,
     GstClockTime * max)
 {
-  GstClockTime own_min = latency->answered;
+  GstClockTime own_min = gst_sana_latency_get (latency);
   GstClockTime own_max = own_min;
 
   if (GST_CLOCK_TIME_IS_VALID (duration))

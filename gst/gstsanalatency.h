@@ -6,8 +6,11 @@
  *   own_min   (1 + queued) · T + 10 %: a frame waits for the one being computed
  *   own_max   at least own_min, and as much as the queue holds
  *
- * What is answered only grows, and only when it is wrong by more than 15 % for
- * some time: each change makes a live pipeline skip.  Not thread safe.
+ * What the application sets stands in the place of own_min, as it may not hear of
+ * a change.  Before the first frame own_min is what a warm-up took, or what the process
+ * remembers of the same pictures.  From the first frame on it only grows, and
+ * only when it is wrong by more than 15 % for some time: each change makes a
+ * live pipeline skip.  Not thread safe, but for what the process remembers.
  */
 #ifndef GST_SANA_LATENCY_H
 #define GST_SANA_LATENCY_H
@@ -24,14 +27,42 @@ typedef struct
   guint n_times, next;
   guint n_late;                 /* frames in a row slower than answered */
   GstClockTime answered;        /* own_min; 0: nothing measured yet */
+  gboolean begun;               /* a frame was measured: it only grows */
+  gboolean sure;                /* remembered, better than any warm-up */
+  GstClockTime configured;      /* by the application, or NONE */
+  gboolean short_known;         /* that configured is too short was said */
 } GstSanaLatency;
 
+/* As at the start; what is configured stays. */
 void gst_sana_latency_reset (GstSanaLatency * latency);
 
-/* What a frame took; `queued` frames may wait.  TRUE: own_min has grown, post
- * a LATENCY message. */
+/* NONE: as measured. */
+void gst_sana_latency_configure (GstSanaLatency * latency, GstClockTime own);
+
+/* own_min as it is answered now. */
+GstClockTime gst_sana_latency_get (const GstSanaLatency * latency);
+
+/* TRUE once: what is configured is shorter than what was measured; needed: what
+ * it should be. */
+gboolean gst_sana_latency_is_short (GstSanaLatency * latency, guint queued,
+    GstClockTime * needed);
+
+/* Of the following TRUE says: own_min has changed, post a LATENCY message. */
+
+/* Other pictures are to come, which the process knows as `key`, or not. */
+gboolean gst_sana_latency_expect (GstSanaLatency * latency, const gchar * key);
+
+/* What a warm-up for them took; `queued` frames may wait. */
+gboolean gst_sana_latency_foresee (GstSanaLatency * latency, GstClockTime took,
+    guint queued);
+
+/* What a frame took. */
 gboolean gst_sana_latency_add (GstSanaLatency * latency, GstClockTime took,
     guint queued);
+
+/* Has the process remember what pictures of this key took.  Any thread. */
+void gst_sana_latency_remember (const GstSanaLatency * latency,
+    const gchar * key, guint queued);
 
 /*
  * Adds the element's part to min and max of upstream.  depth: frames it holds

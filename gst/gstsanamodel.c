@@ -5,6 +5,9 @@
 
 #include "gstsanamodel.h"
 
+/* How long a model that nobody uses is kept. */
+#define LINGER (5 * G_TIME_SPAN_SECOND)
+
 typedef struct
 {
   gchar *key;
@@ -12,8 +15,10 @@ typedef struct
   SanaPrecision precision;
 
   /* below: cache.lock */
-  guint refs;                   /* users, and the thread that loads */
+  guint refs;                   /* users, the thread that loads, idleness */
   guint users;
+  gboolean idle;                /* loaded, and nobody uses it */
+  gint64 until;                 /* then: monotonic time */
   gboolean loading;
   gint percent;
   SanaModel *model;
@@ -32,6 +37,7 @@ static struct
   GMutex lock;
   GCond news;                   /* of any entry */
   GHashTable *entries;          /* those that a new user may join, by key */
+  gboolean reaping;             /* the thread that ends idleness runs */
 } cache;
 
 /* With the lock; the caller frees what it returns, without. */
@@ -77,6 +83,86 @@ on_progress (double fraction, gpointer user_data)
   g_mutex_unlock (&cache.lock);
 }
 
+/* --- idle models ---------------------------------------------------------- */
+
+/* With the lock: takes out one that is idle at that time, the first to end; the
+ * caller frees it, without.  next: when the one that stays longest ends. */
+static Entry *
+take_idle_locked (gint64 now, gint64 * next)
+{
+  GHashTableIter iter;
+  gpointer value;
+  Entry *first = NULL;
+
+  if (cache.entries == NULL)
+    return NULL;
+  g_hash_table_iter_init (&iter, cache.entries);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    Entry *entry = value;
+
+    if (entry->idle && (first == NULL || entry->until < first->until))
+      first = entry;
+  }
+  *next = first ? first->until : 0;
+  if (first == NULL || first->until > now)
+    return NULL;
+  first->idle = FALSE;
+  leave_table_locked (first);
+  return unref_locked (first);
+}
+
+static gpointer
+reap (gpointer unused)
+{
+  Entry *entry;
+  gint64 next;
+
+  g_mutex_lock (&cache.lock);
+  for (;;) {
+    entry = take_idle_locked (g_get_monotonic_time (), &next);
+    if (entry) {
+      g_mutex_unlock (&cache.lock);
+      free_entry (entry);
+      g_mutex_lock (&cache.lock);
+    } else if (next) {
+      g_cond_wait_until (&cache.news, &cache.lock, next);
+    } else {
+      break;
+    }
+  }
+  cache.reaping = FALSE;
+  g_mutex_unlock (&cache.lock);
+  return NULL;
+}
+
+/* With the lock: the entry's last user has left its reference. */
+static void
+become_idle_locked (Entry * entry)
+{
+  entry->idle = TRUE;
+  entry->until = g_get_monotonic_time () + LINGER;
+  if (!cache.reaping) {
+    cache.reaping = TRUE;
+    g_thread_unref (g_thread_new ("sana-linger", reap, NULL));
+  }
+}
+
+void
+gst_sana_model_drop_idle (void)
+{
+  Entry *entry;
+  gint64 next;
+
+  do {
+    g_mutex_lock (&cache.lock);
+    entry = take_idle_locked (G_MAXINT64, &next);
+    g_mutex_unlock (&cache.lock);
+    free_entry (entry);
+  } while (entry);
+}
+
+/* --- loading -------------------------------------------------------------- */
+
 static gpointer
 load (gpointer data)
 {
@@ -85,8 +171,11 @@ load (gpointer data)
     entry
   };
   GError *error = NULL;
-  SanaModel *model = sana_model_load (entry->path, &options,
-      entry->cancellable, &error);
+  SanaModel *model;
+
+  /* there may not be room for both */
+  gst_sana_model_drop_idle ();
+  model = sana_model_load (entry->path, &options, entry->cancellable, &error);
 
   g_mutex_lock (&cache.lock);
   entry->model = model;
@@ -140,7 +229,10 @@ gst_sana_model_use (const gchar * path, const gchar * device,
     g_free (key);
   }
   entry->users++;
-  entry->refs++;
+  if (entry->idle)
+    entry->idle = FALSE;
+  else
+    entry->refs++;
   use->entry = entry;
   g_mutex_unlock (&cache.lock);
   return use;
@@ -188,16 +280,19 @@ gst_sana_model_use_cancel (GstSanaModelUse * use)
 void
 gst_sana_model_use_release (GstSanaModelUse * use)
 {
-  Entry *entry = use->entry, *dead;
+  Entry *entry = use->entry, *dead = NULL;
   GCancellable *cancel = NULL;
 
   g_mutex_lock (&cache.lock);
-  if (--entry->users == 0) {
-    leave_table_locked (entry);
-    if (entry->loading)
+  if (--entry->users == 0 && entry->model) {
+    become_idle_locked (entry);
+  } else {
+    if (entry->users == 0)
+      leave_table_locked (entry);
+    if (entry->users == 0 && entry->loading)
       cancel = g_object_ref (entry->cancellable);
+    dead = unref_locked (entry);
   }
-  dead = unref_locked (entry);
   g_mutex_unlock (&cache.lock);
 
   if (cancel) {

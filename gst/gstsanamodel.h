@@ -4,9 +4,10 @@
  * and precision share one, in whatever pipeline they are.
  *
  * A load runs on a thread of its own and is shared by all who wait for it; it
- * is cancelled when the last of them leaves.  A model is freed when its last
- * user leaves.  A load that failed is tried again by the next who asks.  No
- * lock is held while loading or freeing.
+ * is cancelled when the last of them leaves.  A model is kept for 5 s after its
+ * last user has left, as who rebuilds a pipeline wants it back at once; it goes
+ * earlier when another has to be loaded.  A load that failed is tried again by
+ * the next who asks.  No lock is held while loading or freeing.
  */
 #ifndef GST_SANA_MODEL_H
 #define GST_SANA_MODEL_H
@@ -34,6 +35,9 @@ SanaModel *gst_sana_model_use_wait (GstSanaModelUse * use,
 void gst_sana_model_use_cancel (GstSanaModelUse * use);
 
 void gst_sana_model_use_release (GstSanaModelUse * use);
+
+/* Frees the models that nobody uses, now.  Any thread, no lock held. */
+void gst_sana_model_drop_idle (void);
 
 G_END_DECLS
 #endif /* GST_SANA_MODEL_H */

@@ -307,4 +307,6 @@ on_done (GstElement * element, GstSanaJob * job, const GError * error)
   g_mutex_unlock (&self->lock);
 }
 
-const GstSanaWorkerFuncs gst_sana_src_worker_funcs = { on_ready, on_done };
+const GstSanaWorkerFuncs gst_sana_src_worker_funcs = {
+  on_ready, NULL, NULL, on_done
+};

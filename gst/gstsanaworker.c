@@ -44,6 +44,8 @@ struct _GstSanaWorker
   gboolean busy;                /* with a job */
   gboolean drop;                /* that job was flushed */
   gboolean drawing;             /* in run(): draw_session may be cancelled */
+  GstSanaJob *warm;             /* to run before the jobs, not started */
+  gboolean warming;             /* what draws is that */
   gboolean delivering;          /* in done() */
 
   gboolean encoding;            /* text_session may be cancelled */
@@ -343,7 +345,7 @@ work (GstSanaWorker * worker, GstSanaJob * job)
   g_clear_error (&error);
 }
 
-/* --- the thread ----------------------------------------------------------- */
+/* --- loading -------------------------------------------------------------- */
 
 static void
 on_progress (gint percent, gpointer user_data)
@@ -402,25 +404,101 @@ open_model (GstSanaWorker * worker)
     worker->broken = error;
   }
 
-  /* the error itself before the end of the progress it ends */
   if (!enter_element (worker))
     return;
-  g_mutex_lock (&worker->lock);
-  worker->opening = FALSE;
-  g_mutex_unlock (&worker->lock);
   if (error) {
+    g_mutex_lock (&worker->lock);
+    worker->opening = FALSE;
+    g_mutex_unlock (&worker->lock);
+    /* the error itself before the end of the progress it ends */
     gst_sana_post_error (worker->element, GST_SANA_DOING_OPEN, error);
     gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_ERROR, -1,
         _("The model could not be loaded"));
   } else {
     GST_INFO_OBJECT (worker->element, "model of %d px on %s",
         worker->info->native_size, worker->info->device);
-    gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_COMPLETE, 100,
-        _("The model is loaded"));
   }
   worker->funcs->ready (worker->element, worker->info, error);
   leave_element (worker);
 }
+
+/* --- warming up ----------------------------------------------------------- */
+
+/* With the lock, which is released while running.  What goes wrong here goes
+ * wrong again with the first frame, which says so. */
+static void
+run_warm_up_locked (GstSanaWorker * worker)
+{
+  GstSanaJob *job = g_steal_pointer (&worker->warm);
+  GError *error = NULL;
+  gboolean ok;
+
+  worker->warming = TRUE;
+  ok = run_locked (worker, job, NULL, &error);
+  worker->warming = FALSE;
+  if (!ok)
+    GST_DEBUG_OBJECT (worker->element, "warming up: %s",
+        error ? error->message : "cancelled");
+  ok = ok && !worker->stopping;
+  if (ok)
+    worker->outside++;
+  g_mutex_unlock (&worker->lock);
+  g_clear_error (&error);
+  if (ok)
+    worker->funcs->done (worker->element, job, NULL);
+  else
+    job->free (job);
+  g_mutex_lock (&worker->lock);
+  if (ok)
+    worker->outside--;
+  g_cond_broadcast (&worker->news);
+}
+
+/* The first embedding, then one frame of nothing: from here on everything is as
+ * fast as it will be. */
+static void
+warm_up (GstSanaWorker * worker)
+{
+  GstSanaJob *job = NULL;
+
+  g_mutex_lock (&worker->lock);
+  while (!worker->stopping && !worker->prompt && !worker->refusal)
+    g_cond_wait (&worker->news, &worker->lock);
+  g_mutex_unlock (&worker->lock);
+
+  if (worker->funcs->warm_up && enter_element (worker)) {
+    job = worker->funcs->warm_up (worker->element, worker->info);
+    leave_element (worker);
+  }
+  g_mutex_lock (&worker->lock);
+  if (!worker->warm)
+    worker->warm = g_steal_pointer (&job);
+  while (worker->warm && !worker->stopping)
+    run_warm_up_locked (worker);
+  g_mutex_unlock (&worker->lock);
+  if (job)
+    job->free (job);
+}
+
+static void
+start_jobs (GstSanaWorker * worker)
+{
+  if (worker->broken)
+    return;
+  warm_up (worker);
+  if (!enter_element (worker))
+    return;
+  g_mutex_lock (&worker->lock);
+  worker->opening = FALSE;
+  g_mutex_unlock (&worker->lock);
+  gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_COMPLETE, 100,
+      _("The model is loaded"));
+  if (worker->funcs->started)
+    worker->funcs->started (worker->element);
+  leave_element (worker);
+}
+
+/* --- the thread ----------------------------------------------------------- */
 
 static gpointer
 compute_thread (gpointer data)
@@ -429,9 +507,14 @@ compute_thread (gpointer data)
   GstSanaJob *job;
 
   open_model (worker);
+  start_jobs (worker);
 
   g_mutex_lock (&worker->lock);
   while (!worker->stopping) {
+    if (worker->warm) {
+      run_warm_up_locked (worker);
+      continue;
+    }
     job = g_queue_pop_head (&worker->jobs);
     if (job == NULL) {
       g_cond_wait (&worker->news, &worker->lock);
@@ -504,6 +587,22 @@ gst_sana_worker_submit (GstSanaWorker * worker, GstSanaJob * job)
   g_mutex_unlock (&worker->lock);
 }
 
+void
+gst_sana_worker_warm_up (GstSanaWorker * worker, GstSanaJob * job)
+{
+  GstSanaJob *old;
+
+  g_mutex_lock (&worker->lock);
+  old = worker->warm;
+  worker->warm = job;
+  if (worker->warming)
+    sana_session_cancel (worker->draw_session);
+  g_cond_broadcast (&worker->news);
+  g_mutex_unlock (&worker->lock);
+  if (old)
+    old->free (old);
+}
+
 /* With the lock; the caller frees what it returns, without. */
 static GQueue
 flush_locked (GstSanaWorker * worker)
@@ -513,7 +612,7 @@ flush_locked (GstSanaWorker * worker)
   g_queue_init (&worker->jobs);
   if (worker->busy)
     worker->drop = TRUE;
-  if (worker->drawing)
+  if (worker->drawing && (!worker->warming || worker->stopping))
     sana_session_cancel (worker->draw_session);
   g_cond_broadcast (&worker->news);
   return waiting;
@@ -555,6 +654,8 @@ gst_sana_worker_stop (GstSanaWorker * worker)
   g_mutex_lock (&worker->lock);
   worker->stopping = TRUE;
   waiting = flush_locked (worker);
+  if (worker->warm)
+    g_queue_push_tail (&waiting, g_steal_pointer (&worker->warm));
   if (worker->encoding)
     sana_session_cancel (worker->text_session);
   gst_sana_model_use_cancel (worker->use);

@@ -50,7 +50,7 @@ struct _GstSanaJob
   gboolean prompt_applied;
 
   /* Compute thread, no lock held: computes one frame with calls of `session`,
-   * which another thread may cancel.  `session`'s model lives at least as long.
+   * which another thread may cancel.  prompt is NULL in a warm-up.  `session`'s model lives at least as long.
    * Must not touch the element: it may be stopped meanwhile. */
   gboolean (*run) (GstSanaJob * job, SanaSession * session,
       SanaPrompt * prompt, const SanaModelInfo * info, GError ** error);
@@ -67,6 +67,15 @@ typedef struct
   void (*ready) (GstElement * element, const SanaModelInfo * info,
       const GError * error);
 
+  /* Compute thread, once after ready() without error, or NULL: a warm-up for
+   * pictures of the size that is to be expected, or NULL.  One that was asked
+   * for meanwhile by gst_sana_worker_warm_up() goes before. */
+  GstSanaJob *(*warm_up) (GstElement * element, const SanaModelInfo * info);
+
+  /* Compute thread, once, or NULL: the first prompt is encoded and the warm-up
+   * done; this is when PROGRESS said COMPLETE. */
+  void (*started) (GstElement * element);
+
   /* Compute thread: the job is finished and belongs to the element again;
    * error is NULL, or why there is no frame, after it was posted.  After an
    * error of loading every job comes back with that error. */
@@ -82,6 +91,13 @@ GstSanaWorker *gst_sana_worker_start (GstElement * element,
 
 /* Takes the job; never blocks.  From any thread, done() included. */
 void gst_sana_worker_submit (GstSanaWorker * worker, GstSanaJob * job);
+
+/*
+ * Has the job run before all that wait, without a prompt; done() hands it back
+ * unless it fails, and a failure is not posted.  It takes the place of a
+ * warm-up that has not finished.  Flushing leaves it alone.
+ */
+void gst_sana_worker_warm_up (GstSanaWorker * worker, GstSanaJob * job);
 
 /*
  * Cancels the job being computed and frees it and all that wait.  When this

@@ -2,6 +2,7 @@
 /* Both elements on a fake model: loading, sharing, errors, stopping, states. */
 #include "element_util.h"
 #include "fake_sana.h"
+#include "gstsanamodel.h"
 
 #define SRC(properties)                         \
     "sanasrc name=e num-buffers=50 " properties \
@@ -26,8 +27,10 @@ counts_now(void)
 static void
 assert_all_gone(void)
 {
-    for (int i = 0; i < 500 && (counts_now().models || counts_now().sessions); i++)
+    for (int i = 0; i < 500 && (counts_now().models || counts_now().sessions); i++) {
+        gst_sana_model_drop_idle();
         g_usleep(10000);
+    }
     g_assert_cmpint(counts_now().sessions, ==, 0);
     g_assert_cmpint(counts_now().models, ==, 0);
     g_assert_cmpint(counts_now().busy, ==, 0);
@@ -100,6 +103,8 @@ tells_its_progress(void)
         /* gst-launch prints a line for each */
         g_assert_cmpint(continued, <=, 10);
         pipe_close(&pipe);
+        /* the next is to load it again */
+        gst_sana_model_drop_idle();
     }
     assert_all_gone();
 }
@@ -125,6 +130,35 @@ shares_a_model_between_elements(void)
     g_assert_cmpint(counts_now().models, ==, 2);
     pipe_close(&two);
     pipe_close(&other);
+    assert_all_gone();
+}
+
+/* As OBS does with each change of a setting. */
+static void
+keeps_a_model_for_who_comes_back(void)
+{
+    Pipe pipe, other;
+
+    fake_sana_forget();
+    for (int n = 0; n < 3; n++) {
+        pipe_open(&pipe, SRC("model-path=fake:load=50") "fakesink sync=false");
+        pipe_play(&pipe);
+        g_assert_true(pipe_eos(&pipe));
+        pipe_close(&pipe);
+    }
+    g_assert_cmpint(counts_now().loads, ==, 1);
+    g_assert_cmpint(counts_now().models, ==, 1);
+    /* another takes its place, not the place beside it */
+    pipe_open(&other, FILTER("model-path=fake:load=50,id=other") "fakesink sync=false");
+    pipe_play(&other);
+    g_assert_true(pipe_eos(&other));
+    g_assert_cmpint(counts_now().loads, ==, 2);
+    g_assert_cmpint(counts_now().models, ==, 1);
+    pipe_close(&other);
+    /* and goes by itself */
+    g_assert_cmpint(counts_now().models, ==, 1);
+    for (int i = 0; i < 1000 && counts_now().models; i++)
+        g_usleep(10000);
     assert_all_gone();
 }
 
@@ -499,6 +533,7 @@ main(int argc, char **argv)
 #define TEST(f) g_test_add_func("/states/" #f, f)
     TEST(tells_its_progress);
     TEST(shares_a_model_between_elements);
+    TEST(keeps_a_model_for_who_comes_back);
     TEST(cancels_a_load_when_the_last_leaves);
     TEST(says_that_loading_was_cancelled);
     TEST(refuses_at_once_what_can_be_seen_at_once);

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* sanaimg2img's compute thread: what it warms up for, and what it brings. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstsanaimg2img.h"
+
+#define GST_CAT_DEFAULT gst_sana_img2img_debug
+
+/* The side of a picture of which nothing is known. */
+#define LIKELY_SIZE 512
+
+/* --- warming up ----------------------------------------------------------- */
+
+/* What is known of this size from before; the caller frees it. */
+static gchar *
+latency_key (GstSanaImg2img * self, GstSanaConvert * convert)
+{
+  const GstVideoInfo *out = gst_sana_convert_out_info (convert);
+  GstSanaSettings settings = { 0 };
+  gchar *path, *key;
+
+  gst_sana_common_snapshot (&self->common, &settings);
+  path = gst_sana_find_model (settings.model_path);
+  key = g_strdup_printf ("%s %s %d %u %dx%d", path, settings.device,
+      settings.precision, settings.steps, out->width, out->height);
+  g_free (path);
+  gst_sana_settings_clear (&settings);
+  return key;
+}
+
+static void
+post_latency (GstSanaImg2img * self)
+{
+  gst_element_post_message (GST_ELEMENT (self),
+      gst_message_new_latency (GST_OBJECT (self)));
+}
+
+/* What upstream would most likely give. */
+static void
+guess_info (GstSanaImg2img * self, gint side, GstVideoInfo * info)
+{
+  GstCaps *caps = gst_pad_peer_query_caps (self->sinkpad, NULL);
+  gboolean known = FALSE;
+
+  if (!gst_caps_is_any (caps) && !gst_caps_is_empty (caps)) {
+    GstStructure *structure;
+
+    caps = gst_caps_truncate (gst_caps_make_writable (caps));
+    structure = gst_caps_get_structure (caps, 0);
+    gst_structure_fixate_field_nearest_int (structure, "width", side);
+    gst_structure_fixate_field_nearest_int (structure, "height", side);
+    caps = gst_caps_fixate (caps);
+    known = gst_video_info_from_caps (info, caps);
+  }
+  gst_caps_unref (caps);
+  if (!known)
+    gst_video_info_set_format (info, GST_VIDEO_FORMAT_RGB, side, side);
+}
+
+/* Pictures as convert makes them are to come.  With the answer known before the
+ * first of them, a live pipeline does not skip. */
+void
+gst_sana_img2img_expect (GstSanaImg2img * self, GstSanaConvert * convert)
+{
+  gchar *key = latency_key (self, convert);
+  gboolean grown, live;
+
+  if (!g_strcmp0 (key, self->pictures)) {
+    g_free (key);
+    return;
+  }
+  gst_sana_img2img_remember (self);
+  self->pictures = key;
+  g_mutex_lock (&self->lock);
+  live = self->live;
+  grown = gst_sana_latency_expect (&self->latency, key);
+  g_mutex_unlock (&self->lock);
+  if (!live)
+    return;
+  if (grown)
+    post_latency (self);
+  gst_sana_worker_warm_up (self->worker,
+      &gst_sana_frame_new_warm_up (convert)->job);
+}
+
+void
+gst_sana_img2img_remember (GstSanaImg2img * self)
+{
+  if (self->pictures) {
+    g_mutex_lock (&self->lock);
+    gst_sana_latency_remember (&self->latency, self->pictures, 1);
+    g_mutex_unlock (&self->lock);
+  }
+  g_clear_pointer (&self->pictures, g_free);
+}
+
+static GstSanaJob *
+worker_warm_up (GstElement * element, const SanaModelInfo * info)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
+  GstSanaConvert *convert;
+  GstSanaFrame *frame;
+  GstVideoInfo video;
+  gboolean live;
+
+  gst_sana_img2img_update_live (self);
+  g_mutex_lock (&self->lock);
+  live = self->live;
+  g_mutex_unlock (&self->lock);
+  if (!live)
+    return NULL;
+  guess_info (self, MIN (info->native_size, LIKELY_SIZE), &video);
+  GST_DEBUG_OBJECT (self, "warming up for %d × %d", video.width, video.height);
+  convert = gst_sana_convert_new (&video, &video);
+  frame = gst_sana_frame_new_warm_up (convert);
+  gst_sana_convert_unref (convert);
+  return &frame->job;
+}
+
+/* --- what it brings ------------------------------------------------------- */
+
+/* With the lock. */
+static void
+fail_locked (GstSanaImg2img * self)
+{
+  self->own_error = TRUE;
+  if (self->srcresult == GST_FLOW_OK || self->srcresult == GST_FLOW_EOS)
+    self->srcresult = GST_FLOW_ERROR;
+  g_cond_broadcast (&self->added);
+  g_cond_broadcast (&self->removed);
+  g_cond_broadcast (&self->answered);
+  g_cond_broadcast (&self->computed);
+}
+
+static void
+worker_ready (GstElement * element, const SanaModelInfo * info,
+    const GError * error)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
+
+  if (!error)
+    return;
+  g_mutex_lock (&self->lock);
+  self->broken = TRUE;
+  fail_locked (self);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+worker_done (GstElement * element, GstSanaJob * job, const GError * error)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
+  GstSanaFrame *frame = (GstSanaFrame *) job;
+  gboolean grown = FALSE;
+
+  g_mutex_lock (&self->lock);
+  if (error)
+    fail_locked (self);
+  else if (frame->warm_up)
+    grown = gst_sana_latency_foresee (&self->latency, frame->took, 1);
+  if (self->busy == frame) {
+    self->done = TRUE;
+    self->failed = error != NULL;
+    g_cond_broadcast (&self->computed);
+    frame = NULL;
+  }
+  g_mutex_unlock (&self->lock);
+
+  if (frame)
+    gst_sana_frame_free (frame);
+  if (grown)
+    post_latency (self);
+}
+
+const GstSanaWorkerFuncs gst_sana_img2img_worker_funcs = {
+  worker_ready, worker_warm_up, NULL, worker_done
+};
