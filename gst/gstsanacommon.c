@@ -36,6 +36,20 @@ gst_sana_category (void)
   return gst_sana_common_debug;
 }
 
+GstDebugCategory *
+gst_sana_performance_debug (void)
+{
+  static gsize category = 0;
+
+  if (g_once_init_enter (&category)) {
+    GstDebugCategory *found = NULL;
+
+    GST_DEBUG_CATEGORY_GET (found, "GST_PERFORMANCE");
+    g_once_init_leave (&category, (gsize) found);
+  }
+  return (GstDebugCategory *) category;
+}
+
 GType
 gst_sana_precision_get_type (void)
 {
@@ -184,6 +198,21 @@ install_prompt_properties (GObjectClass * klass)
           1, 4096, DEFAULT_MAX_SEQUENCE_LENGTH, PLAYING));
 }
 
+static void
+install_stats_properties (GObjectClass * klass)
+{
+  g_object_class_install_property (klass, GST_SANA_PROP_STATS,
+      g_param_spec_boxed ("stats", "Statistics",
+          "What the element has done since it was started: counts of frames, "
+          "ms per part of a frame, frames a second, ns of latency, bytes of "
+          "memory; notified about once a second", GST_TYPE_STRUCTURE,
+          G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+  g_object_class_install_property (klass, GST_SANA_PROP_POST_MESSAGES,
+      g_param_spec_boolean ("post-messages", "Post messages",
+          "Post the statistics as an element message sana-stats about once a "
+          "second", FALSE, PLAYING));
+}
+
 void
 gst_sana_common_install_properties (GObjectClass * klass, guint default_steps)
 {
@@ -214,6 +243,8 @@ gst_sana_common_install_properties (GObjectClass * klass, guint default_steps)
           "none, equal angles; other numbers of steps always have equal "
           "angles)", -1.0, MAX_ANGLE, DEFAULT_INTERMEDIATE_TIMESTEPS, PLAYING));
 
+  install_stats_properties (klass);
+
   gst_type_mark_as_plugin_api (GST_TYPE_SANA_PRECISION, 0);
 }
 
@@ -224,6 +255,7 @@ gst_sana_common_init (GstSanaCommon * common, guint default_steps)
 
   memset (common, 0, sizeof (*common));
   g_mutex_init (&common->lock);
+  gst_sana_stats_init (&common->stats);
   s->device = g_ref_string_new_intern (DEFAULT_DEVICE);
   s->precision = DEFAULT_PRECISION;
   s->prompt = g_ref_string_new_intern (DEFAULT_PROMPT);
@@ -240,6 +272,7 @@ void
 gst_sana_common_clear (GstSanaCommon * common)
 {
   gst_sana_settings_clear (&common->settings);
+  gst_sana_stats_clear (&common->stats);
   g_mutex_clear (&common->lock);
 }
 
@@ -298,7 +331,12 @@ gst_sana_common_set_property (GstSanaCommon * common, GstElement * element,
   gboolean known;
 
   g_mutex_lock (&common->lock);
-  known = set_locked (&common->settings, id, value);
+  if (id == GST_SANA_PROP_POST_MESSAGES) {
+    common->post_messages = g_value_get_boolean (value);
+    known = TRUE;
+  } else {
+    known = set_locked (&common->settings, id, value);
+  }
   g_mutex_unlock (&common->lock);
 
   if (known && (pspec->flags & GST_PARAM_MUTABLE_READY) &&
@@ -356,12 +394,39 @@ get_locked (const GstSanaSettings * s, guint id, GValue * value)
 gboolean
 gst_sana_common_get_property (GstSanaCommon * common, guint id, GValue * value)
 {
-  gboolean known;
+  gboolean known = TRUE;
 
+  if (id == GST_SANA_PROP_STATS) {
+    g_value_take_boxed (value, gst_sana_stats_to_structure (&common->stats));
+    return TRUE;
+  }
   g_mutex_lock (&common->lock);
-  known = get_locked (&common->settings, id, value);
+  if (id == GST_SANA_PROP_POST_MESSAGES)
+    g_value_set_boolean (value, common->post_messages);
+  else
+    known = get_locked (&common->settings, id, value);
   g_mutex_unlock (&common->lock);
   return known;
+}
+
+void
+gst_sana_common_tell_stats (GstSanaCommon * common, GstElement * element)
+{
+  GstStructure *stats;
+  gboolean post;
+
+  if (!gst_sana_stats_tick (&common->stats))
+    return;
+  g_object_notify (G_OBJECT (element), "stats");
+  g_mutex_lock (&common->lock);
+  post = common->post_messages;
+  g_mutex_unlock (&common->lock);
+  if (!post)
+    return;
+  stats = gst_sana_stats_to_structure (&common->stats);
+  gst_structure_set_name (stats, "sana-stats");
+  gst_element_post_message (element,
+      gst_message_new_element (GST_OBJECT (element), stats));
 }
 
 void

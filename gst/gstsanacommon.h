@@ -15,7 +15,7 @@
 #include <gst/gst.h>
 #include <gst/video/video.h>
 
-#include "pipelines/sana.h"
+#include "gstsanastats.h"
 
 G_BEGIN_DECLS
 
@@ -41,6 +41,8 @@ enum
   GST_SANA_PROP_MAX_SEQUENCE_LENGTH,
   GST_SANA_PROP_MAX_TIMESTEPS,
   GST_SANA_PROP_INTERMEDIATE_TIMESTEPS,
+  GST_SANA_PROP_STATS,
+  GST_SANA_PROP_POST_MESSAGES,
   GST_SANA_PROP_LAST
 };
 
@@ -65,6 +67,8 @@ typedef struct
 {
   GMutex lock;
   GstSanaSettings settings;
+  gboolean post_messages;
+  GstSanaStats stats;           /* locks itself */
 } GstSanaCommon;
 
 /* Frees what *settings holds and makes it all zeros. */
@@ -108,6 +112,14 @@ gboolean gst_sana_common_get_property (GstSanaCommon * common, guint id,
  * zeros. */
 void gst_sana_common_snapshot (GstSanaCommon * common,
     GstSanaSettings * snapshot);
+
+/* After each frame that was pushed: about once a second notifies of `stats`,
+ * and posts them as the element message "sana-stats" if post-messages says so.
+ * No lock held. */
+void gst_sana_common_tell_stats (GstSanaCommon * common, GstElement * element);
+
+/* The category for what costs time. */
+GstDebugCategory *gst_sana_performance_debug (void);
 
 /* --- model, messages ------------------------------------------------------ */
 

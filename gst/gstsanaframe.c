@@ -18,18 +18,27 @@ frame_run (GstSanaJob * job, SanaSession * session, SanaPrompt * prompt,
 
   gst_sana_settings_get_params (&job->settings, &params);
   params.seed += frame->number;
+  frame->seed = params.seed;
   params.strength = frame->values.strength;
   params.strength_mode = frame->values.strength_mode;
 
+  if (!frame->in || !frame->out) {
+    g_set_error_literal (error, SANA_ERROR, SANA_ERROR_MEMORY,
+        "no memory for a copy of a frame; use smaller video");
+    return FALSE;
+  }
   if (!gst_sana_convert_load (frame->convert, info->factor, frame->in, &source,
           &result, error))
     return FALSE;
-  gst_clear_buffer (&frame->in);
+  /* a camera has few; but a frame that fails may be shown as it came */
+  if (frame->values.on_error != GST_SANA_ON_ERROR_PASSTHROUGH)
+    gst_clear_buffer (&frame->in);
   if (!sana_session_image_to_image (session, prompt, &params, &source, &result,
           error))
     return FALSE;
   if (!gst_sana_convert_store (frame->convert, frame->out, error))
     return FALSE;
+  frame->times = *sana_session_times (session);
   frame->took = (g_get_monotonic_time () - start) * GST_USECOND;
   return TRUE;
 }
@@ -40,16 +49,19 @@ frame_run_warm_up (GstSanaJob * job, SanaSession * session,
 {
   GstSanaFrame *frame = (GstSanaFrame *) job;
   gint64 start = g_get_monotonic_time ();
-  gdouble total;
+  const SanaTimes *times;
   gint width, height;
 
   gst_sana_convert_get_size (frame->convert, info->factor, &width, &height);
   if (!sana_session_prepare (session, width, height, error))
     return FALSE;
-  /* without the planning, if the session says so */
-  total = sana_session_times (session)->total;
-  frame->took = total > 0 ? total * GST_SECOND :
-      (g_get_monotonic_time () - start) * GST_USECOND;
+  /* without the planning, if the session says so; and it did one step */
+  times = sana_session_times (session);
+  if (times->total > 0)
+    frame->took = (times->total + times->transformer *
+        (MAX (job->settings.steps, 1) - 1)) * GST_SECOND;
+  else
+    frame->took = (g_get_monotonic_time () - start) * GST_USECOND;
   return TRUE;
 }
 
@@ -60,6 +72,8 @@ frame_new (void)
 
   frame->job.free = frame_free_job;
   frame->job.run = frame_run;
+  frame->job.quiet = TRUE;
+  frame->running_time = frame->stream_time = GST_CLOCK_TIME_NONE;
   return frame;
 }
 
@@ -83,9 +97,27 @@ gst_sana_frame_new_warm_up (GstSanaConvert * convert)
   return frame;
 }
 
+GstSanaFrame *
+gst_sana_frame_new_copy (const GstSanaFrame * frame, GstSanaConvert * convert)
+{
+  GstSanaFrame *copy = frame_new ();
+  const GstVideoInfo *out = gst_sana_convert_out_info (convert);
+
+  gst_sana_settings_copy (&copy->job.settings, &frame->job.settings);
+  copy->job.await_prompt = frame->job.await_prompt;
+  copy->values = frame->values;
+  copy->number = frame->number;
+  copy->restart = frame->restart;
+  copy->convert = gst_sana_convert_ref (convert);
+  copy->in = gst_buffer_copy_deep (frame->in);
+  copy->out = gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (out), NULL);
+  return copy;
+}
+
 void
 gst_sana_frame_free (GstSanaFrame * frame)
 {
+  g_clear_error (&frame->error);
   gst_clear_buffer (&frame->in);
   gst_clear_buffer (&frame->out);
   g_clear_pointer (&frame->convert, gst_sana_convert_unref);

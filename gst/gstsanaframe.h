@@ -17,13 +17,18 @@ typedef struct
   GstSanaJob job;
   GstSanaImg2imgValues values;
   guint64 number;               /* added to the seed */
+  GstClockTime running_time, stream_time;       /* or NONE */
   gboolean discont;             /* frames before this one were dropped */
+  gboolean restart;             /* has nothing to do with those before */
   gboolean warm_up;             /* draws nothing */
 
   GstBuffer *in;                /* let go as soon as it is read */
   GstBuffer *out;
   GstSanaConvert *convert;
   GstClockTime took;            /* by run(), in ns */
+  SanaTimes times;              /* and its parts */
+  guint64 seed;                 /* it was drawn with */
+  GError *error;                /* why it was not */
 } GstSanaFrame;
 
 /* A frame of a buffer, which it takes. */
@@ -32,6 +37,11 @@ GstSanaFrame *gst_sana_frame_new (GstBuffer * in);
 /* A frame that draws nothing: computed, it has prepared the session for
  * pictures of convert's size, and `took` is what one such picture costs. */
 GstSanaFrame *gst_sana_frame_new_warm_up (GstSanaConvert * convert);
+
+/* A frame of the same pixels and values that is not shown itself: its buffers
+ * are its own.  Of convert's video. */
+GstSanaFrame *gst_sana_frame_new_copy (const GstSanaFrame * frame,
+    GstSanaConvert * convert);
 
 void gst_sana_frame_free (GstSanaFrame * frame);
 

@@ -61,6 +61,10 @@ gst_sana_img2img_set_property (GObject * object, guint id,
   GST_OBJECT_LOCK (self);
   ok = gst_sana_img2img_values_set (&self->values, id, value);
   GST_OBJECT_UNLOCK (self);
+  if (id == GST_SANA_IMG2IMG_PROP (latency) ||
+      id == GST_SANA_IMG2IMG_PROP (pacing) ||
+      id == GST_SANA_IMG2IMG_PROP (leaky))
+    gst_sana_img2img_timing_changed (self);
   if (!ok && !gst_sana_common_set_property (&self->common, GST_ELEMENT (self),
           id, value, pspec))
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -80,16 +84,32 @@ gst_sana_img2img_get_property (GObject * object, guint id, GValue * value,
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }
 
+void
+gst_sana_img2img_get_values (GstSanaImg2img * self,
+    GstSanaImg2imgValues * values)
+{
+  GST_OBJECT_LOCK (self);
+  *values = self->values;
+  GST_OBJECT_UNLOCK (self);
+}
+
 static void
 start (GstSanaImg2img * self)
 {
   GstSanaSettings settings = { 0 };
+  GstSanaImg2imgValues values;
 
+  gst_sana_stats_start (&self->common.stats);
+  gst_sana_img2img_get_values (self, &values);
+  gst_sana_pace_reset (&self->pace);
+  self->missed = self->failing = FALSE;
+  self->startup_mode = values.startup_mode;
   g_mutex_lock (&self->lock);
   self->broken = FALSE;
   self->own_error = FALSE;
-  self->live = FALSE;
-  self->leaky = GST_SANA_LEAKY_NO;
+  self->started = FALSE;
+  gst_sana_img2img_set_live (self, FALSE, values.leaky);
+  gst_sana_qos_reset (&self->qos);
   self->discont = FALSE;
   self->frame_duration = GST_CLOCK_TIME_NONE;
   gst_sana_latency_reset (&self->latency);
@@ -156,6 +176,8 @@ gst_sana_img2img_finalize (GObject * object)
   GstSanaImg2img *self = GST_SANA_IMG2IMG (object);
 
   gst_sana_queue_clear (&self->queue);
+  gst_sana_qos_reset (&self->qos);
+  gst_sana_pace_clear (&self->pace);
   gst_sana_common_clear (&self->common);
   g_mutex_clear (&self->lock);
   g_mutex_clear (&self->worker_lock);
@@ -202,7 +224,8 @@ gst_sana_img2img_init (GstSanaImg2img * self)
   g_cond_init (&self->answered);
   g_cond_init (&self->computed);
   gst_sana_queue_init (&self->queue);
-  gst_sana_latency_configure (&self->latency, GST_CLOCK_TIME_NONE);
+  gst_sana_latency_configure (&self->latency, self->values.latency, FALSE);
+  gst_sana_qos_reset (&self->qos);
   self->srcresult = GST_FLOW_FLUSHING;
 
   pad = self->sinkpad =

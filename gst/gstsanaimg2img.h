@@ -4,6 +4,8 @@
 
 #include "gstsanaframe.h"
 #include "gstsanalatency.h"
+#include "gstsanapace.h"
+#include "gstsanaqos.h"
 #include "gstsanaqueue.h"
 
 G_BEGIN_DECLS
@@ -14,12 +16,8 @@ G_DECLARE_FINAL_TYPE (GstSanaImg2img, gst_sana_img2img, GST, SANA_IMG2IMG,
 
 GST_DEBUG_CATEGORY_EXTERN (gst_sana_img2img_debug);
 
-/* What becomes of a frame that finds the queue full. */
-typedef enum
-{
-  GST_SANA_LEAKY_NO,            /* it waits, and upstream with it */
-  GST_SANA_LEAKY_DOWNSTREAM,    /* the oldest that has not started goes */
-} GstSanaLeaky;
+/* Frames that may wait while one is computed. */
+#define GST_SANA_QUEUE_DEPTH 1
 
 /*
  * Three threads meet here.  Upstream's puts frames, events and queries into
@@ -42,12 +40,15 @@ struct _GstSanaImg2img
    * another thread flushes it, so that it is not stopped meanwhile. */
   GstSanaWorker *worker;
   GMutex worker_lock;
+  GstSanaStartup startup_mode;  /* from READY on */
 
   /* upstream's thread */
   GstSegment segment;
   gboolean have_caps;
   gboolean asked_live;
   guint64 n_frames;
+  GstClockTime last_time;       /* running time of the last frame, or NONE */
+  gboolean restart;             /* of a frame that was dropped */
 
   /* the task */
   GstCaps *in_caps, *out_caps;
@@ -56,6 +57,9 @@ struct _GstSanaImg2img
   gboolean skipping;            /* frames, until the next segment */
   GstSanaSettings announced;    /* the prompt last said to be applied */
   gchar *pictures;              /* that times are measured of */
+  GstSanaPace pace;             /* while it is stopped, who flushes */
+  gboolean missed;              /* frames were dropped since the last pushed */
+  gboolean failing;             /* the last frame failed, which was said */
 
   GMutex lock;
   /* below: lock */
@@ -69,20 +73,39 @@ struct _GstSanaImg2img
   gboolean eos;                 /* came from upstream */
   gboolean unexpected;          /* downstream wants no more frames */
   gboolean live;                /* upstream said so */
-  GstSanaLeaky leaky;
+  GstSanaLeaky leaky;           /* never AUTO */
+  gboolean started;             /* the first prompt is encoded */
   gboolean discont;             /* frames were dropped since the last queued */
   GstQuery *asking;             /* being answered downstream */
   GstQuery *last_query;         /* last one answered, and how */
   gboolean last_answer;
   GstSanaFrame *busy;           /* with the worker */
-  gboolean done, failed;        /* it came back */
+  gboolean done;                /* it came back */
+  GstSanaFrame *background;     /* with the worker; nobody waits for it */
+  GstSanaFrame *newest;         /* came back, to be shown */
+  GstSanaQos qos;
   GstSanaLatency latency;
   GstClockTime frame_duration;
 };
 
-/* gstsanaimg2imgflow.c */
+/* gstsanaimg2img.c */
+/* The values of the properties now.  Any thread. */
+void gst_sana_img2img_get_values (GstSanaImg2img * self,
+    GstSanaImg2imgValues * values);
+
+/* gstsanaimg2imgchain.c */
 GstFlowReturn gst_sana_img2img_chain (GstPad * pad, GstObject * parent,
     GstBuffer * buffer);
+
+/* Has a frame, which it takes, not shown, and says so.  No lock held. */
+void gst_sana_img2img_drop (GstSanaImg2img * self, GstSanaFrame * frame,
+    GstSanaCount why);
+
+/* With the lock: upstream is live, or not; `leaky` follows. */
+void gst_sana_img2img_set_live (GstSanaImg2img * self, gboolean live,
+    GstSanaLeaky leaky);
+
+/* gstsanaimg2imgflow.c */
 gboolean gst_sana_img2img_sink_event (GstPad * pad, GstObject * parent,
     GstEvent * event);
 gboolean gst_sana_img2img_sink_query (GstPad * pad, GstObject * parent,
@@ -105,8 +128,23 @@ void gst_sana_img2img_flush_worker (GstSanaImg2img * self);
 /* Asks upstream whether it is live, for `leaky`. */
 void gst_sana_img2img_update_live (GstSanaImg2img * self);
 
+/* A property that others have to hear of has changed.  No lock held. */
+void gst_sana_img2img_timing_changed (GstSanaImg2img * self);
+
 /* gstsanaimg2imgtask.c */
 void gst_sana_img2img_loop (gpointer pad);
+
+/* Agrees with downstream on a pool, if that is due. */
+GstFlowReturn gst_sana_img2img_ensure_pool (GstSanaImg2img * self);
+
+/* The element posted what is wrong; downstream is to be told by EOS. */
+void gst_sana_img2img_set_own_error (GstSanaImg2img * self);
+
+/* gstsanaimg2imgshow.c */
+/* The task: shows the frame, which it takes, or drops it. */
+GstFlowReturn gst_sana_img2img_show (GstSanaImg2img * self,
+    GstSanaFrame * frame);
+
 void gst_sana_img2img_reset_output (GstSanaImg2img * self);
 
 /* gstsanaimg2imgcompute.c */

@@ -59,6 +59,15 @@ guess_info (GstSanaImg2img * self, gint side, GstVideoInfo * info)
     gst_video_info_set_format (info, GST_VIDEO_FORMAT_RGB, side, side);
 }
 
+static GstSanaJob *
+new_warm_up (GstSanaImg2img * self, GstSanaConvert * convert)
+{
+  GstSanaFrame *frame = gst_sana_frame_new_warm_up (convert);
+
+  gst_sana_common_snapshot (&self->common, &frame->job.settings);
+  return &frame->job;
+}
+
 /* Pictures as convert makes them are to come.  With the answer known before the
  * first of them, a live pipeline does not skip. */
 void
@@ -81,8 +90,7 @@ gst_sana_img2img_expect (GstSanaImg2img * self, GstSanaConvert * convert)
     return;
   if (grown)
     post_latency (self);
-  gst_sana_worker_warm_up (self->worker,
-      &gst_sana_frame_new_warm_up (convert)->job);
+  gst_sana_worker_warm_up (self->worker, new_warm_up (self, convert));
 }
 
 void
@@ -90,7 +98,8 @@ gst_sana_img2img_remember (GstSanaImg2img * self)
 {
   if (self->pictures) {
     g_mutex_lock (&self->lock);
-    gst_sana_latency_remember (&self->latency, self->pictures, 1);
+    gst_sana_latency_remember (&self->latency, self->pictures,
+        GST_SANA_QUEUE_DEPTH);
     g_mutex_unlock (&self->lock);
   }
   g_clear_pointer (&self->pictures, g_free);
@@ -101,7 +110,7 @@ worker_warm_up (GstElement * element, const SanaModelInfo * info)
 {
   GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
   GstSanaConvert *convert;
-  GstSanaFrame *frame;
+  GstSanaJob *job;
   GstVideoInfo video;
   gboolean live;
 
@@ -114,9 +123,9 @@ worker_warm_up (GstElement * element, const SanaModelInfo * info)
   guess_info (self, MIN (info->native_size, LIKELY_SIZE), &video);
   GST_DEBUG_OBJECT (self, "warming up for %d × %d", video.width, video.height);
   convert = gst_sana_convert_new (&video, &video);
-  frame = gst_sana_frame_new_warm_up (convert);
+  job = new_warm_up (self, convert);
   gst_sana_convert_unref (convert);
-  return &frame->job;
+  return job;
 }
 
 /* --- what it brings ------------------------------------------------------- */
@@ -140,11 +149,23 @@ worker_ready (GstElement * element, const SanaModelInfo * info,
 {
   GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
 
-  if (!error)
+  if (!error) {
+    gst_sana_stats_loaded (&self->common.stats, info);
     return;
+  }
   g_mutex_lock (&self->lock);
   self->broken = TRUE;
   fail_locked (self);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+worker_started (GstElement * element)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
+
+  g_mutex_lock (&self->lock);
+  self->started = TRUE;
   g_mutex_unlock (&self->lock);
 }
 
@@ -155,17 +176,22 @@ worker_done (GstElement * element, GstSanaJob * job, const GError * error)
   GstSanaFrame *frame = (GstSanaFrame *) job;
   gboolean grown = FALSE;
 
+  frame->error = error ? g_error_copy (error) : NULL;
   g_mutex_lock (&self->lock);
-  if (error)
-    fail_locked (self);
-  else if (frame->warm_up)
-    grown = gst_sana_latency_foresee (&self->latency, frame->took, 1);
+  if (frame->warm_up)
+    grown = gst_sana_latency_foresee (&self->latency, frame->took,
+        GST_SANA_QUEUE_DEPTH);
   if (self->busy == frame) {
     self->done = TRUE;
-    self->failed = error != NULL;
-    g_cond_broadcast (&self->computed);
     frame = NULL;
+  } else if (self->background == frame) {
+    GstSanaFrame *unseen = self->newest;
+
+    self->newest = frame;
+    self->background = NULL;
+    frame = unseen;
   }
+  g_cond_broadcast (&self->computed);
   g_mutex_unlock (&self->lock);
 
   if (frame)
@@ -175,5 +201,5 @@ worker_done (GstElement * element, GstSanaJob * job, const GError * error)
 }
 
 const GstSanaWorkerFuncs gst_sana_img2img_worker_funcs = {
-  worker_ready, worker_warm_up, NULL, worker_done
+  worker_ready, worker_warm_up, worker_started, worker_done
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* sanaimg2img's sink pad, what upstream's thread does; and what starts and
- * stops the flow. */
+/* sanaimg2img's pads but for frames: events, queries, and what starts and stops
+ * the flow. */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
@@ -11,9 +11,6 @@
 #include "gstsananegotiate.h"
 
 #define GST_CAT_DEFAULT gst_sana_img2img_debug
-
-/* Frames that may wait while one is computed. */
-#define QUEUE_DEPTH 1
 
 /* With the lock. */
 static void
@@ -63,116 +60,51 @@ gst_sana_img2img_set_flushing (GstSanaImg2img * self)
 void
 gst_sana_img2img_flush_worker (GstSanaImg2img * self)
 {
+  GstSanaFrame *newest;
+
   g_mutex_lock (&self->worker_lock);
   if (self->worker)
     gst_sana_worker_flush (self->worker);
   g_mutex_unlock (&self->worker_lock);
-}
-
-static void
-set_live_locked (GstSanaImg2img * self, gboolean live)
-{
-  self->live = live;
-  self->leaky = live ? GST_SANA_LEAKY_DOWNSTREAM : GST_SANA_LEAKY_NO;
-  g_cond_broadcast (&self->removed);
+  /* the worker has freed it, or never will */
+  g_mutex_lock (&self->lock);
+  self->background = NULL;
+  newest = g_steal_pointer (&self->newest);
+  g_mutex_unlock (&self->lock);
+  if (newest)
+    gst_sana_frame_free (newest);
 }
 
 void
 gst_sana_img2img_update_live (GstSanaImg2img * self)
 {
   GstQuery *query = gst_query_new_latency ();
+  GstSanaImg2imgValues values;
   gboolean live = FALSE;
 
   if (gst_pad_peer_query (self->sinkpad, query)) {
     gst_query_parse_latency (query, &live, NULL, NULL);
+    gst_sana_img2img_get_values (self, &values);
     g_mutex_lock (&self->lock);
-    set_live_locked (self, live);
+    gst_sana_img2img_set_live (self, live, values.leaky);
     g_mutex_unlock (&self->lock);
   }
   gst_query_unref (query);
 }
 
-/* --- frames --------------------------------------------------------------- */
-
-/* With the lock: room for one more frame.  FALSE: srcresult, or EOS, says why
- * there will be none. */
-static gboolean
-make_room_locked (GstSanaImg2img * self)
+void
+gst_sana_img2img_timing_changed (GstSanaImg2img * self)
 {
-  GstSanaJob *oldest;
+  GstSanaImg2imgValues values;
 
-  while (self->srcresult == GST_FLOW_OK && !self->eos && !self->unexpected &&
-      self->queue.n_frames >= QUEUE_DEPTH) {
-    if (self->leaky == GST_SANA_LEAKY_NO) {
-      g_cond_wait (&self->removed, &self->lock);
-      continue;
-    }
-    oldest = gst_sana_queue_take_oldest_frame (&self->queue);
-    GST_DEBUG_OBJECT (self, "too slow for a live source, dropping a frame");
-    self->discont = TRUE;
-    oldest->free (oldest);
-  }
-  return self->srcresult == GST_FLOW_OK && !self->eos && !self->unexpected;
-}
-
-/* The values the frame is drawn with are those of the time it comes. */
-static void
-take_values (GstSanaImg2img * self, GstSanaFrame * frame)
-{
-  GstClockTime pts = GST_BUFFER_PTS (frame->in), time = GST_CLOCK_TIME_NONE;
-
-  if (self->segment.format == GST_FORMAT_TIME && GST_CLOCK_TIME_IS_VALID (pts))
-    time = gst_segment_to_stream_time (&self->segment, GST_FORMAT_TIME, pts);
-  if (GST_CLOCK_TIME_IS_VALID (time))
-    gst_object_sync_values (GST_OBJECT (self), time);
-
-  gst_sana_common_snapshot (&self->common, &frame->job.settings);
-  GST_OBJECT_LOCK (self);
-  frame->values = self->values;
-  GST_OBJECT_UNLOCK (self);
-  if (frame->values.noise_mode == GST_SANA_NOISE_PER_FRAME)
-    frame->number = self->n_frames;
-  self->n_frames++;
-}
-
-GstFlowReturn
-gst_sana_img2img_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
-{
-  GstSanaImg2img *self = GST_SANA_IMG2IMG (parent);
-  GstFlowReturn ret = GST_FLOW_OK;
-  GstSanaFrame *frame;
-
-  if (!self->have_caps) {
-    gst_buffer_unref (buffer);
-    return GST_FLOW_NOT_NEGOTIATED;
-  }
-  if (!self->asked_live) {
-    self->asked_live = TRUE;
-    gst_sana_img2img_update_live (self);
-  }
-
-  frame = gst_sana_frame_new (buffer);
+  gst_sana_img2img_get_values (self, &values);
   g_mutex_lock (&self->lock);
-  if (make_room_locked (self)) {
-    g_mutex_unlock (&self->lock);
-    take_values (self, frame);
-    g_mutex_lock (&self->lock);
-  }
-  if (self->srcresult != GST_FLOW_OK)
-    ret = self->srcresult;
-  else if (self->eos || self->unexpected)
-    ret = GST_FLOW_EOS;
-  if (ret == GST_FLOW_OK) {
-    frame->job.await_prompt = !self->live;
-    frame->discont = self->discont;
-    self->discont = FALSE;
-    gst_sana_queue_push (&self->queue, GST_SANA_ITEM_FRAME, frame);
-    g_cond_broadcast (&self->added);
-  }
+  gst_sana_latency_configure (&self->latency, values.latency,
+      values.pacing == GST_SANA_PACING_REPEAT);
+  gst_sana_img2img_set_live (self, self->live, values.leaky);
   g_mutex_unlock (&self->lock);
-  if (ret != GST_FLOW_OK)
-    gst_sana_frame_free (frame);
-  return ret;
+  gst_element_post_message (GST_ELEMENT (self),
+      gst_message_new_latency (GST_OBJECT (self)));
 }
 
 /* --- events --------------------------------------------------------------- */
@@ -279,8 +211,11 @@ flush_stop (GstSanaImg2img * self, GstEvent * event)
 
   gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
   self->n_frames = 0;
+  self->last_time = GST_CLOCK_TIME_NONE;
+  gst_sana_pace_reset (&self->pace);
   set_pool_flushing (self, FALSE);
   g_mutex_lock (&self->lock);
+  gst_sana_qos_reset (&self->qos);
   gst_sana_queue_flush (&self->queue, self->srcpad);
   /* the task may not have seen them, and they are not sent again */
   if (caps && self->have_caps)
@@ -342,6 +277,11 @@ gst_sana_img2img_src_event (GstPad * pad, GstObject * parent, GstEvent * event)
         self->srcresult = GST_FLOW_OK;
         gst_pad_start_task (pad, gst_sana_img2img_loop, pad, NULL);
       }
+      g_mutex_unlock (&self->lock);
+      return gst_pad_push_event (self->sinkpad, event);
+    case GST_EVENT_QOS:
+      g_mutex_lock (&self->lock);
+      gst_sana_qos_update (&self->qos, event, self->frame_duration);
       g_mutex_unlock (&self->lock);
       return gst_pad_push_event (self->sinkpad, event);
     case GST_EVENT_LATENCY:
@@ -442,17 +382,21 @@ gst_sana_img2img_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
 static gboolean
 query_latency (GstSanaImg2img * self, GstQuery * query)
 {
-  GstClockTime min, max;
+  GstSanaImg2imgValues values;
+  GstClockTime min, max, own;
   gboolean live;
 
   if (!gst_pad_peer_query (self->sinkpad, query))
     return FALSE;
   gst_query_parse_latency (query, &live, &min, &max);
+  gst_sana_img2img_get_values (self, &values);
   g_mutex_lock (&self->lock);
-  set_live_locked (self, live);
-  gst_sana_latency_apply (&self->latency, 1 + QUEUE_DEPTH,
+  gst_sana_img2img_set_live (self, live, values.leaky);
+  gst_sana_latency_apply (&self->latency, 1 + GST_SANA_QUEUE_DEPTH,
       self->frame_duration, self->leaky != GST_SANA_LEAKY_NO, &min, &max);
+  own = gst_sana_latency_get (&self->latency);
   g_mutex_unlock (&self->lock);
+  gst_sana_stats_set_latency (&self->common.stats, own);
   gst_query_set_latency (query, live, min, max);
   return TRUE;
 }
@@ -490,6 +434,7 @@ gst_sana_img2img_sink_activate (GstPad * pad, GstObject * parent,
     self->have_caps = FALSE;
     self->asked_live = FALSE;
     self->n_frames = 0;
+    self->last_time = GST_CLOCK_TIME_NONE;
     g_mutex_lock (&self->lock);
     start_locked (self);
     g_mutex_unlock (&self->lock);

@@ -4,6 +4,14 @@
 #define DEFAULT_STRENGTH 0.4
 #define DEFAULT_STRENGTH_MODE SANA_STRENGTH_CONTINUOUS
 #define DEFAULT_NOISE_MODE GST_SANA_NOISE_FIXED
+#define DEFAULT_LATENCY GST_CLOCK_TIME_NONE
+#define DEFAULT_QOS TRUE
+#define DEFAULT_LEAKY GST_SANA_LEAKY_AUTO
+#define DEFAULT_PACING GST_SANA_PACING_WAIT
+#define DEFAULT_STARTUP_MODE GST_SANA_STARTUP_AUTO
+#define DEFAULT_PROCESS_INTERVAL 1
+#define DEFAULT_SIMILARITY_THRESHOLD 0.0
+#define DEFAULT_ON_ERROR GST_SANA_ON_ERROR_ERROR
 
 GType
 gst_sana_strength_mode_get_type (void)
@@ -44,6 +52,8 @@ gst_sana_noise_mode_get_type (void)
 
 #define PLAYING (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | \
     GST_PARAM_MUTABLE_PLAYING)
+#define READY (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | \
+    GST_PARAM_MUTABLE_READY)
 #define CONTROLLED (PLAYING | GST_PARAM_CONTROLLABLE)
 
 #define add(klass, field, spec) \
@@ -69,10 +79,56 @@ install_drawing (GObjectClass * klass)
           GST_TYPE_SANA_NOISE_MODE, DEFAULT_NOISE_MODE, PLAYING));
 }
 
+static void
+install_timing (GObjectClass * klass)
+{
+  add (klass, latency, g_param_spec_uint64 ("latency", "Latency",
+          "What a LATENCY query is told of the element, in ns, whatever is "
+          "measured (18446744073709551615 = as measured)",
+          0, G_MAXUINT64, DEFAULT_LATENCY, PLAYING));
+  add (klass, qos, g_param_spec_boolean ("qos", "QoS",
+          "Drop frames that would reach the sink too late, before they are "
+          "computed; false for recordings", DEFAULT_QOS, PLAYING));
+  add (klass, leaky, g_param_spec_enum ("leaky", "Leaky",
+          "What happens to frames that come while one waits already",
+          GST_TYPE_SANA_LEAKY, DEFAULT_LEAKY, PLAYING));
+  add (klass, pacing, g_param_spec_enum ("pacing", "Pacing",
+          "Whether outputs wait for their picture, or show the newest at once",
+          GST_TYPE_SANA_PACING, DEFAULT_PACING, PLAYING));
+  add (klass, process_interval, g_param_spec_uint ("process-interval",
+          "Process interval",
+          "Compute every n-th frame; those between show the picture before",
+          1, G_MAXUINT, DEFAULT_PROCESS_INTERVAL, PLAYING));
+  add (klass, similarity_threshold,
+      g_param_spec_double ("similarity-threshold", "Similarity threshold",
+          "A frame at least so like the last one computed shows its picture, "
+          "at most ten in a row (0 = off, 1 = only the same; 0.95 keeps to "
+          "what moves)", 0.0, 1.0, DEFAULT_SIMILARITY_THRESHOLD, PLAYING));
+}
+
+static void
+install_policy (GObjectClass * klass)
+{
+  add (klass, startup_mode, g_param_spec_enum ("startup-mode", "Startup mode",
+          "What is shown until the model is loaded and the first prompt encoded",
+          GST_TYPE_SANA_STARTUP, DEFAULT_STARTUP_MODE, READY));
+  add (klass, on_error, g_param_spec_enum ("on-error", "On error",
+          "What becomes of a frame that cannot be computed (a model that cannot "
+          "be loaded is an error always)",
+          GST_TYPE_SANA_ON_ERROR, DEFAULT_ON_ERROR, PLAYING));
+
+  gst_type_mark_as_plugin_api (GST_TYPE_SANA_LEAKY, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_SANA_PACING, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_SANA_STARTUP, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_SANA_ON_ERROR, 0);
+}
+
 void
 gst_sana_img2img_values_install (GObjectClass * klass)
 {
   install_drawing (klass);
+  install_timing (klass);
+  install_policy (klass);
 
   gst_type_mark_as_plugin_api (GST_TYPE_SANA_STRENGTH_MODE, 0);
   gst_type_mark_as_plugin_api (GST_TYPE_SANA_NOISE_MODE, 0);

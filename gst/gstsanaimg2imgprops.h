@@ -12,6 +12,7 @@
 #define GST_SANA_IMG2IMG_PROPS_H
 
 #include "gstsanacommon.h"
+#include "gstsanapolicy.h"
 
 G_BEGIN_DECLS
 
@@ -37,6 +38,15 @@ typedef struct
   gdouble strength;
   SanaStrengthMode strength_mode;
   GstSanaNoiseMode noise_mode;
+
+  GstClockTime latency;         /* NONE: as measured */
+  gboolean qos;
+  GstSanaLeaky leaky;
+  GstSanaPacing pacing;
+  GstSanaStartup startup_mode;
+  guint process_interval;
+  gdouble similarity_threshold;
+  GstSanaOnError on_error;
 } GstSanaImg2imgValues;
 
 /* The id of a value's property. */

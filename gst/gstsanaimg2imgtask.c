@@ -13,9 +13,8 @@
 
 /* --- output --------------------------------------------------------------- */
 
-/* The element posted what is wrong; downstream is to be told by EOS. */
-static void
-set_own_error (GstSanaImg2img * self)
+void
+gst_sana_img2img_set_own_error (GstSanaImg2img * self)
 {
   g_mutex_lock (&self->lock);
   self->own_error = TRUE;
@@ -36,6 +35,14 @@ drop_pool (GstSanaImg2img * self)
   gst_object_unref (pool);
 }
 
+/* Pictures become others. */
+static void
+drop_convert (GstSanaImg2img * self)
+{
+  g_clear_pointer (&self->convert, gst_sana_convert_unref);
+  gst_sana_pace_reset (&self->pace);
+}
+
 /* Agrees with downstream on a pool.  FLUSHING: nobody would end the wait for a
  * buffer of it. */
 static GstFlowReturn
@@ -49,7 +56,7 @@ new_pool (GstSanaImg2img * self)
     GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
         (_("There is no buffer for the output.")),
         ("caps %" GST_PTR_FORMAT, self->out_caps));
-    set_own_error (self);
+    gst_sana_img2img_set_own_error (self);
     return GST_FLOW_ERROR;
   }
   g_mutex_lock (&self->lock);
@@ -65,7 +72,7 @@ gst_sana_img2img_reset_output (GstSanaImg2img * self)
   drop_pool (self);
   gst_caps_replace (&self->in_caps, NULL);
   gst_caps_replace (&self->out_caps, NULL);
-  g_clear_pointer (&self->convert, gst_sana_convert_unref);
+  drop_convert (self);
   gst_sana_settings_clear (&self->announced);
   gst_sana_img2img_remember (self);
   self->skipping = FALSE;
@@ -91,7 +98,7 @@ negotiate (GstSanaImg2img * self)
   if (changed || !self->convert) {
     gst_video_info_from_caps (&in_info, self->in_caps);
     gst_video_info_from_caps (&out_info, out);
-    g_clear_pointer (&self->convert, gst_sana_convert_unref);
+    drop_convert (self);
     self->convert = gst_sana_convert_new (&in_info, &out_info);
   }
   if (!changed)
@@ -116,15 +123,15 @@ set_caps (GstSanaImg2img * self, GstCaps * caps)
     return GST_FLOW_OK;
   gst_caps_replace (&self->in_caps, caps);
   /* other pictures of the same output still need another conversion */
-  g_clear_pointer (&self->convert, gst_sana_convert_unref);
+  drop_convert (self);
   ret = negotiate (self);
   if (ret == GST_FLOW_OK)
     gst_sana_img2img_expect (self, self->convert);
   return ret;
 }
 
-static GstFlowReturn
-ensure_pool (GstSanaImg2img * self)
+GstFlowReturn
+gst_sana_img2img_ensure_pool (GstSanaImg2img * self)
 {
   if (!self->convert)
     return GST_FLOW_NOT_NEGOTIATED;
@@ -138,113 +145,6 @@ ensure_pool (GstSanaImg2img * self)
     drop_pool (self);
   }
   return self->pool ? GST_FLOW_OK : new_pool (self);
-}
-
-/* --- frames --------------------------------------------------------------- */
-
-/* Has the frame computed.  FALSE: it is not there, or not ours, any more. */
-static gboolean
-compute (GstSanaImg2img * self, GstSanaFrame * frame)
-{
-  gboolean grown = FALSE, back = FALSE, ok = FALSE, live;
-
-  g_mutex_lock (&self->lock);
-  if (self->srcresult == GST_FLOW_OK) {
-    self->busy = frame;
-    self->done = FALSE;
-    gst_sana_worker_submit (self->worker, &frame->job);
-    while (!self->done && self->srcresult == GST_FLOW_OK)
-      g_cond_wait (&self->computed, &self->lock);
-    self->busy = NULL;
-    back = self->done;
-    ok = back && !self->failed;
-    if (ok)
-      grown = gst_sana_latency_add (&self->latency, frame->took, 1);
-  } else {
-    back = TRUE;
-  }
-  live = self->live;
-  g_mutex_unlock (&self->lock);
-
-  if (grown && live)
-    gst_element_post_message (GST_ELEMENT (self),
-        gst_message_new_latency (GST_OBJECT (self)));
-  /* what is not back is freed by the worker, or when it comes */
-  if (back && !ok)
-    gst_sana_frame_free (frame);
-  return ok;
-}
-
-static GstFlowReturn
-flow_result (GstSanaImg2img * self)
-{
-  GstFlowReturn ret;
-
-  g_mutex_lock (&self->lock);
-  ret = self->srcresult;
-  g_mutex_unlock (&self->lock);
-  /* the frame is lost though nothing else is wrong */
-  return ret == GST_FLOW_OK ? GST_FLOW_ERROR : ret;
-}
-
-static GstFlowReturn
-copy_frame (GstSanaImg2img * self, GstSanaFrame * frame)
-{
-  GError *error = NULL;
-
-  if (gst_sana_convert_copy (self->convert, frame->in, frame->out, &error))
-    return GST_FLOW_OK;
-  gst_sana_post_error (GST_ELEMENT (self), GST_SANA_DOING_FRAME, error);
-  g_error_free (error);
-  set_own_error (self);
-  return GST_FLOW_ERROR;
-}
-
-/* Says so when a prompt is seen for the first time. */
-static void
-announce (GstSanaImg2img * self, const GstSanaFrame * frame)
-{
-  const GstSanaJob *job = &frame->job;
-  const GstSegment *segment;
-  GstEvent *event;
-
-  if (!job->prompt_applied || (self->announced.prompt &&
-          gst_sana_settings_same_prompt (&job->settings, &self->announced)))
-    return;
-  gst_sana_settings_clear (&self->announced);
-  gst_sana_settings_copy (&self->announced, &job->settings);
-  event = gst_pad_get_sticky_event (self->srcpad, GST_EVENT_SEGMENT, 0);
-  if (!event)
-    return;
-  gst_event_parse_segment (event, &segment);
-  gst_sana_post_prompt_applied (GST_ELEMENT (self), &self->announced, segment,
-      frame->out);
-  gst_event_unref (event);
-}
-
-static GstFlowReturn
-handle_frame (GstSanaImg2img * self, GstSanaFrame * frame)
-{
-  GstBuffer *out = NULL;
-  GstFlowReturn ret = ensure_pool (self);
-
-  if (ret == GST_FLOW_OK)
-    ret = gst_buffer_pool_acquire_buffer (self->pool, &out, NULL);
-  if (ret == GST_FLOW_OK) {
-    gst_sana_frame_set_output (frame, self->convert, out);
-    if (frame->values.strength <= 0)
-      ret = copy_frame (self, frame);
-    else if (!compute (self, frame))
-      return flow_result (self);
-  }
-  if (ret == GST_FLOW_OK) {
-    announce (self, frame);
-    out = g_steal_pointer (&frame->out);
-    gst_sana_frame_free (frame);
-    return gst_pad_push (self->srcpad, out);
-  }
-  gst_sana_frame_free (frame);
-  return ret;
 }
 
 /* --- the task ------------------------------------------------------------- */
@@ -315,7 +215,7 @@ handle_item (GstSanaImg2img * self, GstSanaItem * item)
     gst_sana_item_discard (item, NULL);
     return GST_FLOW_OK;
   }
-  ret = handle_frame (self, item->data);
+  ret = gst_sana_img2img_show (self, item->data);
   if (ret != GST_FLOW_EOS)
     return ret;
   /* Downstream wants no more; events still have to reach it. */

@@ -16,23 +16,28 @@ void
 gst_sana_latency_reset (GstSanaLatency * latency)
 {
   GstClockTime configured = latency->configured;
+  gboolean at_once = latency->at_once;
 
   memset (latency, 0, sizeof (*latency));
   latency->configured = configured;
+  latency->at_once = at_once;
 }
 
 void
-gst_sana_latency_configure (GstSanaLatency * latency, GstClockTime own)
+gst_sana_latency_configure (GstSanaLatency * latency, GstClockTime own,
+    gboolean at_once)
 {
   latency->configured = own;
+  latency->at_once = at_once;
   latency->short_known = FALSE;
 }
 
 GstClockTime
 gst_sana_latency_get (const GstSanaLatency * latency)
 {
-  return GST_CLOCK_TIME_IS_VALID (latency->configured) ? latency->configured :
-      latency->answered;
+  if (GST_CLOCK_TIME_IS_VALID (latency->configured))
+    return latency->configured;
+  return latency->at_once ? 0 : latency->answered;
 }
 
 static gint
@@ -122,8 +127,8 @@ gboolean
 gst_sana_latency_is_short (GstSanaLatency * latency, guint queued,
     GstClockTime * needed)
 {
-  if (!GST_CLOCK_TIME_IS_VALID (latency->configured) || latency->short_known ||
-      latency->n_times == 0)
+  if (!GST_CLOCK_TIME_IS_VALID (latency->configured) || latency->at_once ||
+      latency->short_known || latency->n_times == 0)
     return FALSE;
   *needed = whole_stay (percentile_95 (latency), queued);
   latency->short_known = *needed > latency->configured;

@@ -30,14 +30,16 @@ typedef struct
   gboolean begun;               /* a frame was measured: it only grows */
   gboolean sure;                /* remembered, better than any warm-up */
   GstClockTime configured;      /* by the application, or NONE */
+  gboolean at_once;             /* no frame waits for its picture */
   gboolean short_known;         /* that configured is too short was said */
 } GstSanaLatency;
 
 /* As at the start; what is configured stays. */
 void gst_sana_latency_reset (GstSanaLatency * latency);
 
-/* NONE: as measured. */
-void gst_sana_latency_configure (GstSanaLatency * latency, GstClockTime own);
+/* NONE: as measured, which is 0 when frames do not wait (at_once). */
+void gst_sana_latency_configure (GstSanaLatency * latency, GstClockTime own,
+    gboolean at_once);
 
 /* own_min as it is answered now. */
 GstClockTime gst_sana_latency_get (const GstSanaLatency * latency);

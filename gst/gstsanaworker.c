@@ -339,7 +339,8 @@ work (GstSanaWorker * worker, GstSanaJob * job)
   if (!ok && error == NULL)
     g_set_error_literal (&error, SANA_ERROR, SANA_ERROR_CANCELLED,
         "the frame was cancelled");
-  if (error && !dropped)
+  job->doing = doing;
+  if (error && !dropped && !job->quiet)
     post_error (worker, doing, error);
   deliver (worker, job, ok ? NULL : error);
   g_clear_error (&error);

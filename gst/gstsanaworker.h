@@ -46,12 +46,18 @@ struct _GstSanaJob
    * is being encoded (live); only the very first frame waits. */
   gboolean await_prompt;
 
+  /* TRUE: what goes wrong with it is left for done() to tell.  `doing` says what
+   * that was. */
+  gboolean quiet;
+  GstSanaDoing doing;
+
   /* Set before run(): the embedding is that of settings' prompt. */
   gboolean prompt_applied;
 
   /* Compute thread, no lock held: computes one frame with calls of `session`,
-   * which another thread may cancel.  prompt is NULL in a warm-up.  `session`'s model lives at least as long.
-   * Must not touch the element: it may be stopped meanwhile. */
+   * which another thread may cancel.  prompt is NULL in a warm-up.  `session`'s
+   * model lives at least as long.  Must not touch the element: it may be stopped
+   * meanwhile. */
   gboolean (*run) (GstSanaJob * job, SanaSession * session,
       SanaPrompt * prompt, const SanaModelInfo * info, GError ** error);
 
@@ -77,8 +83,8 @@ typedef struct
   void (*started) (GstElement * element);
 
   /* Compute thread: the job is finished and belongs to the element again;
-   * error is NULL, or why there is no frame, after it was posted.  After an
-   * error of loading every job comes back with that error. */
+   * error is NULL, or why there is no frame, after it was posted unless the job
+   * is quiet.  After an error of loading every job comes back with that error. */
   void (*done) (GstElement * element, GstSanaJob * job, const GError * error);
 } GstSanaWorkerFuncs;
 

@@ -32,6 +32,7 @@ GQuark sana_error_quark(void);
  * NOT_FOUND    a path that is not there          UNSUPPORTED  a class, device or type not run here
  * MALFORMED    a file that is not what it says   SETTINGS     a parameter out of range
  * MEMORY       more than there is                CANCELLED    sana_session_cancel(), GCancellable
+ * NOT_FINITE   what was computed holds infinities or no numbers; the next call may be fine
  * FAILED       anything else while computing
  */
 typedef enum {
@@ -42,6 +43,7 @@ typedef enum {
     SANA_ERROR_SETTINGS,
     SANA_ERROR_CANCELLED,
     SANA_ERROR_FAILED,
+    SANA_ERROR_NOT_FINITE,
 } SanaError;
 
 /* --- pictures --------------------------------------------------------------------------------- */

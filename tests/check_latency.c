@@ -94,7 +94,7 @@ obeys_the_application_and_says_what_is_short(void)
     GstSanaLatency latency = latency_new();
     GstClockTime needed = 0;
 
-    gst_sana_latency_configure(&latency, 150 * MS);
+    gst_sana_latency_configure(&latency, 150 * MS, FALSE);
     g_assert_cmpuint(gst_sana_latency_get(&latency), ==, 150 * MS);
     gst_sana_latency_add(&latency, 50 * MS, 1);
     g_assert_cmpuint(gst_sana_latency_get(&latency), ==, 150 * MS);
@@ -106,9 +106,24 @@ obeys_the_application_and_says_what_is_short(void)
     g_assert_false(gst_sana_latency_is_short(&latency, 1, &needed));
     gst_sana_latency_reset(&latency);
     g_assert_cmpuint(gst_sana_latency_get(&latency), ==, 150 * MS);
-    gst_sana_latency_configure(&latency, GST_CLOCK_TIME_NONE);
+    gst_sana_latency_configure(&latency, GST_CLOCK_TIME_NONE, FALSE);
     gst_sana_latency_add(&latency, 100 * MS, 1);
     g_assert_cmpuint(gst_sana_latency_get(&latency), ==, 220 * MS);
+    g_assert_false(gst_sana_latency_is_short(&latency, 1, &needed));
+}
+
+/* pacing=repeat: what is shown is late, when it is shown is not. */
+static void
+is_nothing_for_frames_that_do_not_wait(void)
+{
+    GstSanaLatency latency = latency_new();
+    GstClockTime needed;
+
+    gst_sana_latency_configure(&latency, GST_CLOCK_TIME_NONE, TRUE);
+    gst_sana_latency_add(&latency, 100 * MS, 1);
+    g_assert_cmpuint(gst_sana_latency_get(&latency), ==, 0);
+    gst_sana_latency_configure(&latency, 20 * MS, TRUE);
+    g_assert_cmpuint(gst_sana_latency_get(&latency), ==, 20 * MS);
     g_assert_false(gst_sana_latency_is_short(&latency, 1, &needed));
 }
 
@@ -157,6 +172,7 @@ main(int argc, char **argv)
     TEST(corrects_a_warm_up_before_the_first_frame);
     TEST(remembers_pictures_of_before);
     TEST(obeys_the_application_and_says_what_is_short);
+    TEST(is_nothing_for_frames_that_do_not_wait);
     TEST(adds_to_what_upstream_says);
     return g_test_run();
 }

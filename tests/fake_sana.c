@@ -5,7 +5,7 @@
 
 typedef struct {
     int load_ms, prompt_ms, frame_ms, stubborn_ms;
-    int factor, native, fail_frame;
+    int factor, native, fail_frame, nan_frame, fail_from;
     char check[16], open[16];
     gboolean copy;
 } Spec;
@@ -76,7 +76,8 @@ fake_sana_forget(void)
 static gboolean
 read_spec(const char *path, Spec *spec, GError **error)
 {
-    *spec = (Spec){.factor = 8, .native = 64, .fail_frame = -1};
+    *spec =
+        (Spec){.factor = 8, .native = 64, .fail_frame = -1, .nan_frame = -1, .fail_from = G_MAXINT};
     if (!path || !g_str_has_prefix(path, "fake:")) {
         g_set_error(error, SANA_ERROR, SANA_ERROR_NOT_FOUND, "%s is not there; set model-path",
                     path);
@@ -100,6 +101,10 @@ read_spec(const char *path, Spec *spec, GError **error)
             spec->native = number;
         else if (g_str_has_prefix(*w, "fail-frame="))
             spec->fail_frame = number;
+        else if (g_str_has_prefix(*w, "fail-from="))
+            spec->fail_from = number;
+        else if (g_str_has_prefix(*w, "nan-frame="))
+            spec->nan_frame = number;
         else if (g_str_has_prefix(*w, "check="))
             g_strlcpy(spec->check, value + 1, sizeof spec->check);
         else if (g_str_has_prefix(*w, "open="))
@@ -376,10 +381,18 @@ begin_frame(SanaSession *session, const SanaParams *params, const SanaImage *ima
     }
     if (!compute(session, spec->frame_ms, error))
         return FALSE;
-    if (n == spec->fail_frame) {
+    if (n == spec->fail_frame || n >= spec->fail_from) {
         g_set_error(error, SANA_ERROR, SANA_ERROR_FAILED, "frame %d failed", n);
         return FALSE;
     }
+    if (n == spec->nan_frame) {
+        g_set_error(error, SANA_ERROR, SANA_ERROR_NOT_FINITE, "frame %d is not finite", n);
+        return FALSE;
+    }
+    session->times = (SanaTimes){.encode = spec->frame_ms * 0.25e-3,
+                                 .transformer = spec->frame_ms * 0.5e-3,
+                                 .decode = spec->frame_ms * 0.25e-3,
+                                 .total = spec->frame_ms * 1e-3};
     count(&fake.counts.frames, 1);
     return TRUE;
 }

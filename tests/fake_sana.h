@@ -11,6 +11,8 @@
  *   check=ERROR open=ERROR       sana_model_check(), sana_model_load() fail, ERROR being not-found,
  *                                malformed, unsupported, memory, settings or failed
  *   fail-frame=N                 the n-th frame of the process since fake_sana_forget() fails
+ *   fail-from=N                  all fail from the n-th on
+ *   nan-frame=N                  the n-th is not finite
  *   copy                         image-to-image returns its source
  *   id=TEXT                      nothing: makes another model of it
  *

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Behind a camera: the newest picture wins, and the pipeline knows how long it takes. */
+#include "gstsanapolicy.h"
 #include "img2img.h"
 
 #include <string.h>
@@ -8,7 +9,9 @@
 static void
 test_oldest_frame_is_dropped(void)
 {
-    GstHarness *h = filter_start(filter_make("model-path", "fake:frame=50", NULL), SMALL, TRUE);
+    GstHarness *h = filter_start(
+        filter_make("model-path", "fake:frame=50", "startup-mode", GST_SANA_STARTUP_BLOCK, NULL),
+        SMALL, TRUE);
     guint n_out = 0, n_discont = 0;
     GstClockTime last = GST_CLOCK_TIME_NONE, newest = 0;
     gint64 pushing = 0;
@@ -47,7 +50,9 @@ test_oldest_frame_is_dropped(void)
 static void
 test_events_are_not_dropped(void)
 {
-    GstHarness *h = filter_start(filter_make("model-path", "fake:load=500", NULL), NULL, TRUE);
+    GstHarness *h = filter_start(
+        filter_make("model-path", "fake:load=500", "startup-mode", GST_SANA_STARTUP_BLOCK, NULL),
+        NULL, TRUE);
     Recorder recorder;
     recorder_init(&recorder, h);
     gst_harness_set_src_caps_str(h, SMALL);
@@ -96,9 +101,10 @@ test_not_live_keeps_every_frame(void)
 static void
 test_prompt_change_does_not_stutter(void)
 {
-    GstHarness *h = filter_start(filter_make("model-path", "fake:prompt=300,frame=5", "strength",
-                                             1.0, "prompt", "old", NULL),
-                                 SMALL, TRUE);
+    GstHarness *h =
+        filter_start(filter_make("model-path", "fake:prompt=300,frame=5", "startup-mode",
+                                 GST_SANA_STARTUP_BLOCK, "strength", 1.0, "prompt", "old", NULL),
+                     SMALL, TRUE);
     guint8 old[3], new[3], pixel[3];
     guint n_old = 0;
 
@@ -135,7 +141,9 @@ query_latency(GstHarness *h, gboolean *live, GstClockTime *min, GstClockTime *ma
 static void
 test_latency(void)
 {
-    GstHarness *h = filter_start(filter_make("model-path", "fake:frame=50", NULL), SMALL, TRUE);
+    GstHarness *h = filter_start(
+        filter_make("model-path", "fake:frame=50", "startup-mode", GST_SANA_STARTUP_BLOCK, NULL),
+        SMALL, TRUE);
     GstClockTime min, max;
     gboolean live;
 

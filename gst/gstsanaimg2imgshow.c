@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* sanaimg2img's frames, from the queue on: which picture each shows. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <glib/gi18n-lib.h>
+
+#include "gstsanaimg2img.h"
+
+#define GST_CAT_DEFAULT gst_sana_img2img_debug
+
+/* --- what goes wrong ------------------------------------------------------ */
+
+static GstFlowReturn
+flow_result (GstSanaImg2img * self)
+{
+  GstFlowReturn ret;
+
+  g_mutex_lock (&self->lock);
+  ret = self->srcresult;
+  g_mutex_unlock (&self->lock);
+  /* the frame is lost though nothing else is wrong */
+  return ret == GST_FLOW_OK ? GST_FLOW_ERROR : ret;
+}
+
+static GstFlowReturn
+fail (GstSanaImg2img * self, GstSanaDoing doing, const GError * error)
+{
+  gst_sana_post_error (GST_ELEMENT (self), doing, error);
+  gst_sana_img2img_set_own_error (self);
+  return GST_FLOW_ERROR;
+}
+
+/* Once until a frame succeeds: a device that is lost fails with each. */
+static void
+warn_once (GstSanaImg2img * self, GstSanaDoing doing, const GError * error)
+{
+  if (!self->failing)
+    gst_sana_post_warning (GST_ELEMENT (self), doing, error);
+  self->failing = TRUE;
+}
+
+static GstFlowReturn
+copy_input (GstSanaImg2img * self, GstSanaFrame * frame)
+{
+  GError *error = NULL;
+  GstFlowReturn ret = GST_FLOW_OK;
+
+  if (!gst_sana_convert_copy (self->convert, frame->in, frame->out, &error))
+    ret = fail (self, GST_SANA_DOING_FRAME, error);
+  g_clear_error (&error);
+  return ret;
+}
+
+static gboolean
+show_last (GstSanaImg2img * self, GstSanaFrame * frame)
+{
+  if (!gst_sana_pace_show (&self->pace,
+          gst_sana_convert_out_info (self->convert), frame->out))
+    return FALSE;
+  GST_BUFFER_FLAG_SET (frame->out, GST_BUFFER_FLAG_GAP);
+  return TRUE;
+}
+
+/* What `frame` shows in place of the picture that `failed`, which may be its
+ * own. */
+static GstFlowReturn
+replace_failed (GstSanaImg2img * self, GstSanaFrame * failed,
+    GstSanaFrame * frame)
+{
+  GstSanaStats *stats = &self->common.stats;
+  GstSanaDoing doing = failed->job.doing;
+  const GError *error = failed->error;
+
+  /* the next is to be computed, whatever it is like */
+  gst_sana_similar_reset (&self->pace.similar);
+  if (g_error_matches (error, SANA_ERROR, SANA_ERROR_NOT_FINITE)) {
+    gst_sana_stats_count (stats, GST_SANA_COUNT_NOT_FINITE);
+    if (show_last (self, frame)) {
+      warn_once (self, doing, error);
+      return GST_FLOW_OK;
+    }
+  }
+  if (frame->values.on_error == GST_SANA_ON_ERROR_ERROR || !frame->in)
+    return fail (self, doing, error);
+  warn_once (self, doing, error);
+  gst_sana_stats_count (stats, GST_SANA_COUNT_PASSED_THROUGH);
+  return copy_input (self, frame);
+}
+
+/* --- pictures ------------------------------------------------------------- */
+
+/* Says so when a prompt is seen for the first time. */
+static void
+announce (GstSanaImg2img * self, const GstSanaFrame * drawn, GstBuffer * out)
+{
+  const GstSanaJob *job = &drawn->job;
+  const GstSegment *segment;
+  GstEvent *event;
+
+  if (!job->prompt_applied || (self->announced.prompt &&
+          gst_sana_settings_same_prompt (&job->settings, &self->announced)))
+    return;
+  gst_sana_settings_clear (&self->announced);
+  gst_sana_settings_copy (&self->announced, &job->settings);
+  event = gst_pad_get_sticky_event (self->srcpad, GST_EVENT_SEGMENT, 0);
+  if (!event)
+    return;
+  gst_event_parse_segment (event, &segment);
+  gst_sana_post_prompt_applied (GST_ELEMENT (self), &self->announced, segment,
+      out);
+  gst_event_unref (event);
+}
+
+/* A picture came back from the worker. */
+static void
+take_picture (GstSanaImg2img * self, const GstSanaFrame * drawn)
+{
+  GstClockTime needed = 0;
+  gboolean grown, tight;
+
+  self->failing = FALSE;
+  gst_sana_stats_add (&self->common.stats, &drawn->times, drawn->seed);
+  gst_sana_pace_keep (&self->pace, gst_sana_convert_out_info (self->convert),
+      drawn);
+  g_mutex_lock (&self->lock);
+  grown = gst_sana_latency_add (&self->latency, drawn->took,
+      GST_SANA_QUEUE_DEPTH) && self->live;
+  tight = gst_sana_latency_is_short (&self->latency, GST_SANA_QUEUE_DEPTH,
+      &needed) && self->live;
+  g_mutex_unlock (&self->lock);
+
+  if (grown)
+    gst_element_post_message (GST_ELEMENT (self),
+        gst_message_new_latency (GST_OBJECT (self)));
+  if (tight)
+    GST_ELEMENT_WARNING (self, CORE, CLOCK,
+        (_("Frames take longer than latency says; set it to %" G_GUINT64_FORMAT
+                " ns or more."), needed), (NULL));
+}
+
+/* Has the frame computed.  FALSE: it is not there any more. */
+static gboolean
+compute (GstSanaImg2img * self, GstSanaFrame * frame)
+{
+  gboolean back = TRUE;
+
+  g_mutex_lock (&self->lock);
+  if (self->srcresult == GST_FLOW_OK) {
+    self->busy = frame;
+    self->done = FALSE;
+    gst_sana_worker_submit (self->worker, &frame->job);
+    while (!self->done && self->srcresult == GST_FLOW_OK)
+      g_cond_wait (&self->computed, &self->lock);
+    self->busy = NULL;
+    back = self->done;
+  }
+  if (back && self->srcresult != GST_FLOW_OK) {
+    g_mutex_unlock (&self->lock);
+    gst_sana_frame_free (frame);
+    return FALSE;
+  }
+  g_mutex_unlock (&self->lock);
+  /* what is not back is freed by the worker, or when it comes */
+  return back;
+}
+
+/* What is shown before the first picture.  FALSE: nothing, wait for it. */
+static gboolean
+show_startup (GstSanaImg2img * self, GstSanaFrame * frame, GstFlowReturn * ret)
+{
+  gboolean live;
+
+  g_mutex_lock (&self->lock);
+  live = self->live;
+  g_mutex_unlock (&self->lock);
+  switch (gst_sana_startup_resolve (self->startup_mode, live)) {
+    case GST_SANA_STARTUP_PASSTHROUGH:
+      *ret = copy_input (self, frame);
+      return TRUE;
+    case GST_SANA_STARTUP_BLACK:
+      *ret = gst_sana_pace_blacken (gst_sana_convert_out_info (self->convert),
+          frame->out) ? GST_FLOW_OK : GST_FLOW_ERROR;
+      return TRUE;
+    default:
+      return FALSE;
+  }
+}
+
+/* pacing=wait; takes the frame away when it is not OK. */
+static GstFlowReturn
+show_own (GstSanaImg2img * self, GstSanaFrame ** place)
+{
+  GstSanaFrame *frame = *place;
+  GstFlowReturn ret = GST_FLOW_OK;
+  gboolean started;
+
+  g_mutex_lock (&self->lock);
+  started = self->started;
+  g_mutex_unlock (&self->lock);
+  if (!started && show_startup (self, frame, &ret))
+    return ret;
+  if (!gst_sana_pace_wants (&self->pace, frame,
+          gst_sana_convert_in_info (self->convert))
+      && show_last (self, frame)) {
+    gst_sana_stats_count (&self->common.stats, GST_SANA_COUNT_REPEATED);
+    return GST_FLOW_OK;
+  }
+  if (!compute (self, frame)) {
+    *place = NULL;
+    return flow_result (self);
+  }
+  if (frame->error)
+    return replace_failed (self, frame, frame);
+  take_picture (self, frame);
+  announce (self, frame, frame->out);
+  return GST_FLOW_OK;
+}
+
+/* Gives the frame's picture to the worker, unless that has one. */
+static void
+begin_next (GstSanaImg2img * self, GstSanaFrame * frame)
+{
+  GstSanaFrame *copy;
+  gboolean idle;
+
+  g_mutex_lock (&self->lock);
+  idle = !self->background;
+  g_mutex_unlock (&self->lock);
+  if (!idle || !gst_sana_pace_wants (&self->pace, frame,
+          gst_sana_convert_in_info (self->convert)))
+    return;
+  copy = gst_sana_frame_new_copy (frame, self->convert);
+  g_mutex_lock (&self->lock);
+  if (self->srcresult == GST_FLOW_OK && copy) {
+    self->background = copy;
+    gst_sana_worker_submit (self->worker, &copy->job);
+    copy = NULL;
+  }
+  g_mutex_unlock (&self->lock);
+  if (copy)
+    gst_sana_frame_free (copy);
+}
+
+/* The newest picture that came back; waits for one if told.  NULL: none. */
+static GstSanaFrame *
+take_newest (GstSanaImg2img * self, gboolean wait)
+{
+  GstSanaFrame *newest;
+
+  g_mutex_lock (&self->lock);
+  while (wait && !self->newest && self->background &&
+      self->srcresult == GST_FLOW_OK)
+    g_cond_wait (&self->computed, &self->lock);
+  newest = g_steal_pointer (&self->newest);
+  g_mutex_unlock (&self->lock);
+  /* made for pictures that were others */
+  if (newest && newest->convert != self->convert) {
+    gst_sana_frame_free (newest);
+    return NULL;
+  }
+  return newest;
+}
+
+/* pacing=repeat: at once, whatever the worker does. */
+static GstFlowReturn
+show_newest (GstSanaImg2img * self, GstSanaFrame * frame)
+{
+  GstSanaFrame *newest = take_newest (self, FALSE);
+  GstFlowReturn ret = GST_FLOW_OK;
+
+  begin_next (self, frame);
+  if (!newest && !self->pace.picture && show_startup (self, frame, &ret))
+    return ret;
+  while (!newest && !self->pace.picture) {
+    newest = take_newest (self, TRUE);
+    if (!newest && flow_result (self) != GST_FLOW_ERROR)
+      return flow_result (self);
+    begin_next (self, frame);
+  }
+  if (!newest) {
+    gst_sana_stats_count (&self->common.stats, GST_SANA_COUNT_REPEATED);
+    return show_last (self, frame) ? GST_FLOW_OK : copy_input (self, frame);
+  }
+  if (newest->error) {
+    ret = replace_failed (self, newest, frame);
+  } else {
+    take_picture (self, newest);
+    if (!show_last (self, frame))
+      ret = copy_input (self, frame);
+    GST_BUFFER_FLAG_UNSET (frame->out, GST_BUFFER_FLAG_GAP);
+    announce (self, newest, frame->out);
+  }
+  gst_sana_frame_free (newest);
+  return ret;
+}
+
+/* --- frames --------------------------------------------------------------- */
+
+static gboolean
+is_late (GstSanaImg2img * self, GstSanaFrame * frame)
+{
+  gboolean late;
+
+  /* who takes one for each he gives would wait for ever */
+  if (!frame->values.qos || frame->values.pacing == GST_SANA_PACING_REPEAT)
+    return FALSE;
+  g_mutex_lock (&self->lock);
+  late = gst_sana_qos_is_late (&self->qos, frame->running_time);
+  g_mutex_unlock (&self->lock);
+  return late;
+}
+
+static GstFlowReturn
+push (GstSanaImg2img * self, GstSanaFrame * frame)
+{
+  GstBuffer *out = g_steal_pointer (&frame->out);
+  GstFlowReturn ret;
+
+  if (self->missed)
+    GST_BUFFER_FLAG_SET (out, GST_BUFFER_FLAG_DISCONT);
+  self->missed = FALSE;
+  g_mutex_lock (&self->lock);
+  gst_sana_qos_hand_over (&self->qos, out);
+  g_mutex_unlock (&self->lock);
+  gst_sana_frame_free (frame);
+  /* before, as who is asked by what is pushed may stop us */
+  gst_sana_stats_count (&self->common.stats, GST_SANA_COUNT_OUT);
+  ret = gst_pad_push (self->srcpad, out);
+  gst_sana_common_tell_stats (&self->common, GST_ELEMENT (self));
+  return ret;
+}
+
+GstFlowReturn
+gst_sana_img2img_show (GstSanaImg2img * self, GstSanaFrame * frame)
+{
+  GstBuffer *out = NULL;
+  GstFlowReturn ret;
+
+  if (frame->restart)
+    gst_sana_pace_reset (&self->pace);
+  if (is_late (self, frame)) {
+    gst_sana_img2img_drop (self, frame, GST_SANA_COUNT_QOS_DROPPED);
+    self->missed = TRUE;
+    return GST_FLOW_OK;
+  }
+  ret = gst_sana_img2img_ensure_pool (self);
+  if (ret == GST_FLOW_OK)
+    ret = gst_buffer_pool_acquire_buffer (self->pool, &out, NULL);
+  if (ret == GST_FLOW_OK) {
+    gst_sana_frame_set_output (frame, self->convert, out);
+    if (frame->values.strength <= 0)
+      ret = copy_input (self, frame);
+    else if (frame->values.pacing == GST_SANA_PACING_REPEAT)
+      ret = show_newest (self, frame);
+    else
+      ret = show_own (self, &frame);
+  }
+  if (ret == GST_FLOW_OK)
+    return push (self, frame);
+  if (frame)
+    gst_sana_frame_free (frame);
+  return ret;
+}
