@@ -5,58 +5,13 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "gstsanamodel.h"
-#include "gstsanaworker.h"
+#include "gstsanaworkerprivate.h"
 
-GST_DEBUG_CATEGORY_STATIC (gst_sana_worker_debug);
+GST_DEBUG_CATEGORY (gst_sana_worker_debug);
 #define GST_CAT_DEFAULT gst_sana_worker_debug
 
 /* How long stop() waits for a computation to notice that it is cancelled. */
 #define PATIENCE (300 * G_TIME_SPAN_MILLISECOND)
-
-/* Progress is told at each tenth, or when this long nothing was. */
-#define SILENCE G_TIME_SPAN_SECOND
-
-struct _GstSanaWorker
-{
-  gint refs;                    /* atomic: the element and the two threads */
-  GstElement *element;          /* a reference */
-  const GstSanaWorkerFuncs *funcs;
-
-  /* compute thread, and the prompt thread while that runs */
-  SanaSession *draw_session, *text_session;
-  const SanaModelInfo *info;
-  GError *broken;               /* why there is no model */
-  gint percent;                 /* told last, and when */
-  gint64 told;
-
-  GstSanaModelUse *use;         /* cancel: any thread */
-
-  GMutex lock;
-  GCond news;
-  /* below: lock */
-  GThread *thread, *prompt_thread;
-  gboolean stopping;
-  gboolean opening;
-  gboolean finished;            /* the compute thread touches nothing any more */
-  guint outside;                /* threads that are calling the element */
-  GQueue jobs;                  /* not started */
-  gboolean busy;                /* with a job */
-  gboolean drop;                /* that job was flushed */
-  gboolean drawing;             /* in run(): draw_session may be cancelled */
-  GstSanaJob *warm;             /* to run before the jobs, not started */
-  gboolean warming;             /* what draws is that */
-  gboolean delivering;          /* in done() */
-
-  gboolean encoding;            /* text_session may be cancelled */
-  GstSanaSettings making;       /* what it encodes */
-  GstSanaSettings wanted;       /* the prompt of the newest job */
-  gboolean awaiting;            /* and that job cannot go on without */
-  GstSanaSettings encoded;      /* what prompt is made of */
-  SanaPrompt *prompt;
-  GstSanaSettings refused;      /* what could not be encoded, and why */
-  GError *refusal;
-};
 
 static void
 worker_unref (GstSanaWorker * worker)
@@ -81,10 +36,8 @@ worker_ref (GstSanaWorker * worker)
   return worker;
 }
 
-/* Between the two the element may be called, with no lock held; FALSE when it
- * may not any more. */
-static gboolean
-enter_element (GstSanaWorker * worker)
+gboolean
+gst_sana_worker_enter (GstSanaWorker * worker)
 {
   gboolean ok;
 
@@ -96,8 +49,8 @@ enter_element (GstSanaWorker * worker)
   return ok;
 }
 
-static void
-leave_element (GstSanaWorker * worker)
+void
+gst_sana_worker_leave (GstSanaWorker * worker)
 {
   g_mutex_lock (&worker->lock);
   worker->outside--;
@@ -108,9 +61,9 @@ leave_element (GstSanaWorker * worker)
 static void
 post_error (GstSanaWorker * worker, GstSanaDoing doing, const GError * error)
 {
-  if (enter_element (worker)) {
+  if (gst_sana_worker_enter (worker)) {
     gst_sana_post_error (worker->element, doing, error);
-    leave_element (worker);
+    gst_sana_worker_leave (worker);
   }
 }
 
@@ -162,9 +115,9 @@ warn_unlocked (GstSanaWorker * worker, const GError * error)
   GError *copy = g_error_copy (error);
 
   g_mutex_unlock (&worker->lock);
-  if (enter_element (worker)) {
+  if (gst_sana_worker_enter (worker)) {
     gst_sana_post_warning (worker->element, GST_SANA_DOING_PROMPT, copy);
-    leave_element (worker);
+    gst_sana_worker_leave (worker);
   }
   g_error_free (copy);
   g_mutex_lock (&worker->lock);
@@ -261,12 +214,18 @@ get_prompt_locked (GstSanaWorker * worker, GstSanaJob * job, GError ** error)
   return prompt;
 }
 
+void
+gst_sana_worker_start_prompts_locked (GstSanaWorker * worker)
+{
+  worker->prompt_thread =
+      g_thread_new ("sana-prompt", prompt_thread, worker_ref (worker));
+}
+
 /* --- jobs ----------------------------------------------------------------- */
 
-/* With the lock, which is released while running. */
-static gboolean
-run_locked (GstSanaWorker * worker, GstSanaJob * job, SanaPrompt * prompt,
-    GError ** error)
+gboolean
+gst_sana_worker_run_locked (GstSanaWorker * worker, GstSanaJob * job,
+    SanaPrompt * prompt, GError ** error)
 {
   gint64 begin, took;
   gboolean ok;
@@ -329,7 +288,7 @@ work (GstSanaWorker * worker, GstSanaJob * job)
   prompt = get_prompt_locked (worker, job, &error);
   if (prompt) {
     doing = GST_SANA_DOING_FRAME;
-    ok = run_locked (worker, job, prompt, &error);
+    ok = gst_sana_worker_run_locked (worker, job, prompt, &error);
   }
   dropped = worker->drop || worker->stopping;
   g_mutex_unlock (&worker->lock);
@@ -346,159 +305,6 @@ work (GstSanaWorker * worker, GstSanaJob * job)
   g_clear_error (&error);
 }
 
-/* --- loading -------------------------------------------------------------- */
-
-static void
-on_progress (gint percent, gpointer user_data)
-{
-  GstSanaWorker *worker = user_data;
-  gint64 now = g_get_monotonic_time ();
-
-  /* the end is told as COMPLETE */
-  if (percent >= 100 || (percent < worker->percent + 10 &&
-          now < worker->told + SILENCE))
-    return;
-  worker->percent = percent;
-  worker->told = now;
-  if (enter_element (worker)) {
-    gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_CONTINUE,
-        percent, _("Loading the model"));
-    leave_element (worker);
-  }
-}
-
-static gboolean
-open_sessions (GstSanaWorker * worker, GError ** error)
-{
-  SanaModel *model =
-      gst_sana_model_use_wait (worker->use, on_progress, worker, error);
-
-  if (model == NULL)
-    return FALSE;
-  worker->draw_session = sana_session_new (model, error);
-  if (worker->draw_session == NULL)
-    return FALSE;
-  worker->text_session = sana_session_new (model, error);
-  if (worker->text_session == NULL)
-    return FALSE;
-  worker->info = sana_model_info (model);
-  return TRUE;
-}
-
-static void
-open_model (GstSanaWorker * worker)
-{
-  GError *error = NULL;
-
-  worker->told = g_get_monotonic_time ();
-  if (enter_element (worker)) {
-    gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_START, 0,
-        _("Loading the model"));
-    leave_element (worker);
-  }
-  if (open_sessions (worker, &error)) {
-    g_mutex_lock (&worker->lock);
-    worker->prompt_thread =
-        g_thread_new ("sana-prompt", prompt_thread, worker_ref (worker));
-    g_mutex_unlock (&worker->lock);
-  } else {
-    worker->broken = error;
-  }
-
-  if (!enter_element (worker))
-    return;
-  if (error) {
-    g_mutex_lock (&worker->lock);
-    worker->opening = FALSE;
-    g_mutex_unlock (&worker->lock);
-    /* the error itself before the end of the progress it ends */
-    gst_sana_post_error (worker->element, GST_SANA_DOING_OPEN, error);
-    gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_ERROR, -1,
-        _("The model could not be loaded"));
-  } else {
-    GST_INFO_OBJECT (worker->element, "model of %d px on %s",
-        worker->info->native_size, worker->info->device);
-  }
-  worker->funcs->ready (worker->element, worker->info, error);
-  leave_element (worker);
-}
-
-/* --- warming up ----------------------------------------------------------- */
-
-/* With the lock, which is released while running.  What goes wrong here goes
- * wrong again with the first frame, which says so. */
-static void
-run_warm_up_locked (GstSanaWorker * worker)
-{
-  GstSanaJob *job = g_steal_pointer (&worker->warm);
-  GError *error = NULL;
-  gboolean ok;
-
-  worker->warming = TRUE;
-  ok = run_locked (worker, job, NULL, &error);
-  worker->warming = FALSE;
-  if (!ok)
-    GST_DEBUG_OBJECT (worker->element, "warming up: %s",
-        error ? error->message : "cancelled");
-  ok = ok && !worker->stopping;
-  if (ok)
-    worker->outside++;
-  g_mutex_unlock (&worker->lock);
-  g_clear_error (&error);
-  if (ok)
-    worker->funcs->done (worker->element, job, NULL);
-  else
-    job->free (job);
-  g_mutex_lock (&worker->lock);
-  if (ok)
-    worker->outside--;
-  g_cond_broadcast (&worker->news);
-}
-
-/* The first embedding, then one frame of nothing: from here on everything is as
- * fast as it will be. */
-static void
-warm_up (GstSanaWorker * worker)
-{
-  GstSanaJob *job = NULL;
-
-  g_mutex_lock (&worker->lock);
-  while (!worker->stopping && !worker->prompt && !worker->refusal)
-    g_cond_wait (&worker->news, &worker->lock);
-  g_mutex_unlock (&worker->lock);
-
-  if (worker->funcs->warm_up && enter_element (worker)) {
-    job = worker->funcs->warm_up (worker->element, worker->info);
-    leave_element (worker);
-  }
-  g_mutex_lock (&worker->lock);
-  if (!worker->warm)
-    worker->warm = g_steal_pointer (&job);
-  while (worker->warm && !worker->stopping)
-    run_warm_up_locked (worker);
-  g_mutex_unlock (&worker->lock);
-  if (job)
-    job->free (job);
-}
-
-static void
-start_jobs (GstSanaWorker * worker)
-{
-  if (worker->broken)
-    return;
-  warm_up (worker);
-  if (!enter_element (worker))
-    return;
-  g_mutex_lock (&worker->lock);
-  worker->opening = FALSE;
-  g_mutex_unlock (&worker->lock);
-  gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_COMPLETE, 100,
-      _("The model is loaded"));
-  if (worker->funcs->started)
-    worker->funcs->started (worker->element);
-  leave_element (worker);
-}
-
 /* --- the thread ----------------------------------------------------------- */
 
 static gpointer
@@ -507,13 +313,12 @@ compute_thread (gpointer data)
   GstSanaWorker *worker = data;
   GstSanaJob *job;
 
-  open_model (worker);
-  start_jobs (worker);
+  gst_sana_worker_open (worker);
 
   g_mutex_lock (&worker->lock);
   while (!worker->stopping) {
     if (worker->warm) {
-      run_warm_up_locked (worker);
+      gst_sana_worker_run_warm_up_locked (worker);
       continue;
     }
     job = g_queue_pop_head (&worker->jobs);
@@ -586,22 +391,6 @@ gst_sana_worker_submit (GstSanaWorker * worker, GstSanaJob * job)
   g_queue_push_tail (&worker->jobs, job);
   g_cond_broadcast (&worker->news);
   g_mutex_unlock (&worker->lock);
-}
-
-void
-gst_sana_worker_warm_up (GstSanaWorker * worker, GstSanaJob * job)
-{
-  GstSanaJob *old;
-
-  g_mutex_lock (&worker->lock);
-  old = worker->warm;
-  worker->warm = job;
-  if (worker->warming)
-    sana_session_cancel (worker->draw_session);
-  g_cond_broadcast (&worker->news);
-  g_mutex_unlock (&worker->lock);
-  if (old)
-    old->free (old);
 }
 
 /* With the lock; the caller frees what it returns, without. */
