@@ -36,20 +36,6 @@ gst_sana_category (void)
   return gst_sana_common_debug;
 }
 
-GstDebugCategory *
-gst_sana_performance_debug (void)
-{
-  static gsize category = 0;
-
-  if (g_once_init_enter (&category)) {
-    GstDebugCategory *found = NULL;
-
-    GST_DEBUG_CATEGORY_GET (found, "GST_PERFORMANCE");
-    g_once_init_leave (&category, (gsize) found);
-  }
-  return (GstDebugCategory *) category;
-}
-
 GType
 gst_sana_precision_get_type (void)
 {
@@ -330,13 +316,12 @@ gst_sana_common_set_property (GstSanaCommon * common, GstElement * element,
 {
   gboolean known;
 
-  g_mutex_lock (&common->lock);
   if (id == GST_SANA_PROP_POST_MESSAGES) {
-    common->post_messages = g_value_get_boolean (value);
-    known = TRUE;
-  } else {
-    known = set_locked (&common->settings, id, value);
+    gst_sana_stats_set_post (&common->stats, g_value_get_boolean (value));
+    return TRUE;
   }
+  g_mutex_lock (&common->lock);
+  known = set_locked (&common->settings, id, value);
   g_mutex_unlock (&common->lock);
 
   if (known && (pspec->flags & GST_PARAM_MUTABLE_READY) &&
@@ -394,39 +379,20 @@ get_locked (const GstSanaSettings * s, guint id, GValue * value)
 gboolean
 gst_sana_common_get_property (GstSanaCommon * common, guint id, GValue * value)
 {
-  gboolean known = TRUE;
+  gboolean known;
 
   if (id == GST_SANA_PROP_STATS) {
     g_value_take_boxed (value, gst_sana_stats_to_structure (&common->stats));
     return TRUE;
   }
+  if (id == GST_SANA_PROP_POST_MESSAGES) {
+    g_value_set_boolean (value, gst_sana_stats_get_post (&common->stats));
+    return TRUE;
+  }
   g_mutex_lock (&common->lock);
-  if (id == GST_SANA_PROP_POST_MESSAGES)
-    g_value_set_boolean (value, common->post_messages);
-  else
-    known = get_locked (&common->settings, id, value);
+  known = get_locked (&common->settings, id, value);
   g_mutex_unlock (&common->lock);
   return known;
-}
-
-void
-gst_sana_common_tell_stats (GstSanaCommon * common, GstElement * element)
-{
-  GstStructure *stats;
-  gboolean post;
-
-  if (!gst_sana_stats_tick (&common->stats))
-    return;
-  g_object_notify (G_OBJECT (element), "stats");
-  g_mutex_lock (&common->lock);
-  post = common->post_messages;
-  g_mutex_unlock (&common->lock);
-  if (!post)
-    return;
-  stats = gst_sana_stats_to_structure (&common->stats);
-  gst_structure_set_name (stats, "sana-stats");
-  gst_element_post_message (element,
-      gst_message_new_element (GST_OBJECT (element), stats));
 }
 
 void

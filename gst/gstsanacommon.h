@@ -67,7 +67,6 @@ typedef struct
 {
   GMutex lock;
   GstSanaSettings settings;
-  gboolean post_messages;
   GstSanaStats stats;           /* locks itself */
 } GstSanaCommon;
 
@@ -112,14 +111,6 @@ gboolean gst_sana_common_get_property (GstSanaCommon * common, guint id,
  * zeros. */
 void gst_sana_common_snapshot (GstSanaCommon * common,
     GstSanaSettings * snapshot);
-
-/* After each frame that was pushed: about once a second notifies of `stats`,
- * and posts them as the element message "sana-stats" if post-messages says so.
- * No lock held. */
-void gst_sana_common_tell_stats (GstSanaCommon * common, GstElement * element);
-
-/* The category for what costs time. */
-GstDebugCategory *gst_sana_performance_debug (void);
 
 /* --- model, messages ------------------------------------------------------ */
 

@@ -328,7 +328,7 @@ push (GstSanaImg2img * self, GstSanaFrame * frame)
   /* before, as who is asked by what is pushed may stop us */
   gst_sana_stats_count (&self->common.stats, GST_SANA_COUNT_OUT);
   ret = gst_pad_push (self->srcpad, out);
-  gst_sana_common_tell_stats (&self->common, GST_ELEMENT (self));
+  gst_sana_stats_tell (&self->common.stats, GST_ELEMENT (self));
   return ret;
 }
 

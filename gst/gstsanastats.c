@@ -142,8 +142,9 @@ gst_sana_stats_to_structure (GstSanaStats * stats)
   return structure;
 }
 
-gboolean
-gst_sana_stats_tick (GstSanaStats * stats)
+/* TRUE about once a second: the figures of another one are there. */
+static gboolean
+tick (GstSanaStats * stats)
 {
   gint64 now = g_get_monotonic_time ();
   guint64 out;
@@ -161,4 +162,53 @@ gst_sana_stats_tick (GstSanaStats * stats)
   }
   g_mutex_unlock (&stats->lock);
   return due;
+}
+
+void
+gst_sana_stats_set_post (GstSanaStats * stats, gboolean post)
+{
+  g_mutex_lock (&stats->lock);
+  stats->post = post;
+  g_mutex_unlock (&stats->lock);
+}
+
+gboolean
+gst_sana_stats_get_post (GstSanaStats * stats)
+{
+  gboolean post;
+
+  g_mutex_lock (&stats->lock);
+  post = stats->post;
+  g_mutex_unlock (&stats->lock);
+  return post;
+}
+
+void
+gst_sana_stats_tell (GstSanaStats * stats, GstElement * element)
+{
+  GstStructure *structure;
+
+  if (!tick (stats))
+    return;
+  g_object_notify (G_OBJECT (element), "stats");
+  if (!gst_sana_stats_get_post (stats))
+    return;
+  structure = gst_sana_stats_to_structure (stats);
+  gst_structure_set_name (structure, "sana-stats");
+  gst_element_post_message (element,
+      gst_message_new_element (GST_OBJECT (element), structure));
+}
+
+GstDebugCategory *
+gst_sana_performance_debug (void)
+{
+  static gsize category = 0;
+
+  if (g_once_init_enter (&category)) {
+    GstDebugCategory *found = NULL;
+
+    GST_DEBUG_CATEGORY_GET (found, "GST_PERFORMANCE");
+    g_once_init_leave (&category, (gsize) found);
+  }
+  return (GstDebugCategory *) category;
 }

@@ -57,6 +57,7 @@ typedef struct
   gint64 second;                /* when this second began, monotonic; 0: not */
   guint64 out_before;           /* OUT then */
   gdouble fps;                  /* of the second before */
+  gboolean post;
 } GstSanaStats;
 
 void gst_sana_stats_init (GstSanaStats * stats);
@@ -79,8 +80,17 @@ void gst_sana_stats_set_latency (GstSanaStats * stats, GstClockTime latency);
 
 GstStructure *gst_sana_stats_to_structure (GstSanaStats * stats);
 
-/* TRUE about once a second: the figures of another one are there. */
-gboolean gst_sana_stats_tick (GstSanaStats * stats);
+/* Whether tell() posts. */
+void gst_sana_stats_set_post (GstSanaStats * stats, gboolean post);
+gboolean gst_sana_stats_get_post (GstSanaStats * stats);
+
+/* After each frame that was pushed: about once a second notifies of the
+ * element's `stats`, and posts them as the element message "sana-stats" if it
+ * is to.  The caller holds no lock. */
+void gst_sana_stats_tell (GstSanaStats * stats, GstElement * element);
+
+/* GST_PERFORMANCE, for what costs time. */
+GstDebugCategory *gst_sana_performance_debug (void);
 
 G_END_DECLS
 #endif /* GST_SANA_STATS_H */
