@@ -282,13 +282,16 @@ self_attention(SanaStream *s, const SanaTransformer *net, const SanaTransformerB
 /* x (n, D) += attn2(x, text): on the hidden state as it is, neither normed nor gated. */
 static void
 cross_attention(SanaStream *s, const SanaTransformer *net, const SanaTransformerBlock *w,
-                SanaTensor x, SanaTensor kv)
+                SanaTensor x, const SanaCondition *condition, int layer)
 {
     const SanaTransformerConfig *c = &net->config;
     const int E = c->cross_dim;
+    SanaTensor kv = condition->kv[layer];
     size_t mark = sana_mark(s);
     SanaTensor q = sana_scratch(s, net->dtype, x.h, x.w, E);
     SanaTensor attended = sana_scratch(s, net->dtype, x.h, x.w, E);
+    /* also for one prompt, so that what is planned with one serves many */
+    SanaTensor other = sana_scratch(s, net->dtype, x.h, x.w, E);
     sana_linear(s, q, x, &w->attn2.q, SANA_ACT_NONE, SANA_NONE);
     if (c->qk_norm)
         sana_norm(s, q, q, &w->attn2.norm_q, SANA_ACT_NONE, SANA_NONE);
@@ -296,6 +299,11 @@ cross_attention(SanaStream *s, const SanaTransformer *net, const SanaTransformer
                        .kv_heads = c->cross_heads,
                        .scale = 1 / sqrtf((float)(E / c->cross_heads))};
     sana_attention(s, attended, q, sana_columns(kv, 0, E), sana_columns(kv, E, E), a);
+    for (int i = 0; i < condition->n_more; i++) {
+        kv = condition->more[i][layer];
+        sana_attention(s, other, q, sana_columns(kv, 0, E), sana_columns(kv, E, E), a);
+        sana_mix(s, attended, attended, other, sana_rows(condition->weights, i, 1));
+    }
     sana_linear(s, x, attended, &w->attn2.out, SANA_ACT_NONE, x);
     sana_pop(s, mark);
 }
@@ -317,7 +325,7 @@ mix_ffn(SanaStream *s, const SanaTransformer *net, const SanaTransformerBlock *w
 
 static void
 block(SanaStream *s, const SanaTransformer *net, int i, SanaTensor x, SanaTensor modulation,
-      SanaTensor kv)
+      const SanaCondition *condition)
 {
     const SanaTransformerBlock *w = &net->blocks[i];
     const float eps = net->config.norm_eps;
@@ -335,7 +343,7 @@ block(SanaStream *s, const SanaTransformer *net, int i, SanaTensor x, SanaTensor
     sana_tap(s, z, "transformer_blocks.%d.attn1", i);
     sana_add_gated(s, x, z, gate_msa);
 
-    cross_attention(s, net, w, x, kv);
+    cross_attention(s, net, w, x, condition, i);
 
     sana_norm_modulate(s, y, x, shift_mlp, scale_mlp, eps);
     mix_ffn(s, net, w, z, y);
@@ -378,7 +386,7 @@ sana_transformer_forward(SanaStream *s, const SanaTransformer *net, SanaTensor v
     time_embed(s, net, conditioning, modulation, condition);
 
     for (int i = 0; i < c->layers; i++)
-        block(s, net, i, hidden, modulation, condition->kv[i]);
+        block(s, net, i, hidden, modulation, condition);
 
     output(s, net, v, hidden, conditioning);
     sana_pop(s, mark);

@@ -99,6 +99,12 @@ typedef struct {
     SanaTensor guidance;  /* (1, 1, 1) F32; SANA_NONE where the model has none */
     SanaTensor positions; /* (h, w, D) F32; SANA_NONE where the model has none */
     const SanaTensor *kv; /* [layers], of sana_transformer_caption() */
+
+    /* n_more further prompts.  Each cross-attention asks all and mixes the answers:
+     * answer ← weights[i][0]·answer + weights[i][1]·(that of more[i]). */
+    const SanaTensor *const *more;
+    int n_more;
+    SanaTensor weights; /* (1, n_more, 2) F32; SANA_NONE where n_more is 0 */
 } SanaCondition;
 
 /* v (h, w, C) = network(x (h, w, C)): any dtypes. */

@@ -21,6 +21,7 @@ sana_frame_allocate(SanaFrame *f, SanaPool *pool, const SanaModel *m, int width,
     f->input = sana_pool_tensor(pool, m->dtype, h, w, C);
     f->v = sana_pool_tensor(pool, SANA_F32, h, w, C);
     f->coef = sana_pool_tensor(pool, SANA_F32, 1, COEF_ROWS, 2);
+    f->blend = sana_pool_tensor(pool, SANA_F32, 1, SANA_MAX_BLEND - 1, 2);
     f->time = sana_pool_tensor(pool, SANA_F32, 1, 1, 1);
     f->guidance = sana_pool_tensor(pool, SANA_F32, 1, 1, 1);
     if (t->interpolation_scale > 0)
@@ -60,12 +61,19 @@ sana_frame_step(SanaStream *s, void *args)
 {
     const SanaForwardArgs *a = args;
     const SanaFrame *f = a->frame;
+    const SanaPrompt *p = a->prompt;
+    const SanaTensor *more[SANA_MAX_BLEND];
+    for (int i = 1; i < p->n_parts; i++)
+        more[i - 1] = p->parts[i]->kv;
     SanaTensor x = sana_frame_slice(f, f->x, a->image), x0 = sana_frame_slice(f, f->x0, a->image);
     SanaCondition condition = {
         .time = f->time,
         .guidance = f->guidance,
         .positions = f->positions,
-        .kv = a->kv,
+        .kv = p->parts[0]->kv,
+        .more = more,
+        .n_more = p->n_parts - 1,
+        .weights = f->blend,
     };
     sana_mix(s, f->input, x, x, sana_rows(f->coef, COEF_INPUT, 1));
     sana_transformer_forward(s, &a->model->transformer, f->v, f->input, &condition);

@@ -40,9 +40,13 @@ struct _SanaModel {
     SanaAutoencoder autoencoder;
 };
 
+/* An encoded prompt, which is its own only part, or a blend of several, which has no tensors. */
 struct _SanaPrompt {
     gint refs; /* atomic */
     SanaModel *model;
+    int n_parts;
+    SanaPrompt *parts[SANA_MAX_BLEND]; /* encoded ones; references in a blend */
+    double weights[SANA_MAX_BLEND];    /* > 0, sum 1 */
     SanaPool *pool;
     SanaTensor embeds;   /* (rows, caption_channels) of the model's dtype */
     SanaTensor *kv;      /* [transformer layers] (rows, 2·E) */
@@ -75,6 +79,7 @@ typedef struct {
     SanaTensor input; /* (h, w, C) of the model's dtype */
     SanaTensor v;     /* (h, w, C) F32: the network's output */
     SanaTensor coef;  /* (4, 2) F32: rows of SanaFrameCoef */
+    SanaTensor blend; /* (SANA_MAX_BLEND − 1, 2) F32: SanaCondition.weights */
     SanaTensor time, guidance; /* (1) F32 */
     SanaTensor positions;      /* (h, w, D) F32 or none */
     float *host;               /* host memory: latents of n_images, channels first */
@@ -172,6 +177,12 @@ void sana_image_download(SanaStream *s, const SanaImage *image, SanaTensor pixel
 
 void sana_text_cache_clear(SanaTextCache *cache);
 
+/* The factors that mix the answers of p's parts, SANA_MAX_BLEND − 1 pairs. */
+void sana_prompt_mix(const SanaPrompt *p, float *pairs);
+
+/* Whether the network reads the same keys and values for both, weights aside. */
+gboolean sana_prompt_same_parts(const SanaPrompt *a, const SanaPrompt *b);
+
 /* Whether the prompt is of the session's model; else FALSE with SANA_ERROR_SETTINGS. */
 gboolean sana_prompt_check(const SanaSession *s, const SanaPrompt *p, GError **error);
 
@@ -189,9 +200,9 @@ void sana_frame_clear(SanaFrame *f, SanaStream *stream);
 typedef struct {
     const SanaModel *model;
     const SanaFrame *frame;
-    const SanaTensor *kv;   /* of the prompt */
-    SanaTensor source, out; /* pixels in and out, of frame->pixels */
-    int image;              /* which of n_images */
+    const SanaPrompt *prompt; /* of steps */
+    SanaTensor source, out;   /* pixels in and out, of frame->pixels */
+    int image;                /* which of n_images */
 } SanaForwardArgs;
 
 void sana_frame_encode(SanaStream *s, void *args);

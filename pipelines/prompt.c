@@ -29,6 +29,9 @@ prompt_new(SanaSession *s, int rows)
     SanaPrompt *p = g_new0(SanaPrompt, 1);
     p->refs = 1;
     p->model = sana_model_ref(s->model);
+    p->n_parts = 1;
+    p->parts[0] = p;
+    p->weights[0] = 1;
     p->pool = sana_pool_new(m->device);
     p->embeds = sana_pool_tensor(p->pool, m->dtype, 1, rows, c->caption_channels);
     p->kv = g_new0(SanaTensor, c->layers);
@@ -49,6 +52,9 @@ sana_prompt_unref(SanaPrompt *p)
 {
     if (!g_atomic_int_dec_and_test(&p->refs))
         return;
+    for (int i = 0; i < p->n_parts; i++)
+        if (p->parts[i] != p)
+            sana_prompt_unref(p->parts[i]);
     sana_pool_free(p->pool);
     g_free(p->kv);
     sana_model_unref(p->model);
@@ -58,7 +64,10 @@ sana_prompt_unref(SanaPrompt *p)
 int
 sana_prompt_rows(SanaPrompt *p)
 {
-    return p->embeds.w;
+    int rows = 0;
+    for (int i = 0; i < p->n_parts; i++)
+        rows += p->parts[i]->embeds.w;
+    return rows;
 }
 
 void
@@ -387,6 +396,11 @@ sana_session_get_embeds(SanaSession *s, SanaPrompt *p, float *embeds, GError **e
     size_t bytes = sana_positions(p->embeds) * (size_t)p->embeds.c * sizeof *embeds;
     if (!sana_prompt_check(s, p, error))
         return FALSE;
+    if (p->n_parts > 1)
+        return sana_error_settings(error,
+                                   "a blend of %d prompts has no embedding; ask for that of "
+                                   "one of them",
+                                   p->n_parts);
     if (!sana_stream_reserve(s->stream, bytes + 64, &cause))
         return sana_error_translate(error, cause);
     SanaTensor f32 = sana_scratch(s->stream, SANA_F32, 1, p->embeds.w, p->embeds.c);

@@ -138,12 +138,25 @@ const char *sana_default_instruction(void);
 SanaPrompt *sana_prompt_ref(SanaPrompt *prompt);
 void sana_prompt_unref(SanaPrompt *prompt);
 
-/* Valid rows of the embedding: BOS and the prompt's tokens. */
+/* Valid rows of the embedding: BOS and the prompt's tokens; of a blend, of all its prompts. */
 int sana_prompt_rows(SanaPrompt *prompt);
 
 /* Tokens the text encoder computed for this prompt (those of the instruction are kept from the
  * prompt before) and tokens in all. */
 void sana_prompt_tokens(SanaPrompt *prompt, int *computed, int *total);
+
+/* Prompts that a blend has at most. */
+#define SANA_MAX_BLEND 4
+
+/*
+ * A prompt between two of one model; either may be a blend itself.  Every cross-attention asks the
+ * prompts one by one and adds their answers, (1 − weight)·from + weight·to.  So weight, 0 … 1,
+ * gives `from` itself at 0 and `to` itself at 1 however many rows each has, and pictures without a
+ * jump between.  Computes nothing and takes no device memory; a frame of it costs one
+ * cross-attention more for each further prompt.  Of more than SANA_MAX_BLEND prompts the weakest
+ * are left out.
+ */
+SanaPrompt *sana_prompt_blend(SanaPrompt *from, SanaPrompt *to, double weight, GError **error);
 
 /* --- sessions --------------------------------------------------------------------------------- */
 
@@ -169,7 +182,8 @@ SanaPrompt *sana_session_encode(SanaSession *session, const char *text,
 SanaPrompt *sana_session_encode_embeds(SanaSession *session, const float *embeds,
                                        const guint8 *mask, int rows, GError **error);
 
-/* Copies the embedding, sana_prompt_rows() × caption_channels floats. */
+/* Copies the embedding, sana_prompt_rows() × caption_channels floats.  A blend has none:
+ * SANA_ERROR_SETTINGS. */
 gboolean sana_session_get_embeds(SanaSession *session, SanaPrompt *prompt, float *embeds,
                                  GError **error);
 

@@ -104,12 +104,12 @@ sana_session_set_tap(SanaSession *s, SanaTapFloats func, gpointer user_data)
 /* --- per size --------------------------------------------------------------------------------- */
 
 static SanaForwardArgs
-forward_args(SanaSession *s, const SanaFrame *f, const SanaTensor *kv)
+forward_args(SanaSession *s, const SanaFrame *f, const SanaPrompt *prompt)
 {
     return (SanaForwardArgs){
         .model = s->model,
         .frame = f,
-        .kv = kv,
+        .prompt = prompt,
         .source = f->pixels[SANA_IMAGE_RGB_F32],
         .out = f->pixels[SANA_IMAGE_RGB_F32],
     };
@@ -135,15 +135,15 @@ typedef struct {
 
 /* What pictures of this size take, before a byte of it is allocated. */
 static gboolean
-plan_size(SanaSession *s, const SanaTensor *kv, int width, int height, int n_images, SizePlan *plan,
-          GError **error)
+plan_size(SanaSession *s, const SanaPrompt *prompt, int width, int height, int n_images,
+          SizePlan *plan, GError **error)
 {
     SanaFrame f;
     SanaPool *pool = sana_pool_new(sana_stream_device(s->planner));
     sana_frame_allocate(&f, pool, s->model, width, height, n_images);
     plan->bytes = sana_pool_bytes(pool);
     sana_pool_free(pool);
-    SanaForwardArgs args = forward_args(s, &f, kv);
+    SanaForwardArgs args = forward_args(s, &f, prompt);
     if (!plan_part(s, sana_frame_encode, &args, &plan->encode, error) ||
         !plan_part(s, sana_frame_step, &args, &plan->step, error) ||
         !plan_part(s, sana_frame_decode, &args, &plan->decode, error))
@@ -205,7 +205,7 @@ allocate_size(SanaSession *s, int width, int height, int n_images, GError **erro
 
 /* Makes s->frame ready for this size; what was there before is given up first. */
 static gboolean
-reserve_size(SanaSession *s, const SanaTensor *kv, int width, int height, int n_images,
+reserve_size(SanaSession *s, const SanaPrompt *prompt, int width, int height, int n_images,
              GError **error)
 {
     SanaFrame *f = &s->frame;
@@ -216,7 +216,7 @@ reserve_size(SanaSession *s, const SanaTensor *kv, int width, int height, int n_
         return sana_stream_reserve(s->stream, f->scratch, &cause) ||
                sana_error_translate(error, cause);
     if (!check_size(s->model, width, height, error) ||
-        !plan_size(s, kv, width, height, n_images, &plan, error))
+        !plan_size(s, prompt, width, height, n_images, &plan, error))
         return FALSE;
     sana_frame_clear(f, s->stream);
     if (!check_memory(s, &plan, width, height, error))
@@ -241,7 +241,7 @@ sana_session_prepare(SanaSession *s, int width, int height, GError **error)
     if (!blank)
         return FALSE;
     params.steps = 1;
-    gboolean ok = reserve_size(s, blank->kv, width, height, 1, error);
+    gboolean ok = reserve_size(s, blank, width, height, 1, error);
     if (ok) {
         /* The picture is a grey one that never leaves the device's own buffer. */
         const size_t row = (size_t)width * 3;
@@ -261,7 +261,7 @@ sana_session_cost(SanaSession *s, SanaPrompt *prompt, int width, int height, San
 {
     SizePlan plan;
     if (!sana_prompt_check(s, prompt, error) || !check_size(s->model, width, height, error) ||
-        !plan_size(s, prompt->kv, width, height, 1, &plan, error))
+        !plan_size(s, prompt, width, height, 1, &plan, error))
         return FALSE;
     *cost = (SanaCost){
         .encode_flop = plan.encode.flop,
@@ -283,15 +283,20 @@ sana_session_begin(SanaSession *s, SanaPrompt *prompt, const SanaParams *params,
     if (!(params->guidance_scale >= 0 && params->guidance_scale <= 20))
         return sana_error_settings(error, "guidance_scale is %g, but must be 0 to 20",
                                    params->guidance_scale);
-    if (!reserve_size(s, prompt->kv, width, height, params->n_images, error))
+    if (!reserve_size(s, prompt, width, height, params->n_images, error))
         return FALSE;
     if (s->prompt != prompt) {
-        sana_replay_free(s->stream, &s->frame.step);
+        if (!s->prompt || !sana_prompt_same_parts(s->prompt, prompt))
+            sana_replay_free(s->stream, &s->frame.step);
+        sana_prompt_ref(prompt);
         if (s->prompt)
             sana_prompt_unref(s->prompt);
-        s->prompt = sana_prompt_ref(prompt);
+        s->prompt = prompt;
     }
     s->times = (SanaTimes){0};
+    float pairs[2 * (SANA_MAX_BLEND - 1)];
+    sana_prompt_mix(prompt, pairs);
+    sana_upload(s->stream, s->frame.blend, pairs);
     float guidance = sana_transformer_guidance(&s->model->transformer, params->guidance_scale);
     sana_upload(s->stream, s->frame.guidance, &guidance);
     return TRUE;
@@ -390,7 +395,7 @@ sana_session_set_coef(SanaSession *s, int row, float a, float b)
 static void
 step_images(SanaSession *s, int n_images)
 {
-    SanaForwardArgs args = forward_args(s, &s->frame, s->prompt->kv);
+    SanaForwardArgs args = forward_args(s, &s->frame, s->prompt);
     for (args.image = 0; args.image < n_images; args.image++) {
         sana_session_upload_noise(s, args.image);
         sana_stream_replay(s->stream, &s->frame.step, sana_frame_step, &args);
