@@ -6,6 +6,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "gstsanacommon.h"
+#include "gstsanamessages.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_sana_common_debug);
 #define GST_CAT_DEFAULT gst_sana_category ()
@@ -19,11 +20,13 @@ GST_DEBUG_CATEGORY_STATIC (gst_sana_common_debug);
 #define DEFAULT_MAX_SEQUENCE_LENGTH 300
 #define DEFAULT_MAX_TIMESTEPS 1.57080
 #define DEFAULT_INTERMEDIATE_TIMESTEPS 1.3
+#define DEFAULT_PROMPT_TRANSITION 0
+#define DEFAULT_FORCE_KEY_UNIT FALSE
 
 /* An angle; the reference's 1.57080 is a little more than π/2. */
 #define MAX_ANGLE 1.5708
 
-static GstDebugCategory *
+GstDebugCategory *
 gst_sana_category (void)
 {
   static gsize once = 0;
@@ -90,6 +93,12 @@ gst_sana_settings_copy (GstSanaSettings * dest, const GstSanaSettings * src)
   ref_string (dest->device);
   ref_string (dest->prompt);
   ref_string (dest->instruction);
+}
+
+void
+gst_sana_settings_set_text (GstSanaSettings * settings, const gchar * prompt)
+{
+  replace_string (&settings->prompt, prompt);
 }
 
 void
@@ -169,6 +178,11 @@ install_prompt_properties (GObjectClass * klass)
   g_object_class_install_property (klass, GST_SANA_PROP_PROMPT,
       g_param_spec_string ("prompt", "Prompt",
           "What the picture is to show, UTF-8", DEFAULT_PROMPT, PLAYING));
+  g_object_class_install_property (klass, GST_SANA_PROP_PROMPT_FILE,
+      g_param_spec_string ("prompt-file", "Prompt file",
+          "Text file to take the prompt from, UTF-8, at most 64 KiB, read again "
+          "when it changes; of prompt and file the one that changed last counts "
+          "(NULL = none)", NULL, PLAYING));
   g_object_class_install_property (klass, GST_SANA_PROP_INSTRUCTION,
       g_param_spec_string ("instruction", "Instruction",
           "Text put in front of the prompt (NULL = the instruction the model "
@@ -182,6 +196,14 @@ install_prompt_properties (GObjectClass * klass)
       g_param_spec_uint ("max-sequence-length", "Maximum sequence length",
           "Tokens of text that are kept, the first ones",
           1, 4096, DEFAULT_MAX_SEQUENCE_LENGTH, PLAYING));
+  g_object_class_install_property (klass, GST_SANA_PROP_PROMPT_TRANSITION,
+      g_param_spec_uint64 ("prompt-transition", "Prompt transition",
+          "Nanoseconds in which a new prompt takes over from the one before "
+          "(0 = at once)", 0, G_MAXUINT64, DEFAULT_PROMPT_TRANSITION, PLAYING));
+  g_object_class_install_property (klass, GST_SANA_PROP_FORCE_KEY_UNIT,
+      g_param_spec_boolean ("force-key-unit", "Force key unit",
+          "Ask encoders downstream for a key frame where another prompt begins",
+          DEFAULT_FORCE_KEY_UNIT, PLAYING));
 }
 
 static void
@@ -234,12 +256,33 @@ gst_sana_common_install_properties (GObjectClass * klass, guint default_steps)
   gst_type_mark_as_plugin_api (GST_TYPE_SANA_PRECISION, 0);
 }
 
+/* Another thread than the setters', perhaps. */
+static void
+on_prompt_file (gpointer user_data, GstElement * element, const gchar * text,
+    const GError * error)
+{
+  GstSanaCommon *common = user_data;
+
+  if (text) {
+    GST_INFO_OBJECT (element, "the prompt file says '%.60s'", text);
+    g_mutex_lock (&common->lock);
+    replace_string (&common->settings.prompt, text);
+    g_mutex_unlock (&common->lock);
+    g_object_notify (G_OBJECT (element), "prompt");
+  } else {
+    gst_element_message_full (element, GST_MESSAGE_WARNING, error->domain,
+        error->code, g_strdup_printf (_("%s.  The prompt stays as it was."),
+            error->message), NULL, __FILE__, GST_FUNCTION, __LINE__);
+  }
+}
+
 void
 gst_sana_common_init (GstSanaCommon * common, guint default_steps)
 {
   GstSanaSettings *s = &common->settings;
 
   memset (common, 0, sizeof (*common));
+  common->file = gst_sana_prompt_file_new (on_prompt_file, common);
   g_mutex_init (&common->lock);
   gst_sana_stats_init (&common->stats);
   s->device = g_ref_string_new_intern (DEFAULT_DEVICE);
@@ -252,14 +295,29 @@ gst_sana_common_init (GstSanaCommon * common, guint default_steps)
   s->max_sequence_length = DEFAULT_MAX_SEQUENCE_LENGTH;
   s->max_timesteps = DEFAULT_MAX_TIMESTEPS;
   s->intermediate_timesteps = DEFAULT_INTERMEDIATE_TIMESTEPS;
+  s->prompt_transition = DEFAULT_PROMPT_TRANSITION;
+  s->force_key_unit = DEFAULT_FORCE_KEY_UNIT;
 }
 
 void
 gst_sana_common_clear (GstSanaCommon * common)
 {
+  gst_sana_prompt_file_free (common->file);
   gst_sana_settings_clear (&common->settings);
   gst_sana_stats_clear (&common->stats);
   g_mutex_clear (&common->lock);
+}
+
+void
+gst_sana_common_start (GstSanaCommon * common, GstElement * element)
+{
+  gst_sana_prompt_file_start (common->file, element);
+}
+
+void
+gst_sana_common_stop (GstSanaCommon * common)
+{
+  gst_sana_prompt_file_stop (common->file);
 }
 
 static gboolean
@@ -305,9 +363,24 @@ set_locked (GstSanaSettings * s, guint id, const GValue * value)
     case GST_SANA_PROP_INTERMEDIATE_TIMESTEPS:
       s->intermediate_timesteps = g_value_get_double (value);
       return TRUE;
+    case GST_SANA_PROP_PROMPT_TRANSITION:
+      s->prompt_transition = g_value_get_uint64 (value);
+      return TRUE;
+    case GST_SANA_PROP_FORCE_KEY_UNIT:
+      s->force_key_unit = g_value_get_boolean (value);
+      return TRUE;
     default:
       return FALSE;
   }
+}
+
+void
+gst_sana_warn_if_late (GstElement * element, GParamSpec * pspec)
+{
+  if ((pspec->flags & GST_PARAM_MUTABLE_READY) &&
+      GST_STATE (element) > GST_STATE_READY)
+    GST_WARNING_OBJECT (element, "%s is used from the next change from READY "
+        "to PAUSED on", pspec->name);
 }
 
 gboolean
@@ -320,14 +393,18 @@ gst_sana_common_set_property (GstSanaCommon * common, GstElement * element,
     gst_sana_stats_set_post (&common->stats, g_value_get_boolean (value));
     return TRUE;
   }
+  if (id == GST_SANA_PROP_PROMPT_FILE) {
+    gst_sana_prompt_file_set_path (common->file, g_value_get_string (value));
+    return TRUE;
+  }
+  if (id == GST_SANA_PROP_PROMPT)
+    gst_sana_prompt_file_yield (common->file);
   g_mutex_lock (&common->lock);
   known = set_locked (&common->settings, id, value);
   g_mutex_unlock (&common->lock);
 
-  if (known && (pspec->flags & GST_PARAM_MUTABLE_READY) &&
-      GST_STATE (element) > GST_STATE_READY)
-    GST_WARNING_OBJECT (element, "%s is used from the next change from READY "
-        "to PAUSED on", pspec->name);
+  if (known)
+    gst_sana_warn_if_late (element, pspec);
   return known;
 }
 
@@ -371,6 +448,12 @@ get_locked (const GstSanaSettings * s, guint id, GValue * value)
     case GST_SANA_PROP_INTERMEDIATE_TIMESTEPS:
       g_value_set_double (value, s->intermediate_timesteps);
       return TRUE;
+    case GST_SANA_PROP_PROMPT_TRANSITION:
+      g_value_set_uint64 (value, s->prompt_transition);
+      return TRUE;
+    case GST_SANA_PROP_FORCE_KEY_UNIT:
+      g_value_set_boolean (value, s->force_key_unit);
+      return TRUE;
     default:
       return FALSE;
   }
@@ -389,6 +472,10 @@ gst_sana_common_get_property (GstSanaCommon * common, guint id, GValue * value)
     g_value_set_boolean (value, gst_sana_stats_get_post (&common->stats));
     return TRUE;
   }
+  if (id == GST_SANA_PROP_PROMPT_FILE) {
+    g_value_take_string (value, gst_sana_prompt_file_get_path (common->file));
+    return TRUE;
+  }
   g_mutex_lock (&common->lock);
   known = get_locked (&common->settings, id, value);
   g_mutex_unlock (&common->lock);
@@ -403,7 +490,7 @@ gst_sana_common_snapshot (GstSanaCommon * common, GstSanaSettings * snapshot)
   g_mutex_unlock (&common->lock);
 }
 
-/* --- model, messages ------------------------------------------------------ */
+/* --- model ---------------------------------------------------------------- */
 
 gchar *
 gst_sana_find_model (const gchar * model_path)
@@ -438,121 +525,6 @@ gst_sana_check_model (GstElement * element, const GstSanaSettings * settings)
   g_clear_error (&error);
   g_free (path);
   return ok;
-}
-
-static gchar *
-say (GstSanaDoing doing, const GError * error)
-{
-  switch (doing) {
-    case GST_SANA_DOING_OPEN:
-      return g_strdup_printf (_("Cannot open the model: %s"), error->message);
-    case GST_SANA_DOING_PROMPT:
-      return g_strdup_printf (_("Cannot encode the prompt: %s"),
-          error->message);
-    case GST_SANA_DOING_FRAME:
-    default:
-      return g_strdup_printf (_("Cannot compute a frame: %s"), error->message);
-  }
-}
-
-static GQuark
-classify (GstSanaDoing doing, const GError * error, gint * code)
-{
-  if (error->domain == SANA_ERROR) {
-    switch (error->code) {
-      case SANA_ERROR_NOT_FOUND:
-        *code = GST_RESOURCE_ERROR_NOT_FOUND;
-        return GST_RESOURCE_ERROR;
-      case SANA_ERROR_MALFORMED:
-        *code = GST_RESOURCE_ERROR_READ;
-        return GST_RESOURCE_ERROR;
-      case SANA_ERROR_MEMORY:
-        *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
-        return GST_RESOURCE_ERROR;
-      case SANA_ERROR_UNSUPPORTED:
-        *code = GST_LIBRARY_ERROR_INIT;
-        return GST_LIBRARY_ERROR;
-      case SANA_ERROR_SETTINGS:
-        *code = GST_LIBRARY_ERROR_SETTINGS;
-        return GST_LIBRARY_ERROR;
-      default:
-        break;
-    }
-  }
-  if (doing == GST_SANA_DOING_FRAME) {
-    *code = GST_STREAM_ERROR_FAILED;
-    return GST_STREAM_ERROR;
-  }
-  *code = GST_LIBRARY_ERROR_FAILED;
-  return GST_LIBRARY_ERROR;
-}
-
-static void
-post (GstElement * element, GstMessageType type, GstSanaDoing doing,
-    const GError * error)
-{
-  gint code;
-  GQuark domain = classify (doing, error, &code);
-
-  gst_element_message_full (element, type, domain, code, say (doing, error),
-      g_strdup_printf ("%s, code %d", g_quark_to_string (error->domain),
-          error->code), __FILE__, GST_FUNCTION, __LINE__);
-}
-
-void
-gst_sana_post_error (GstElement * element, GstSanaDoing doing,
-    const GError * error)
-{
-  if (g_error_matches (error, SANA_ERROR, SANA_ERROR_CANCELLED) ||
-      g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
-    GST_DEBUG_OBJECT (element, "cancelled");
-    return;
-  }
-  post (element, GST_MESSAGE_ERROR, doing, error);
-}
-
-void
-gst_sana_post_warning (GstElement * element, GstSanaDoing doing,
-    const GError * error)
-{
-  post (element, GST_MESSAGE_WARNING, doing, error);
-}
-
-void
-gst_sana_post_progress (GstElement * element, GstProgressType type,
-    gint percent, const gchar * text)
-{
-  GstMessage *message =
-      gst_message_new_progress (GST_OBJECT (element), type, "open", text);
-
-  if (percent >= 0)
-    gst_structure_set (gst_message_writable_structure (message),
-        "percent", G_TYPE_INT, percent, NULL);
-  gst_element_post_message (element, message);
-}
-
-void
-gst_sana_post_prompt_applied (GstElement * element,
-    const GstSanaSettings * settings, const GstSegment * segment,
-    GstBuffer * buffer)
-{
-  GstClockTime pts = GST_BUFFER_PTS (buffer);
-  GstClockTime stream_time = GST_CLOCK_TIME_NONE;
-  GstClockTime running_time = GST_CLOCK_TIME_NONE;
-
-  if (segment->format == GST_FORMAT_TIME) {
-    stream_time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, pts);
-    running_time = gst_segment_to_running_time (segment, GST_FORMAT_TIME, pts);
-  }
-  gst_element_post_message (element,
-      gst_message_new_element (GST_OBJECT (element),
-          gst_structure_new ("sana-prompt-applied",
-              "prompt", G_TYPE_STRING, settings->prompt,
-              "timestamp", GST_TYPE_CLOCK_TIME, pts,
-              "stream-time", GST_TYPE_CLOCK_TIME, stream_time,
-              "running-time", GST_TYPE_CLOCK_TIME, running_time,
-              "duration", GST_TYPE_CLOCK_TIME, GST_BUFFER_DURATION (buffer),
-              NULL)));
 }
 
 /* --- pictures ------------------------------------------------------------- */

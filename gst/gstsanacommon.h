@@ -17,10 +17,15 @@
 
 #include "gstsanastats.h"
 
+#include "gstsanapromptfile.h"
+
 G_BEGIN_DECLS
 
 /* Where the elements are documented: beside the plugin. */
 #define GST_SANA_DOC_URI "file://" SANA_DOC_DIR "/README.md"
+
+/* The debug category "sana", of what belongs to no other. */
+GstDebugCategory *gst_sana_category (void);
 
 #define GST_TYPE_SANA_PRECISION (gst_sana_precision_get_type ())
 GType gst_sana_precision_get_type (void);
@@ -43,6 +48,9 @@ enum
   GST_SANA_PROP_INTERMEDIATE_TIMESTEPS,
   GST_SANA_PROP_STATS,
   GST_SANA_PROP_POST_MESSAGES,
+  GST_SANA_PROP_PROMPT_TRANSITION,
+  GST_SANA_PROP_PROMPT_FILE,
+  GST_SANA_PROP_FORCE_KEY_UNIT,
   GST_SANA_PROP_LAST
 };
 
@@ -61,6 +69,8 @@ typedef struct
   guint max_sequence_length;
   gdouble max_timesteps;
   gdouble intermediate_timesteps;
+  GstClockTime prompt_transition;
+  gboolean force_key_unit;
 } GstSanaSettings;
 
 typedef struct
@@ -68,6 +78,9 @@ typedef struct
   GMutex lock;
   GstSanaSettings settings;
   GstSanaStats stats;           /* locks itself */
+
+  /* Of prompt and this the one that spoke last counts; locks itself. */
+  GstSanaPromptFile *file;
 } GstSanaCommon;
 
 /* Frees what *settings holds and makes it all zeros. */
@@ -76,6 +89,10 @@ void gst_sana_settings_clear (GstSanaSettings * settings);
 /* dest holds nothing, or all zeros. */
 void gst_sana_settings_copy (GstSanaSettings * dest,
     const GstSanaSettings * src);
+
+/* Another prompt. */
+void gst_sana_settings_set_text (GstSanaSettings * settings,
+    const gchar * prompt);
 
 /* Takes over what decides the embedding. */
 void gst_sana_settings_set_prompt (GstSanaSettings * settings,
@@ -101,6 +118,14 @@ void gst_sana_common_install_properties (GObjectClass * klass,
 void gst_sana_common_init (GstSanaCommon * common, guint default_steps);
 void gst_sana_common_clear (GstSanaCommon * common);
 
+/* READY to PAUSED, before the first snapshot, and back; no lock held: whether
+ * prompt-file is watched. */
+void gst_sana_common_start (GstSanaCommon * common, GstElement * element);
+void gst_sana_common_stop (GstSanaCommon * common);
+
+/* Warns of a property that was set and is used from the next READY on. */
+void gst_sana_warn_if_late (GstElement * element, GParamSpec * pspec);
+
 /* Any thread; never block.  FALSE when the id is not a common one. */
 gboolean gst_sana_common_set_property (GstSanaCommon * common,
     GstElement * element, guint id, const GValue * value, GParamSpec * pspec);
@@ -112,7 +137,7 @@ gboolean gst_sana_common_get_property (GstSanaCommon * common, guint id,
 void gst_sana_common_snapshot (GstSanaCommon * common,
     GstSanaSettings * snapshot);
 
-/* --- model, messages ------------------------------------------------------ */
+/* --- model ---------------------------------------------------------------- */
 
 /* The property's directory; else the environment's SANA_MODEL_PATH; else the
  * demo model, installed or in the source tree.  (transfer full) */
@@ -122,35 +147,6 @@ gchar *gst_sana_find_model (const gchar * model_path);
  * was posted.  Call with no lock held. */
 gboolean gst_sana_check_model (GstElement * element,
     const GstSanaSettings * settings);
-
-/* What was being done when an error came; it makes the first half of the
- * sentence. */
-typedef enum
-{
-  GST_SANA_DOING_OPEN,          /* "Cannot open the model: …" */
-  GST_SANA_DOING_PROMPT,        /* "Cannot encode the prompt: …" */
-  GST_SANA_DOING_FRAME,         /* "Cannot compute a frame: …" */
-} GstSanaDoing;
-
-/* Posts an ERROR message for a SANA_ERROR, or nothing when it says CANCELLED.
- * Call with no lock held. */
-void gst_sana_post_error (GstElement * element, GstSanaDoing doing,
-    const GError * error);
-
-/* The same sentence as a WARNING message. */
-void gst_sana_post_warning (GstElement * element, GstSanaDoing doing,
-    const GError * error);
-
-/* A PROGRESS message of code "open"; percent < 0: none.  No lock held. */
-void gst_sana_post_progress (GstElement * element, GstProgressType type,
-    gint percent, const gchar * text);
-
-/* An element message "sana-prompt-applied": buffer is the first that shows what
- * settings' prompt says.  Fields prompt, timestamp, stream-time, running-time
- * and duration; times that the segment cannot give are NONE.  No lock held. */
-void gst_sana_post_prompt_applied (GstElement * element,
-    const GstSanaSettings * settings, const GstSegment * segment,
-    GstBuffer * buffer);
 
 /* --- pictures ------------------------------------------------------------- */
 
@@ -182,4 +178,5 @@ void gst_sana_image_from_frame (SanaImage * image, const GstVideoFrame * frame);
 gint gst_sana_round_up (gint size, gint factor);
 
 G_END_DECLS
+
 #endif /* GST_SANA_COMMON_H */

@@ -73,7 +73,7 @@ frame_new (void)
   frame->job.free = frame_free_job;
   frame->job.run = frame_run;
   frame->job.quiet = TRUE;
-  frame->running_time = frame->stream_time = GST_CLOCK_TIME_NONE;
+  frame->job.running_time = frame->stream_time = GST_CLOCK_TIME_NONE;
   return frame;
 }
 
@@ -105,6 +105,7 @@ gst_sana_frame_new_copy (const GstSanaFrame * frame, GstSanaConvert * convert)
 
   gst_sana_settings_copy (&copy->job.settings, &frame->job.settings);
   copy->job.await_prompt = frame->job.await_prompt;
+  copy->job.running_time = frame->job.running_time;
   copy->values = frame->values;
   copy->number = frame->number;
   copy->restart = frame->restart;
@@ -121,7 +122,7 @@ gst_sana_frame_free (GstSanaFrame * frame)
   gst_clear_buffer (&frame->in);
   gst_clear_buffer (&frame->out);
   g_clear_pointer (&frame->convert, gst_sana_convert_unref);
-  gst_sana_settings_clear (&frame->job.settings);
+  gst_sana_job_clear (&frame->job);
   g_free (frame);
 }
 

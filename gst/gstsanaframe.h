@@ -17,7 +17,7 @@ typedef struct
   GstSanaJob job;
   GstSanaImg2imgValues values;
   guint64 number;               /* added to the seed */
-  GstClockTime running_time, stream_time;       /* or NONE */
+  GstClockTime stream_time;     /* or NONE */
   gboolean discont;             /* frames before this one were dropped */
   gboolean restart;             /* has nothing to do with those before */
   gboolean warm_up;             /* draws nothing */

@@ -31,6 +31,8 @@
 
 #include "gstsanaimg2img.h"
 #include "gstsananegotiate.h"
+#include "gstsanapreset.h"
+#include "gstsanatextpad.h"
 
 GST_DEBUG_CATEGORY (gst_sana_img2img_debug);
 #define GST_CAT_DEFAULT gst_sana_img2img_debug
@@ -44,8 +46,14 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
             GST_VIDEO_FORMATS_ALL)));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
     GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SANA_VIDEO_CAPS));
+static GstStaticPadTemplate text_template =
+GST_STATIC_PAD_TEMPLATE ("text_sink", GST_PAD_SINK, GST_PAD_REQUEST,
+    GST_STATIC_CAPS (GST_SANA_TEXT_CAPS));
 
-G_DEFINE_TYPE (GstSanaImg2img, gst_sana_img2img, GST_TYPE_ELEMENT);
+static void gst_sana_img2img_preset_init (gpointer iface, gpointer data);
+
+G_DEFINE_TYPE_WITH_CODE (GstSanaImg2img, gst_sana_img2img, GST_TYPE_ELEMENT,
+    G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, gst_sana_img2img_preset_init));
 GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (sanaimg2img, "sanaimg2img",
     GST_RANK_NONE, GST_TYPE_SANA_IMG2IMG,
     GST_DEBUG_CATEGORY_INIT (gst_sana_img2img_debug, "sanaimg2img", 0,
@@ -93,6 +101,50 @@ gst_sana_img2img_get_values (GstSanaImg2img * self,
   GST_OBJECT_UNLOCK (self);
 }
 
+static gchar **
+gst_sana_img2img_preset_names (GstPreset * preset)
+{
+  static const gchar *const names[] =
+      { "prompt", "strength", "guidance-scale", "steps", "temporal-smoothing",
+    NULL
+  };
+
+  return gst_sana_preset_names (preset, names);
+}
+
+static void
+set_together (GstElement * element, GParamSpec ** specs, const GValue * values,
+    guint n)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
+  guint i;
+
+  GST_OBJECT_LOCK (self);
+  for (i = 0; i < n; i++) {
+    guint id = specs[i]->param_id;
+
+    if (!gst_sana_img2img_values_set (&self->values, id, &values[i]))
+      gst_sana_common_set_property (&self->common, element, id, &values[i],
+          specs[i]);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static gboolean
+gst_sana_img2img_load_preset (GstPreset * preset, const gchar * name)
+{
+  return gst_sana_preset_load (preset, name, set_together);
+}
+
+static void
+gst_sana_img2img_preset_init (gpointer iface, gpointer data)
+{
+  GstPresetInterface *preset = iface;
+
+  preset->get_property_names = gst_sana_img2img_preset_names;
+  preset->load_preset = gst_sana_img2img_load_preset;
+}
+
 static void
 start (GstSanaImg2img * self)
 {
@@ -115,6 +167,7 @@ start (GstSanaImg2img * self)
   gst_sana_latency_reset (&self->latency);
   g_mutex_unlock (&self->lock);
 
+  gst_sana_common_start (&self->common, GST_ELEMENT (self));
   gst_sana_common_snapshot (&self->common, &settings);
   self->worker = gst_sana_worker_start (GST_ELEMENT (self), &settings,
       &gst_sana_img2img_worker_funcs);
@@ -126,6 +179,7 @@ stop (GstSanaImg2img * self)
 {
   GstSanaWorker *worker;
 
+  gst_sana_common_stop (&self->common);
   g_mutex_lock (&self->worker_lock);
   worker = g_steal_pointer (&self->worker);
   g_mutex_unlock (&self->worker_lock);
@@ -170,6 +224,31 @@ gst_sana_img2img_change_state (GstElement * element, GstStateChange transition)
   return ret;
 }
 
+static GstPad *
+gst_sana_img2img_request_new_pad (GstElement * element,
+    GstPadTemplate * template, const gchar * name, const GstCaps * caps)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
+  GstPad *pad = gst_element_get_static_pad (element, "text_sink");
+
+  if (pad) {
+    GST_WARNING_OBJECT (element, "there is one text_sink already");
+    gst_object_unref (pad);
+    return NULL;
+  }
+  pad = gst_sana_text_pad_new (template, "text_sink", &self->cues);
+  gst_pad_set_active (pad, TRUE);
+  gst_element_add_pad (element, pad);
+  return pad;
+}
+
+static void
+gst_sana_img2img_release_pad (GstElement * element, GstPad * pad)
+{
+  gst_pad_set_active (pad, FALSE);
+  gst_element_remove_pad (element, pad);
+}
+
 static void
 gst_sana_img2img_finalize (GObject * object)
 {
@@ -179,6 +258,7 @@ gst_sana_img2img_finalize (GObject * object)
   gst_sana_qos_reset (&self->qos);
   gst_sana_pace_clear (&self->pace);
   gst_sana_common_clear (&self->common);
+  gst_sana_cues_clear (&self->cues);
   g_mutex_clear (&self->lock);
   g_mutex_clear (&self->worker_lock);
   g_cond_clear (&self->added);
@@ -201,8 +281,11 @@ gst_sana_img2img_class_init (GstSanaImg2imgClass * klass)
   gst_sana_img2img_values_install (object_class);
 
   element_class->change_state = gst_sana_img2img_change_state;
+  element_class->request_new_pad = gst_sana_img2img_request_new_pad;
+  element_class->release_pad = gst_sana_img2img_release_pad;
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
+  gst_element_class_add_static_pad_template (element_class, &text_template);
   gst_element_class_set_static_metadata (element_class,
       "SANA image-to-image", "Filter/Effect/Video",
       "Restyles video by a prompt with SANA-Sprint", "The sana authors");
@@ -216,6 +299,7 @@ gst_sana_img2img_init (GstSanaImg2img * self)
   GstPad *pad;
 
   gst_sana_common_init (&self->common, DEFAULT_STEPS);
+  gst_sana_cues_init (&self->cues);
   gst_sana_img2img_values_init (&self->values, G_OBJECT_GET_CLASS (self));
   g_mutex_init (&self->lock);
   g_mutex_init (&self->worker_lock);

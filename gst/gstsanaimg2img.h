@@ -2,6 +2,7 @@
 #ifndef GST_SANA_IMG2IMG_H
 #define GST_SANA_IMG2IMG_H
 
+#include "gstsanacues.h"
 #include "gstsanaframe.h"
 #include "gstsanalatency.h"
 #include "gstsanapace.h"
@@ -34,6 +35,7 @@ struct _GstSanaImg2img
   GstPad *sinkpad, *srcpad;
 
   GstSanaCommon common;         /* locks itself */
+  GstSanaCues cues;             /* of text_sink; locks itself */
   GstSanaImg2imgValues values;  /* OBJECT_LOCK */
 
   /* NULL in READY and below.  Set by state changes; worker_lock is held while
@@ -60,6 +62,7 @@ struct _GstSanaImg2img
   GstSanaPace pace;             /* while it is stopped, who flushes */
   gboolean missed;              /* frames were dropped since the last pushed */
   gboolean failing;             /* the last frame failed, which was said */
+  guint n_prompts;              /* of which key frames were asked for */
 
   GMutex lock;
   /* below: lock */

@@ -32,14 +32,14 @@ gst_sana_img2img_drop (GstSanaImg2img * self, GstSanaFrame * frame,
     gst_sana_stats_count (stats, why);
   g_mutex_lock (&self->lock);
   message = gst_sana_qos_drop (&self->qos, GST_ELEMENT (self), self->live,
-      frame->in, frame->running_time, frame->stream_time);
+      frame->in, frame->job.running_time, frame->stream_time);
   g_mutex_unlock (&self->lock);
   gst_sana_qos_set_counts (message,
       gst_sana_stats_get (stats, GST_SANA_COUNT_OUT),
       gst_sana_stats_get (stats, GST_SANA_COUNT_DROPPED));
   GST_CAT_DEBUG_OBJECT (gst_sana_performance_debug (), self,
       "frame %" GST_TIME_FORMAT " is dropped: %s",
-      GST_TIME_ARGS (frame->running_time),
+      GST_TIME_ARGS (frame->job.running_time),
       why == GST_SANA_COUNT_QOS_DROPPED ? "late" : "too many");
   gst_sana_frame_free (frame);
   gst_element_post_message (GST_ELEMENT (self), message);
@@ -79,19 +79,39 @@ take_times (GstSanaImg2img * self, GstSanaFrame * frame)
 {
   GstClockTime pts = GST_BUFFER_PTS (frame->in);
 
-  frame->running_time = frame->stream_time = GST_CLOCK_TIME_NONE;
+  frame->job.running_time = frame->stream_time = GST_CLOCK_TIME_NONE;
   if (self->segment.format != GST_FORMAT_TIME || !GST_CLOCK_TIME_IS_VALID (pts))
     return;
-  frame->running_time =
+  frame->job.running_time =
       gst_segment_to_running_time (&self->segment, GST_FORMAT_TIME, pts);
   frame->stream_time =
       gst_segment_to_stream_time (&self->segment, GST_FORMAT_TIME, pts);
-  if (!GST_CLOCK_TIME_IS_VALID (frame->running_time))
+  if (!GST_CLOCK_TIME_IS_VALID (frame->job.running_time))
     return;
   frame->restart = GST_CLOCK_TIME_IS_VALID (self->last_time) &&
-      (frame->running_time < self->last_time ||
-      frame->running_time > self->last_time + JUMP);
-  self->last_time = frame->running_time;
+      (frame->job.running_time < self->last_time ||
+      frame->job.running_time > self->last_time + JUMP);
+  self->last_time = frame->job.running_time;
+}
+
+/* A cue that is on stands for the prompt; the next one is encoded ahead. */
+static void
+take_cue (GstSanaImg2img * self, GstSanaFrame * frame)
+{
+  GstSanaSettings *settings = &frame->job.settings, ahead;
+  gchar *text, *next;
+
+  gst_sana_cues_at (&self->cues, frame->job.running_time, &text, &next);
+  if (next) {
+    gst_sana_settings_copy (&ahead, settings);
+    gst_sana_settings_set_text (&ahead, next);
+    gst_sana_worker_prepare (self->worker, &ahead);
+    gst_sana_settings_clear (&ahead);
+  }
+  if (text)
+    gst_sana_settings_set_text (settings, text);
+  g_free (text);
+  g_free (next);
 }
 
 /* The values the frame is drawn with are those of the time it comes. */
@@ -101,8 +121,12 @@ take_values (GstSanaImg2img * self, GstSanaFrame * frame)
   if (GST_CLOCK_TIME_IS_VALID (frame->stream_time))
     gst_object_sync_values (GST_OBJECT (self), frame->stream_time);
 
+  /* both under one lock: a preset changes both */
+  GST_OBJECT_LOCK (self);
   gst_sana_common_snapshot (&self->common, &frame->job.settings);
-  gst_sana_img2img_get_values (self, &frame->values);
+  frame->values = self->values;
+  GST_OBJECT_UNLOCK (self);
+  take_cue (self, frame);
   if (frame->values.noise_mode == GST_SANA_NOISE_PER_FRAME)
     frame->number = self->n_frames;
   self->n_frames++;

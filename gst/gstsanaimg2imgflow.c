@@ -213,6 +213,7 @@ flush_stop (GstSanaImg2img * self, GstEvent * event)
   self->n_frames = 0;
   self->last_time = GST_CLOCK_TIME_NONE;
   gst_sana_pace_reset (&self->pace);
+  gst_sana_cues_restart (&self->cues);
   set_pool_flushing (self, FALSE);
   g_mutex_lock (&self->lock);
   gst_sana_qos_reset (&self->qos);
@@ -253,6 +254,10 @@ gst_sana_img2img_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
       break;
     case GST_EVENT_STREAM_START:
       self->asked_live = FALSE;
+      gst_sana_cues_set_ended (&self->cues, FALSE);
+      break;
+    case GST_EVENT_EOS:
+      gst_sana_cues_set_ended (&self->cues, TRUE);
       break;
     default:
       break;

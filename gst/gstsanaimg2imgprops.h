@@ -32,7 +32,7 @@ typedef enum
 #define GST_TYPE_SANA_NOISE_MODE (gst_sana_noise_mode_get_type ())
 GType gst_sana_noise_mode_get_type (void);
 
-/* Fields are gboolean, gint, guint, gint64, guint64, gdouble or an enum. */
+/* Fields as in gstsanavalues.h. */
 typedef struct
 {
   gdouble strength;

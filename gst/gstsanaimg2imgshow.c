@@ -96,20 +96,24 @@ static void
 announce (GstSanaImg2img * self, const GstSanaFrame * drawn, GstBuffer * out)
 {
   const GstSanaJob *job = &drawn->job;
+  gboolean another = self->announced.prompt != NULL;
   const GstSegment *segment;
   GstEvent *event;
 
-  if (!job->prompt_applied || (self->announced.prompt &&
-          gst_sana_settings_same_prompt (&job->settings, &self->announced)))
+  if (!job->applied.prompt || (self->announced.prompt &&
+          gst_sana_settings_same_prompt (&job->applied, &self->announced)))
     return;
   gst_sana_settings_clear (&self->announced);
-  gst_sana_settings_copy (&self->announced, &job->settings);
+  gst_sana_settings_copy (&self->announced, &job->applied);
   event = gst_pad_get_sticky_event (self->srcpad, GST_EVENT_SEGMENT, 0);
   if (!event)
     return;
   gst_event_parse_segment (event, &segment);
   gst_sana_post_prompt_applied (GST_ELEMENT (self), &self->announced, segment,
       out);
+  if (another && job->settings.force_key_unit)
+    gst_pad_push_event (self->srcpad,
+        gst_sana_new_force_key_unit (segment, out, self->n_prompts++));
   gst_event_unref (event);
 }
 
@@ -307,7 +311,7 @@ is_late (GstSanaImg2img * self, GstSanaFrame * frame)
   if (!frame->values.qos || frame->values.pacing == GST_SANA_PACING_REPEAT)
     return FALSE;
   g_mutex_lock (&self->lock);
-  late = gst_sana_qos_is_late (&self->qos, frame->running_time);
+  late = gst_sana_qos_is_late (&self->qos, frame->job.running_time);
   g_mutex_unlock (&self->lock);
   return late;
 }

@@ -72,7 +72,9 @@ gst_sana_pace_keep (GstSanaPace * pace, const GstVideoInfo * out_info,
     const GstSanaFrame * drawn)
 {
   gst_sana_settings_clear (&pace->settings);
-  gst_sana_settings_copy (&pace->settings, &drawn->job.settings);
+  /* else the next one looks different */
+  if (!drawn->job.interim && !drawn->job.blending)
+    gst_sana_settings_copy (&pace->settings, &drawn->job.settings);
   pace->values = drawn->values;
   if (pace->picture && !gst_video_info_is_equal (&pace->info, out_info))
     gst_clear_buffer (&pace->picture);

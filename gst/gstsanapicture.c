@@ -196,13 +196,12 @@ picture_free (GstSanaJob * job)
 
 GstSanaPicture *
 gst_sana_picture_new (GstSanaCanvas * canvas, GstSanaSettings * settings,
-    guint64 seed, gboolean binning, gboolean live)
+    guint64 seed, gboolean binning)
 {
   GstSanaPicture *picture = g_new0 (GstSanaPicture, 1);
 
   picture->job.settings = *settings;
   memset (settings, 0, sizeof (*settings));
-  picture->job.await_prompt = !live;
   picture->job.run = picture_run;
   picture->job.free = picture_free;
   picture->canvas = gst_sana_canvas_ref (canvas);
@@ -216,7 +215,7 @@ gst_sana_picture_free (GstSanaPicture * picture)
 {
   if (picture == NULL)
     return;
-  gst_sana_settings_clear (&picture->job.settings);
+  gst_sana_job_clear (&picture->job);
   gst_sana_canvas_unref (picture->canvas);
   gst_clear_buffer (&picture->buffer);
   g_free (picture);

@@ -34,7 +34,7 @@ typedef struct
 
 /* Takes what `settings` holds and leaves zeros. */
 GstSanaPicture *gst_sana_picture_new (GstSanaCanvas * canvas,
-    GstSanaSettings * settings, guint64 seed, gboolean binning, gboolean live);
+    GstSanaSettings * settings, guint64 seed, gboolean binning);
 void gst_sana_picture_free (GstSanaPicture * picture);
 
 /* Whether `picture`, drawn or being drawn, is what `want` would be. */

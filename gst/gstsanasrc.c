@@ -33,6 +33,8 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "gstsanamessages.h"
+#include "gstsanapreset.h"
 #include "gstsanasrccaps.h"
 #include "gstsanasrcprivate.h"
 
@@ -40,46 +42,20 @@ GST_DEBUG_CATEGORY (gst_sana_src_debug);
 #define GST_CAT_DEFAULT gst_sana_src_debug
 
 #define DEFAULT_STEPS 2
-#define DEFAULT_SEED_MODE GST_SANA_SEED_INCREMENT
-#define DEFAULT_RESOLUTION_BINNING FALSE
-#define DEFAULT_IS_LIVE FALSE
-#define DEFAULT_TIMESTAMP_OFFSET 0
-
-enum
-{
-  PROP_SEED_MODE = GST_SANA_PROP_LAST,
-  PROP_RESOLUTION_BINNING,
-  PROP_IS_LIVE,
-  PROP_TIMESTAMP_OFFSET
-};
 
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
     GST_PAD_SRC, GST_PAD_ALWAYS,
     GST_STATIC_CAPS (GST_SANA_VIDEO_CAPS ", interlace-mode=progressive"));
 
+static void gst_sana_src_preset_init (gpointer iface, gpointer data);
+
 #define gst_sana_src_parent_class parent_class
-G_DEFINE_TYPE (GstSanaSrc, gst_sana_src, GST_TYPE_PUSH_SRC);
+G_DEFINE_TYPE_WITH_CODE (GstSanaSrc, gst_sana_src, GST_TYPE_PUSH_SRC,
+    G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, gst_sana_src_preset_init);
+    G_IMPLEMENT_INTERFACE (GST_TYPE_URI_HANDLER, gst_sana_src_uri_init));
 GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (sanasrc, "sanasrc", GST_RANK_NONE,
     GST_TYPE_SANA_SRC, GST_DEBUG_CATEGORY_INIT (gst_sana_src_debug, "sanasrc",
         0, "SANA text to video source"));
-
-GType
-gst_sana_seed_mode_get_type (void)
-{
-  static gsize type = 0;
-  static const GEnumValue values[] = {
-    {GST_SANA_SEED_FIXED, "The same seed for every picture", "fixed"},
-    {GST_SANA_SEED_INCREMENT, "seed + n for picture n", "increment"},
-    {GST_SANA_SEED_RANDOM, "Scattered seeds that follow from seed and n",
-        "random"},
-    {0, NULL, NULL}
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type,
-        g_enum_register_static ("GstSanaSeedMode", values));
-  return type;
-}
 
 /* --- create --------------------------------------------------------------- */
 
@@ -111,14 +87,20 @@ static void
 announce (GstSanaSrc * self, GstBuffer * buffer)
 {
   const GstSanaJob *job = &self->shown->job;
+  const GstSegment *segment = &GST_BASE_SRC (self)->segment;
+  gboolean another = self->announced.prompt != NULL;
 
-  if (!job->prompt_applied || (self->announced.prompt &&
-          gst_sana_settings_same_prompt (&job->settings, &self->announced)))
+  if (!job->applied.prompt || (self->announced.prompt &&
+          gst_sana_settings_same_prompt (&job->applied, &self->announced)))
     return;
   gst_sana_settings_clear (&self->announced);
-  gst_sana_settings_copy (&self->announced, &job->settings);
-  gst_sana_post_prompt_applied (GST_ELEMENT (self), &self->announced,
-      &GST_BASE_SRC (self)->segment, buffer);
+  gst_sana_settings_copy (&self->announced, &job->applied);
+  gst_sana_post_prompt_applied (GST_ELEMENT (self), &self->announced, segment,
+      buffer);
+  /* goes out between a new segment, if there is one, and the buffer */
+  if (another && job->settings.force_key_unit)
+    gst_element_send_event (GST_ELEMENT (self),
+        gst_sana_new_force_key_unit (segment, buffer, self->n_prompts++));
 }
 
 static GstFlowReturn
@@ -331,9 +313,11 @@ gst_sana_src_start (GstBaseSrc * src)
   self->ready = self->failed = FALSE;
   self->unlocked = self->ending = FALSE;
   self->live_count = self->produced = 0;
+  self->shown_since = 0;
   self->discont = FALSE;
   gst_sana_timeline_reset (&self->line);
 
+  gst_sana_common_start (&self->common, GST_ELEMENT (self));
   gst_sana_common_snapshot (&self->common, &settings);
   self->worker = gst_sana_worker_start (GST_ELEMENT (self), &settings,
       &gst_sana_src_worker_funcs);
@@ -346,6 +330,7 @@ gst_sana_src_stop (GstBaseSrc * src)
 {
   GstSanaSrc *self = GST_SANA_SRC (src);
 
+  gst_sana_common_stop (&self->common);
   gst_sana_worker_stop (g_steal_pointer (&self->worker));
   self->pending = NULL;
   g_clear_pointer (&self->drawn, gst_sana_picture_free);
@@ -421,7 +406,7 @@ gst_sana_src_change_state (GstElement * element, GstStateChange transition)
       return GST_STATE_CHANGE_FAILURE;
   } else if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
     g_mutex_lock (&self->common.lock);
-    ok = self->is_live;
+    ok = self->values.is_live;
     g_mutex_unlock (&self->common.lock);
     gst_base_src_set_live (GST_BASE_SRC (self), ok);
   }
@@ -435,33 +420,18 @@ gst_sana_src_set_property (GObject * object, guint id, const GValue * value,
     GParamSpec * pspec)
 {
   GstSanaSrc *self = GST_SANA_SRC (object);
+  gboolean known;
 
   if (gst_sana_common_set_property (&self->common, GST_ELEMENT (self), id,
           value, pspec))
     return;
   g_mutex_lock (&self->common.lock);
-  switch (id) {
-    case PROP_IS_LIVE:
-      self->is_live = g_value_get_boolean (value);
-      break;
-    case PROP_SEED_MODE:
-      self->seed_mode = g_value_get_enum (value);
-      break;
-    case PROP_RESOLUTION_BINNING:
-      self->resolution_binning = g_value_get_boolean (value);
-      break;
-    case PROP_TIMESTAMP_OFFSET:
-      self->timestamp_offset = g_value_get_int64 (value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
+  known = gst_sana_src_values_set (&self->values, id, value);
   g_mutex_unlock (&self->common.lock);
-
-  if (id == PROP_IS_LIVE && GST_STATE (self) > GST_STATE_READY)
-    GST_WARNING_OBJECT (self, "%s is used from the next change from READY to "
-        "PAUSED on", pspec->name);
+  if (!known)
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  else
+    gst_sana_warn_if_late (GST_ELEMENT (self), pspec);
 }
 
 static void
@@ -469,28 +439,52 @@ gst_sana_src_get_property (GObject * object, guint id, GValue * value,
     GParamSpec * pspec)
 {
   GstSanaSrc *self = GST_SANA_SRC (object);
+  gboolean known;
 
   if (gst_sana_common_get_property (&self->common, id, value))
     return;
   g_mutex_lock (&self->common.lock);
-  switch (id) {
-    case PROP_IS_LIVE:
-      g_value_set_boolean (value, self->is_live);
-      break;
-    case PROP_SEED_MODE:
-      g_value_set_enum (value, self->seed_mode);
-      break;
-    case PROP_RESOLUTION_BINNING:
-      g_value_set_boolean (value, self->resolution_binning);
-      break;
-    case PROP_TIMESTAMP_OFFSET:
-      g_value_set_int64 (value, self->timestamp_offset);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
+  known = gst_sana_src_values_get (&self->values, id, value);
   g_mutex_unlock (&self->common.lock);
+  if (!known)
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+}
+
+static gchar **
+gst_sana_src_preset_names (GstPreset * preset)
+{
+  static const gchar *const names[] =
+      { "prompt", "guidance-scale", "steps", NULL };
+
+  return gst_sana_preset_names (preset, names);
+}
+
+static void
+set_together (GstElement * element, GParamSpec ** specs, const GValue * values,
+    guint n)
+{
+  guint i;
+
+  GST_OBJECT_LOCK (element);
+  for (i = 0; i < n; i++)
+    gst_sana_common_set_property (&GST_SANA_SRC (element)->common, element,
+        specs[i]->param_id, &values[i], specs[i]);
+  GST_OBJECT_UNLOCK (element);
+}
+
+static gboolean
+gst_sana_src_load_preset (GstPreset * preset, const gchar * name)
+{
+  return gst_sana_preset_load (preset, name, set_together);
+}
+
+static void
+gst_sana_src_preset_init (gpointer iface, gpointer data)
+{
+  GstPresetInterface *preset = iface;
+
+  preset->get_property_names = gst_sana_src_preset_names;
+  preset->load_preset = gst_sana_src_load_preset;
 }
 
 static void
@@ -505,34 +499,6 @@ gst_sana_src_finalize (GObject * object)
 }
 
 static void
-gst_sana_src_install_properties (GObjectClass * klass)
-{
-  gst_sana_common_install_properties (klass, DEFAULT_STEPS);
-  g_object_class_install_property (klass, PROP_SEED_MODE,
-      g_param_spec_enum ("seed-mode", "Seed mode",
-          "Which seed picture n is drawn with (picture 0: seed itself)",
-          GST_TYPE_SANA_SEED_MODE, DEFAULT_SEED_MODE, G_PARAM_READWRITE |
-          G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
-  g_object_class_install_property (klass, PROP_RESOLUTION_BINNING,
-      g_param_spec_boolean ("resolution-binning", "Resolution binning",
-          "Draw at the nearest size the model was trained with and scale to "
-          "the size of the caps (models of 1024 pixels)",
-          DEFAULT_RESOLUTION_BINNING, G_PARAM_READWRITE |
-          G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
-  g_object_class_install_property (klass, PROP_IS_LIVE,
-      g_param_spec_boolean ("is-live", "Is live",
-          "Keep the rate of the caps by the clock, repeating a picture until "
-          "the next one is ready", DEFAULT_IS_LIVE, G_PARAM_READWRITE |
-          G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
-  g_object_class_install_property (klass, PROP_TIMESTAMP_OFFSET,
-      g_param_spec_int64 ("timestamp-offset", "Timestamp offset",
-          "Nanoseconds added to every timestamp", G_MININT64, G_MAXINT64,
-          DEFAULT_TIMESTAMP_OFFSET, G_PARAM_READWRITE |
-          G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
-  gst_type_mark_as_plugin_api (GST_TYPE_SANA_SEED_MODE, 0);
-}
-
-static void
 gst_sana_src_class_init (GstSanaSrcClass * klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
@@ -543,7 +509,8 @@ gst_sana_src_class_init (GstSanaSrcClass * klass)
   object_class->set_property = gst_sana_src_set_property;
   object_class->get_property = gst_sana_src_get_property;
   object_class->finalize = gst_sana_src_finalize;
-  gst_sana_src_install_properties (object_class);
+  gst_sana_common_install_properties (object_class, DEFAULT_STEPS);
+  gst_sana_src_values_install (object_class);
 
   gst_element_class_set_static_metadata (element_class,
       "SANA text to video source", "Source/Video",
@@ -576,14 +543,11 @@ gst_sana_src_init (GstSanaSrc * self)
   GstBaseSrc *src = GST_BASE_SRC (self);
 
   gst_sana_common_init (&self->common, DEFAULT_STEPS);
-  self->seed_mode = DEFAULT_SEED_MODE;
-  self->resolution_binning = DEFAULT_RESOLUTION_BINNING;
-  self->timestamp_offset = DEFAULT_TIMESTAMP_OFFSET;
-  self->is_live = DEFAULT_IS_LIVE;
+  gst_sana_src_values_init (&self->values, G_OBJECT_GET_CLASS (self));
   g_mutex_init (&self->lock);
   g_cond_init (&self->news);
 
   GST_PAD_SET_ACCEPT_INTERSECT (GST_BASE_SRC_PAD (src));
   gst_base_src_set_format (src, GST_FORMAT_TIME);
-  gst_base_src_set_live (src, DEFAULT_IS_LIVE);
+  gst_base_src_set_live (src, self->values.is_live);
 }

@@ -26,22 +26,50 @@ seed_of (GstSanaSeedMode mode, guint64 seed, guint64 n)
   return scatter (seed + n * G_GUINT64_CONSTANT (0x9e3779b97f4a7c15));
 }
 
+/* Picture n as the properties are now. */
 static GstSanaPicture *
 want_picture (GstSanaSrc * self, guint64 n)
 {
-  gboolean live = gst_base_src_is_live (GST_BASE_SRC (self));
+  GstSanaPicture *picture;
   GstSanaSettings settings;
   GstSanaSeedMode mode;
   gboolean binning;
 
+  /* as a whole: a preset changes several */
+  GST_OBJECT_LOCK (self);
   gst_sana_common_snapshot (&self->common, &settings);
+  GST_OBJECT_UNLOCK (self);
   g_mutex_lock (&self->common.lock);
-  mode = self->seed_mode;
-  binning = self->resolution_binning;
+  mode = self->values.seed_mode;
+  binning = self->values.resolution_binning;
   g_mutex_unlock (&self->common.lock);
 
-  return gst_sana_picture_new (self->canvas, &settings,
-      seed_of (mode, settings.seed, n), binning, live);
+  picture = gst_sana_picture_new (self->canvas, &settings,
+      seed_of (mode, settings.seed, n), binning);
+  picture->job.await_prompt = !gst_base_src_is_live (GST_BASE_SRC (self));
+  return picture;
+}
+
+/* Picture n as the properties are when it begins: those under control take
+ * their values of that stream time. */
+static GstSanaPicture *
+want_picture_at (GstSanaSrc * self, guint64 n, GstClockTime begin)
+{
+  const GstSegment *segment = &GST_BASE_SRC (self)->segment;
+  GstClockTime pts, stream_time, running_time;
+  GstSanaPicture *picture;
+
+  /* it may begin before the segment does */
+  pts = gst_sana_timeline_shift (begin, gst_sana_src_get_offset (self));
+  if (gst_segment_to_stream_time_full (segment, GST_FORMAT_TIME, pts,
+          &stream_time) > 0)
+    gst_object_sync_values (GST_OBJECT (self), stream_time);
+  picture = want_picture (self, n);
+  if (gst_segment_to_running_time_full (segment, GST_FORMAT_TIME, pts,
+          &running_time) <= 0)
+    running_time = GST_CLOCK_TIME_NONE;
+  picture->job.running_time = running_time;
+  return picture;
 }
 
 static void
@@ -103,32 +131,20 @@ gst_sana_src_get_offset (GstSanaSrc * self)
   gint64 offset;
 
   g_mutex_lock (&self->common.lock);
-  offset = self->timestamp_offset;
+  offset = self->values.timestamp_offset;
   g_mutex_unlock (&self->common.lock);
   return offset;
 }
 
-/* Properties under control take their values of the frame's stream time. */
-static void
-sync_values (GstSanaSrc * self, gint64 frame)
-{
-  GstClockTime pts = gst_sana_timeline_time (&self->line, frame,
-      gst_sana_src_get_offset (self));
-  GstClockTime time = gst_segment_to_stream_time (&GST_BASE_SRC (self)->segment,
-      GST_FORMAT_TIME, pts);
-
-  if (GST_CLOCK_TIME_IS_VALID (time))
-    gst_object_sync_values (GST_OBJECT (self), time);
-}
-
-/* Whether a frame after the next one will be asked for. */
+/* Whether `frame`, after the next one, will be asked for. */
 static gboolean
 will_need (GstSanaSrc * self, gint64 frame)
 {
+  gint64 ahead = ABS (frame - self->line.frame);
   gint num_buffers;
 
   g_object_get (self, "num-buffers", &num_buffers, NULL);
-  return (num_buffers < 0 || self->produced + 1 < (guint) num_buffers) &&
+  return (num_buffers < 0 || self->produced + ahead < (guint) num_buffers) &&
       gst_sana_timeline_reaches (&self->line, frame,
       &GST_BASE_SRC (self)->segment);
 }
@@ -161,22 +177,84 @@ gst_sana_src_wait_model (GstSanaSrc * self, gboolean * ending)
   return ready || *ending;
 }
 
-/* Not live: every frame has its own picture, and the one after it is drawn
- * while this one is on its way. */
+static GstClockTime
+get_image_duration (GstSanaSrc * self)
+{
+  GstClockTime duration;
+
+  g_mutex_lock (&self->common.lock);
+  duration = self->values.image_duration;
+  g_mutex_unlock (&self->common.lock);
+  return duration;
+}
+
+/* Not live: the number of the picture that `frame` shows, and when it begins. */
+static guint64
+number_at (GstSanaSrc * self, gint64 frame, GstClockTime * begin)
+{
+  GstClockTime duration = get_image_duration (self);
+  guint64 n;
+
+  *begin = gst_sana_timeline_time (&self->line, frame, 0);
+  if (duration == 0)
+    return gst_sana_timeline_number (&self->line, frame);
+  n = *begin / duration;
+  *begin = n * duration;
+  return n;
+}
+
+/* Not live: the frame at which another picture than that of the next one
+ * begins; < 0: there is none. */
+static gint64
+following_picture (GstSanaSrc * self)
+{
+  const GstSanaTimeline *line = &self->line;
+  GstClockTime duration = get_image_duration (self), begin;
+
+  if (duration == 0)
+    return gst_sana_timeline_following (line);
+  number_at (self, line->frame, &begin);
+  if (line->reverse)
+    return begin == 0 ? -1 : gst_sana_timeline_frame_at (line, begin - 1);
+  if (begin + duration < begin)
+    return -1;
+  return gst_sana_timeline_frame_at (line, begin + duration - 1) + 1;
+}
+
+/* Whether there is nothing new to draw. */
+static gboolean
+shows (GstSanaSrc * self, const GstSanaPicture * want)
+{
+  return self->shown && !self->shown->job.interim &&
+      !self->shown->job.blending && gst_sana_picture_same (self->shown, want);
+}
+
+/* Whether the pending picture is the wanted one. */
+static gboolean
+awaits (GstSanaSrc * self, const GstSanaPicture * want)
+{
+  return self->pending && gst_sana_picture_same (self->pending, want) &&
+      (want->job.settings.prompt_transition == 0 ||
+      self->pending->job.running_time == want->job.running_time);
+}
+
+/* Not live: every frame has its own picture, or that of its image-duration, and
+ * the one after it is drawn while this one is on its way. */
 static GstFlowReturn
 own_picture (GstSanaSrc * self)
 {
-  GstSanaTimeline *line = &self->line;
-  gint64 next = gst_sana_timeline_following (line);
   GstSanaPicture *want, *picture;
+  GstClockTime begin;
   GstFlowReturn ret;
+  gint64 next;
+  guint64 n;
 
-  sync_values (self, line->frame);
-  want = want_picture (self, gst_sana_timeline_number (line, line->frame));
-  if (self->shown && gst_sana_picture_same (self->shown, want)) {
+  n = number_at (self, self->line.frame, &begin);
+  want = want_picture_at (self, n, begin);
+  if (shows (self, want)) {
     gst_sana_picture_free (want);
   } else {
-    if (self->pending && gst_sana_picture_same (self->pending, want)) {
+    if (awaits (self, want)) {
       gst_sana_picture_free (want);
     } else {
       forget_pending (self);
@@ -188,10 +266,11 @@ own_picture (GstSanaSrc * self)
     show (self, picture);
   }
 
+  next = following_picture (self);
   if (self->pending == NULL && will_need (self, next)) {
-    sync_values (self, next);
-    want = want_picture (self, gst_sana_timeline_number (line, next));
-    if (gst_sana_picture_same (self->shown, want))
+    n = number_at (self, next, &begin);
+    want = want_picture_at (self, n, begin);
+    if (shows (self, want))
       gst_sana_picture_free (want);
     else
       submit (self, want);
@@ -199,10 +278,31 @@ own_picture (GstSanaSrc * self)
   return GST_FLOW_OK;
 }
 
+/* Live, and the next picture is not to be shown yet: if it is finished and not
+ * what would be drawn now, it is not to be shown at all. */
+static void
+forget_stale (GstSanaSrc * self)
+{
+  GstSanaPicture *want;
+  gboolean drawn;
+
+  g_mutex_lock (&self->lock);
+  drawn = self->drawn != NULL;
+  g_mutex_unlock (&self->lock);
+  if (!drawn)
+    return;
+  want = want_picture (self, self->live_count);
+  if (self->pending->job.interim || !gst_sana_picture_same (self->pending,
+          want))
+    forget_pending (self);
+  gst_sana_picture_free (want);
+}
+
 /* Live: what there is.  Only the very first picture is waited for. */
 static GstFlowReturn
 newest_picture (GstSanaSrc * self, gboolean * repeated)
 {
+  GstClockTime now = gst_sana_timeline_time (&self->line, self->line.frame, 0);
   GstSanaPicture *want, *picture = NULL;
   GstFlowReturn ret = GST_FLOW_OK;
 
@@ -214,20 +314,22 @@ newest_picture (GstSanaSrc * self, gboolean * repeated)
     forget_pending (self);
 
   do {
-    if (self->pending)
+    if (self->pending && self->shown &&
+        now - self->shown_since < get_image_duration (self))
+      forget_stale (self);
+    else if (self->pending)
       ret = take_pending (self, self->shown == NULL, &picture);
     if (picture) {
       show (self, picture);
       self->live_count++;
+      self->shown_since = now;
       *repeated = FALSE;
     } else if (ret != GST_FLOW_OK) {
       return ret;
     }
     if (self->pending == NULL) {
-      sync_values (self, self->line.frame);
-      want = want_picture (self, self->live_count);
-      if (self->shown && self->shown->job.prompt_applied &&
-          gst_sana_picture_same (self->shown, want))
+      want = want_picture_at (self, self->live_count, now);
+      if (shows (self, want))
         gst_sana_picture_free (want);
       else
         submit (self, want);

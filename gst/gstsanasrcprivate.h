@@ -8,6 +8,7 @@
 
 #include "gstsanapicture.h"
 #include "gstsanasrc.h"
+#include "gstsanasrcprops.h"
 #include "gstsanatimeline.h"
 
 G_BEGIN_DECLS
@@ -20,10 +21,7 @@ struct _GstSanaSrc
 
   GstSanaCommon common;
   /* common.lock */
-  GstSanaSeedMode seed_mode;
-  gboolean resolution_binning;
-  gboolean is_live;             /* from the next READY on */
-  gint64 timestamp_offset;
+  GstSanaSrcValues values;
 
   GstSanaWorker *worker;        /* between start() and stop() */
 
@@ -42,8 +40,10 @@ struct _GstSanaSrc
   GstSanaCanvas *canvas;        /* NULL: not negotiated */
   GstSanaPicture *shown;        /* the last one pushed */
   GstSanaSettings announced;    /* the prompt last said to be applied */
+  guint n_prompts;              /* of which key frames were asked for */
   GstSanaPicture *pending;      /* the worker's: only compared with */
-  guint64 live_count;           /* pictures finished, live */
+  guint64 live_count;           /* pictures shown, live, */
+  GstClockTime shown_since;     /* and when the last one began */
   GstSanaTimeline line;
   gboolean discont;             /* the next frame does not follow the last */
   guint64 produced;             /* since start() */
@@ -51,6 +51,9 @@ struct _GstSanaSrc
 };
 
 extern const GstSanaWorkerFuncs gst_sana_src_worker_funcs;
+
+/* gstsanasrcuri.c: sana://?prompt=…, for G_IMPLEMENT_INTERFACE(). */
+void gst_sana_src_uri_init (gpointer iface, gpointer data);
 
 /* timestamp-offset now. */
 gint64 gst_sana_src_get_offset (GstSanaSrc * self);

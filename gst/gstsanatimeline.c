@@ -57,6 +57,14 @@ gst_sana_timeline_set_rate (GstSanaTimeline * line, gint fps_n, gint fps_d)
 }
 
 GstClockTime
+gst_sana_timeline_shift (GstClockTime time, gint64 offset)
+{
+  if (offset < 0 && time < (guint64) - offset)
+    return 0;
+  return time + offset;
+}
+
+GstClockTime
 gst_sana_timeline_time (const GstSanaTimeline * line, gint64 frame,
     gint64 offset)
 {
@@ -65,9 +73,7 @@ gst_sana_timeline_time (const GstSanaTimeline * line, gint64 frame,
   if (line->fps_n > 0 && frame > 0)
     time += gst_util_uint64_scale (frame, GST_SECOND * line->fps_d,
         line->fps_n);
-  if (offset < 0 && time < (guint64) - offset)
-    return 0;
-  return time + offset;
+  return gst_sana_timeline_shift (time, offset);
 }
 
 gint64

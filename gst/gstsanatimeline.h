@@ -31,6 +31,9 @@ void gst_sana_timeline_seek (GstSanaTimeline * line, GstClockTime position,
 void gst_sana_timeline_set_rate (GstSanaTimeline * line, gint fps_n,
     gint fps_d);
 
+/* `time` moved by `offset` ns, but not before 0. */
+GstClockTime gst_sana_timeline_shift (GstClockTime time, gint64 offset);
+
 /* When `frame` begins, shifted by `offset` ns, but not before 0. */
 GstClockTime gst_sana_timeline_time (const GstSanaTimeline * line,
     gint64 frame, gint64 offset);

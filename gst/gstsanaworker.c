@@ -18,22 +18,11 @@ worker_unref (GstSanaWorker * worker)
 {
   if (!g_atomic_int_dec_and_test (&worker->refs))
     return;
-  gst_sana_settings_clear (&worker->wanted);
-  gst_sana_settings_clear (&worker->encoded);
-  gst_sana_settings_clear (&worker->refused);
-  g_clear_error (&worker->refusal);
   g_clear_error (&worker->broken);
   g_mutex_clear (&worker->lock);
   g_cond_clear (&worker->news);
   gst_object_unref (worker->element);
   g_free (worker);
-}
-
-static GstSanaWorker *
-worker_ref (GstSanaWorker * worker)
-{
-  g_atomic_int_inc (&worker->refs);
-  return worker;
 }
 
 gboolean
@@ -67,158 +56,16 @@ post_error (GstSanaWorker * worker, GstSanaDoing doing, const GError * error)
   }
 }
 
-/* --- prompts -------------------------------------------------------------- */
-
-static SanaPrompt *
-encode (SanaSession * session, const GstSanaSettings * settings,
-    GError ** error)
-{
-  SanaPromptParams params = { settings->instruction, settings->clean_caption,
-    settings->max_sequence_length
-  };
-
-  return sana_session_encode (session, settings->prompt, &params, error);
-}
-
-/* With the lock: keeps the outcome of encoding what `making` says; takes all.
- * TRUE: it was refused. */
-static gboolean
-keep_prompt_locked (GstSanaWorker * worker, SanaPrompt * prompt, GError * error)
-{
-  gboolean refused = FALSE;
-
-  if (prompt) {
-    if (worker->prompt)
-      sana_prompt_unref (worker->prompt);
-    worker->prompt = prompt;
-    gst_sana_settings_clear (&worker->encoded);
-    worker->encoded = worker->making;
-  } else if (g_error_matches (error, SANA_ERROR, SANA_ERROR_CANCELLED)) {
-    gst_sana_settings_clear (&worker->making);
-    g_error_free (error);
-  } else {
-    g_clear_error (&worker->refusal);
-    worker->refusal = error;
-    gst_sana_settings_clear (&worker->refused);
-    worker->refused = worker->making;
-    refused = TRUE;
-  }
-  memset (&worker->making, 0, sizeof (worker->making));
-  g_cond_broadcast (&worker->news);
-  return refused;
-}
-
-/* With the lock, which is released while posting. */
+/* Another thread than that of jobs: frames go on with the prompt before. */
 static void
-warn_unlocked (GstSanaWorker * worker, const GError * error)
+on_refused (gpointer user_data, const GError * error)
 {
-  GError *copy = g_error_copy (error);
+  GstSanaWorker *worker = user_data;
 
-  g_mutex_unlock (&worker->lock);
   if (gst_sana_worker_enter (worker)) {
-    gst_sana_post_warning (worker->element, GST_SANA_DOING_PROMPT, copy);
+    gst_sana_post_warning (worker->element, GST_SANA_DOING_PROMPT, error);
     gst_sana_worker_leave (worker);
   }
-  g_error_free (copy);
-  g_mutex_lock (&worker->lock);
-}
-
-static gboolean
-prompt_wanted_locked (GstSanaWorker * worker)
-{
-  if (worker->prompt &&
-      gst_sana_settings_same_prompt (&worker->wanted, &worker->encoded))
-    return FALSE;
-  return worker->refusal == NULL ||
-      !gst_sana_settings_same_prompt (&worker->wanted, &worker->refused);
-}
-
-static gpointer
-prompt_thread (gpointer data)
-{
-  GstSanaWorker *worker = data;
-
-  g_mutex_lock (&worker->lock);
-  while (!worker->stopping) {
-    GstSanaSettings *making = &worker->making;
-    SanaPrompt *prompt;
-    GError *error = NULL;
-
-    if (!prompt_wanted_locked (worker)) {
-      g_cond_wait (&worker->news, &worker->lock);
-      continue;
-    }
-    gst_sana_settings_copy (making, &worker->wanted);
-    worker->encoding = TRUE;
-    g_mutex_unlock (&worker->lock);
-
-    GST_DEBUG_OBJECT (worker->element, "encoding the prompt '%.60s'",
-        making->prompt);
-    prompt = encode (worker->text_session, making, &error);
-
-    g_mutex_lock (&worker->lock);
-    worker->encoding = FALSE;
-    /* nobody cancels from here on; forget what came too late */
-    sana_session_reset (worker->text_session);
-    /* a frame that cannot go on without says it itself, as an error */
-    if (keep_prompt_locked (worker, prompt, error) && worker->prompt &&
-        !worker->awaiting)
-      warn_unlocked (worker, worker->refusal);
-  }
-  g_mutex_unlock (&worker->lock);
-  worker_unref (worker);
-  return NULL;
-}
-
-static SanaPrompt *
-await_prompt_locked (GstSanaWorker * worker, GstSanaJob * job, GError ** error)
-{
-  const GstSanaSettings *want = &job->settings;
-
-  while (!worker->stopping && !worker->drop) {
-    if (worker->prompt && !job->await_prompt)
-      gst_sana_settings_set_prompt (&job->settings, &worker->encoded);
-    job->prompt_applied = worker->prompt &&
-        gst_sana_settings_same_prompt (&worker->encoded, want);
-    if (job->prompt_applied)
-      return sana_prompt_ref (worker->prompt);
-    if (worker->refusal &&
-        gst_sana_settings_same_prompt (&worker->refused, want)) {
-      g_propagate_error (error, g_error_copy (worker->refusal));
-      return NULL;
-    }
-    g_cond_wait (&worker->news, &worker->lock);
-  }
-  return NULL;
-}
-
-/* With the lock: waits for the embedding the job needs.  NULL: dropped, or
- * error. */
-static SanaPrompt *
-get_prompt_locked (GstSanaWorker * worker, GstSanaJob * job, GError ** error)
-{
-  SanaPrompt *prompt;
-
-  gst_sana_settings_clear (&worker->wanted);
-  gst_sana_settings_copy (&worker->wanted, &job->settings);
-  g_cond_broadcast (&worker->news);
-  /* a live source that is given prompts faster than it can encode them would
-   * never get one */
-  if (worker->encoding && job->await_prompt &&
-      !gst_sana_settings_same_prompt (&worker->making, &job->settings))
-    sana_session_cancel (worker->text_session);
-
-  worker->awaiting = job->await_prompt;
-  prompt = await_prompt_locked (worker, job, error);
-  worker->awaiting = FALSE;
-  return prompt;
-}
-
-void
-gst_sana_worker_start_prompts_locked (GstSanaWorker * worker)
-{
-  worker->prompt_thread =
-      g_thread_new ("sana-prompt", prompt_thread, worker_ref (worker));
 }
 
 /* --- jobs ----------------------------------------------------------------- */
@@ -285,7 +132,8 @@ work (GstSanaWorker * worker, GstSanaJob * job)
     return;
   }
   g_mutex_lock (&worker->lock);
-  prompt = get_prompt_locked (worker, job, &error);
+  prompt = gst_sana_encoder_get_locked (worker->encoder, job, &worker->drop,
+      &error);
   if (prompt) {
     doing = GST_SANA_DOING_FRAME;
     ok = gst_sana_worker_run_locked (worker, job, prompt, &error);
@@ -334,11 +182,7 @@ compute_thread (gpointer data)
   }
   g_mutex_unlock (&worker->lock);
 
-  if (worker->prompt_thread)
-    g_thread_join (worker->prompt_thread);
-  if (worker->prompt)
-    sana_prompt_unref (worker->prompt);
-  sana_session_free (worker->text_session);
+  gst_sana_encoder_free (worker->encoder);
   sana_session_free (worker->draw_session);
   gst_sana_model_use_release (worker->use);
 
@@ -348,6 +192,13 @@ compute_thread (gpointer data)
   g_mutex_unlock (&worker->lock);
   worker_unref (worker);
   return NULL;
+}
+
+void
+gst_sana_job_clear (GstSanaJob * job)
+{
+  gst_sana_settings_clear (&job->settings);
+  gst_sana_settings_clear (&job->applied);
 }
 
 /* --- for the element ------------------------------------------------------ */
@@ -372,7 +223,8 @@ gst_sana_worker_start (GstElement * element, const GstSanaSettings * settings,
   g_mutex_init (&worker->lock);
   g_cond_init (&worker->news);
   g_queue_init (&worker->jobs);
-  gst_sana_settings_copy (&worker->wanted, settings);
+  worker->encoder = gst_sana_encoder_new (&worker->lock, &worker->news,
+      settings, on_refused, worker);
   worker->use =
       gst_sana_model_use (path, settings->device, settings->precision);
   g_free (path);
@@ -390,6 +242,16 @@ gst_sana_worker_submit (GstSanaWorker * worker, GstSanaJob * job)
   g_mutex_lock (&worker->lock);
   g_queue_push_tail (&worker->jobs, job);
   g_cond_broadcast (&worker->news);
+  g_mutex_unlock (&worker->lock);
+}
+
+void
+gst_sana_worker_prepare (GstSanaWorker * worker,
+    const GstSanaSettings * settings)
+{
+  g_mutex_lock (&worker->lock);
+  if (!worker->stopping)
+    gst_sana_encoder_prepare_locked (worker->encoder, settings);
   g_mutex_unlock (&worker->lock);
 }
 
@@ -446,14 +308,13 @@ gst_sana_worker_stop (GstSanaWorker * worker)
   waiting = flush_locked (worker);
   if (worker->warm)
     g_queue_push_tail (&waiting, g_steal_pointer (&worker->warm));
-  if (worker->encoding)
-    sana_session_cancel (worker->text_session);
+  gst_sana_encoder_stop_locked (worker->encoder);
   gst_sana_model_use_cancel (worker->use);
 
   /* a handler of one of our messages may be what stops us */
   thread = worker->thread;
   self = g_thread_self () == thread ||
-      g_thread_self () == worker->prompt_thread;
+      gst_sana_encoder_is_own_thread_locked (worker->encoder);
   while (worker->outside > self)
     g_cond_wait (&worker->news, &worker->lock);
   while (!worker->finished && !self &&

@@ -3,7 +3,8 @@
  * The compute thread of one element, from READY→PAUSED to PAUSED→READY.
  *
  * It loads the model (or shares it: gstsanamodel.h), owns a SanaSession for
- * frames, and keeps a second one on a thread of its own that encodes prompts.
+ * frames, and a second one on a thread of its own that encodes prompts
+ * (gstsanaencoder.h).
  * An element submits jobs; they are computed one after the other in the order
  * of submission, and handed back by done().  Inference never runs in a
  * streaming thread, and nothing here makes one wait except
@@ -22,7 +23,7 @@
 #ifndef GST_SANA_WORKER_H
 #define GST_SANA_WORKER_H
 
-#include "gstsanacommon.h"
+#include "gstsanamessages.h"
 
 G_BEGIN_DECLS
 
@@ -36,9 +37,8 @@ typedef struct _GstSanaJob GstSanaJob;
  */
 struct _GstSanaJob
 {
-  /* The values this frame is computed with, to be filled by
-   * gst_sana_common_snapshot() and cleared by free().  Without await_prompt
-   * those of the prompt become the ones that were used. */
+  /* The values this frame is to be computed with, to be filled by
+   * gst_sana_common_snapshot(). */
   GstSanaSettings settings;
 
   /* TRUE: the frame waits for the embedding of its own prompt (not live).
@@ -51,8 +51,15 @@ struct _GstSanaJob
   gboolean quiet;
   GstSanaDoing doing;
 
-  /* Set before run(): the embedding is that of settings' prompt. */
-  gboolean prompt_applied;
+  /* When the frame is on, for settings' prompt_transition; NONE: unknown, so
+   * that a new prompt is there at once. */
+  GstClockTime running_time;
+
+  /* Set before run().  applied: the values of the prompt it is computed with;
+   * the others are zero.  blending: that is not all yet, but lies between it and
+   * the one before.  interim: settings' own is still being encoded. */
+  GstSanaSettings applied;
+  gboolean blending, interim;
 
   /* Compute thread, no lock held: computes one frame with calls of `session`,
    * which another thread may cancel.  prompt is NULL in a warm-up.  `session`'s
@@ -88,6 +95,9 @@ typedef struct
   void (*done) (GstElement * element, GstSanaJob * job, const GError * error);
 } GstSanaWorkerFuncs;
 
+/* For free(). */
+void gst_sana_job_clear (GstSanaJob * job);
+
 /*
  * Returns at once; loads in the background what settings' model-path, device
  * and precision name, and then encodes its prompt.  funcs must be static.
@@ -97,6 +107,11 @@ GstSanaWorker *gst_sana_worker_start (GstElement * element,
 
 /* Takes the job; never blocks.  From any thread, done() included. */
 void gst_sana_worker_submit (GstSanaWorker * worker, GstSanaJob * job);
+
+/* This prompt will be wanted: encodes it ahead once nothing else waits to be.
+ * The newest call counts.  Any thread; never blocks. */
+void gst_sana_worker_prepare (GstSanaWorker * worker,
+    const GstSanaSettings * settings);
 
 /*
  * Has the job run before all that wait, without a prompt; done() hands it back

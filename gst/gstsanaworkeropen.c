@@ -37,6 +37,7 @@ on_progress (gint percent, gpointer user_data)
 static gboolean
 open_sessions (GstSanaWorker * worker, GError ** error)
 {
+  SanaSession *text_session;
   SanaModel *model =
       gst_sana_model_use_wait (worker->use, on_progress, worker, error);
 
@@ -45,10 +46,13 @@ open_sessions (GstSanaWorker * worker, GError ** error)
   worker->draw_session = sana_session_new (model, error);
   if (worker->draw_session == NULL)
     return FALSE;
-  worker->text_session = sana_session_new (model, error);
-  if (worker->text_session == NULL)
+  text_session = sana_session_new (model, error);
+  if (text_session == NULL)
     return FALSE;
   worker->info = sana_model_info (model);
+  g_mutex_lock (&worker->lock);
+  gst_sana_encoder_start_locked (worker->encoder, text_session);
+  g_mutex_unlock (&worker->lock);
   return TRUE;
 }
 
@@ -63,13 +67,8 @@ open_model (GstSanaWorker * worker)
         _("Loading the model"));
     gst_sana_worker_leave (worker);
   }
-  if (open_sessions (worker, &error)) {
-    g_mutex_lock (&worker->lock);
-    gst_sana_worker_start_prompts_locked (worker);
-    g_mutex_unlock (&worker->lock);
-  } else {
+  if (!open_sessions (worker, &error))
     worker->broken = error;
-  }
 
   if (!gst_sana_worker_enter (worker))
     return;
@@ -128,7 +127,8 @@ warm_up (GstSanaWorker * worker)
   GstSanaJob *job = NULL;
 
   g_mutex_lock (&worker->lock);
-  while (!worker->stopping && !worker->prompt && !worker->refusal)
+  while (!worker->stopping && !gst_sana_encoder_has_tried_locked
+      (worker->encoder))
     g_cond_wait (&worker->news, &worker->lock);
   g_mutex_unlock (&worker->lock);
 

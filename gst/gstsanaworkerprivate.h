@@ -6,6 +6,7 @@
 #ifndef GST_SANA_WORKER_PRIVATE_H
 #define GST_SANA_WORKER_PRIVATE_H
 
+#include "gstsanaencoder.h"
 #include "gstsanamodel.h"
 #include "gstsanaworker.h"
 
@@ -15,12 +16,12 @@ GST_DEBUG_CATEGORY_EXTERN (gst_sana_worker_debug);
 
 struct _GstSanaWorker
 {
-  gint refs;                    /* atomic: the element and the two threads */
+  gint refs;                    /* atomic: the element and the thread */
   GstElement *element;          /* a reference */
   const GstSanaWorkerFuncs *funcs;
 
-  /* compute thread, and the prompt thread while that runs */
-  SanaSession *draw_session, *text_session;
+  /* compute thread */
+  SanaSession *draw_session;
   const SanaModelInfo *info;
   GError *broken;               /* why there is no model */
   gint percent;                 /* told last, and when */
@@ -28,10 +29,10 @@ struct _GstSanaWorker
 
   GstSanaModelUse *use;         /* cancel: any thread */
 
-  GMutex lock;
+  GMutex lock;                  /* the encoder's too */
   GCond news;
   /* below: lock */
-  GThread *thread, *prompt_thread;
+  GThread *thread;
   gboolean stopping;
   gboolean opening;
   gboolean finished;            /* the compute thread touches nothing any more */
@@ -43,24 +44,13 @@ struct _GstSanaWorker
   GstSanaJob *warm;             /* to run before the jobs, not started */
   gboolean warming;             /* what draws is that */
   gboolean delivering;          /* in done() */
-
-  gboolean encoding;            /* text_session may be cancelled */
-  GstSanaSettings making;       /* what it encodes */
-  GstSanaSettings wanted;       /* the prompt of the newest job */
-  gboolean awaiting;            /* and that job cannot go on without */
-  GstSanaSettings encoded;      /* what prompt is made of */
-  SanaPrompt *prompt;
-  GstSanaSettings refused;      /* what could not be encoded, and why */
-  GError *refusal;
+  GstSanaEncoder *encoder;
 };
 
 /* Between the two the element may be called, with no lock held; FALSE when it
  * may not any more. */
 gboolean gst_sana_worker_enter (GstSanaWorker * worker);
 void gst_sana_worker_leave (GstSanaWorker * worker);
-
-/* Starts the thread that encodes prompts. */
-void gst_sana_worker_start_prompts_locked (GstSanaWorker * worker);
 
 /* With the lock, which is released while running. */
 gboolean gst_sana_worker_run_locked (GstSanaWorker * worker, GstSanaJob * job,

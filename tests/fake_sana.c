@@ -16,9 +16,12 @@ struct _SanaModel {
     SanaModelInfo info;
 };
 
+/* A text, or a blend of two. */
 struct _SanaPrompt {
     int refs;
     char *text;
+    SanaPrompt *from, *to;
+    double weight;
 };
 
 struct _SanaSession {
@@ -323,9 +326,23 @@ void
 sana_prompt_unref(SanaPrompt *prompt)
 {
     if (g_atomic_int_dec_and_test(&prompt->refs)) {
+        g_clear_pointer(&prompt->from, sana_prompt_unref);
+        g_clear_pointer(&prompt->to, sana_prompt_unref);
         g_free(prompt->text);
         g_free(prompt);
     }
+}
+
+SanaPrompt *
+sana_prompt_blend(SanaPrompt *from, SanaPrompt *to, double weight, GError **error)
+{
+    SanaPrompt *prompt = g_new0(SanaPrompt, 1);
+
+    prompt->refs = 1;
+    prompt->from = sana_prompt_ref(from);
+    prompt->to = sana_prompt_ref(to);
+    prompt->weight = weight;
+    return prompt;
 }
 
 /* --- pixels ---------------------------------------------------------------------------------- */
@@ -340,6 +357,21 @@ fake_sana_colour(const char *prompt, guint64 seed, int steps, double guidance, g
     x = (x ^ (x >> 27)) * G_GUINT64_CONSTANT(0x94d049bb133111eb);
     for (int c = 0; c < 3; c++)
         colour[c] = x >> (24 + 8 * c);
+}
+
+static void
+colour_of(const SanaPrompt *prompt, const SanaParams *params, guint8 colour[3])
+{
+    guint8 from[3];
+
+    if (!prompt->from) {
+        fake_sana_colour(prompt->text, params->seed, params->steps, params->guidance_scale, colour);
+        return;
+    }
+    colour_of(prompt->from, params, from);
+    colour_of(prompt->to, params, colour);
+    for (int c = 0; c < 3; c++)
+        colour[c] = from[c] + prompt->weight * (colour[c] - from[c]) + 0.5;
 }
 
 static void
@@ -405,7 +437,7 @@ sana_session_text_to_image(SanaSession *session, SanaPrompt *prompt, const SanaP
 
     if (!begin_frame(session, params, images, error))
         return FALSE;
-    fake_sana_colour(prompt->text, params->seed, params->steps, params->guidance_scale, colour);
+    colour_of(prompt, params, colour);
     for (int y = 0; y < images->height; y++)
         for (int x = 0; x < images->width; x++) {
             for (int c = 0; c < 3; c++)
@@ -426,7 +458,7 @@ sana_session_image_to_image(SanaSession *session, SanaPrompt *prompt, const Sana
 
     if (!begin_frame(session, params, source, error))
         return FALSE;
-    fake_sana_colour(prompt->text, params->seed, params->steps, params->guidance_scale, colour);
+    colour_of(prompt, params, colour);
     for (int y = 0; y < source->height; y++)
         for (int x = 0; x < source->width; x++) {
             for (int c = 0; c < 3; c++) {

@@ -23,7 +23,8 @@
  *     fake_sana_colour (…)[c] + x + 2 y   (mod 256)
  * and its place counts from the middle of the picture, so that a crop of the middle shows which
  * middle it is: x − width/2, y − height/2.  Image-to-image: round (source + strength · (colour −
- * source)), flat colour; with strength 0 a copy.  16-bit components are bytes times 257.
+ * source)), flat colour; with strength 0 a copy.  16-bit components are bytes times 257.  The
+ * colour of a blend lies that far from one to the other.
  */
 #ifndef FAKE_SANA_H
 #define FAKE_SANA_H

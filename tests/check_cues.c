@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Prompts without code: from a file that is watched, and from a pad of texts. */
+#include "element_util.h"
+#include "fake_sana.h"
+#include "img2img.h"
+#include "gst/gstsanapromptfile.h"
+#include "testdir.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* --- a watched file --------------------------------------------------------------------------- */
+
+typedef struct {
+    char *dir, *path;
+    Pipe pipe;
+} Watched;
+
+/* A live source of one seed, with no main loop anywhere. */
+static void
+watch(Watched *w, const char *name)
+{
+    w->dir = testdir_new();
+    w->path = testdir_path(w->dir, name);
+    pipe_open(&w->pipe, "sanasrc name=e is-live=true seed-mode=fixed model-path=fake: ! "
+                        "video/x-raw,format=RGB,width=16,height=16,framerate=50/1 ! "
+                        "appsink name=out sync=false max-buffers=1 drop=true");
+    g_object_set(w->pipe.element, "prompt-file", w->path, "prompt", "before", NULL);
+}
+
+static void
+unwatch(Watched *w)
+{
+    int took = pipe_stop(&w->pipe);
+    g_assert_cmpint(took, <, 500);
+    pipe_close(&w->pipe);
+    g_free(w->path);
+    testdir_free(w->dir);
+}
+
+/* Waits until frames show this prompt; all before must show `old`. */
+static void
+expect_prompt(Watched *w, const char *old, const char *prompt)
+{
+    guint8 want[3], before[3], pixel[3];
+    fake_sana_colour(prompt, 0, 2, 4.5, want);
+    fake_sana_colour(old, 0, 2, 4.5, before);
+    for (int n = 0; n < 500; n++) {
+        GstSample *sample = pipe_pull(&w->pipe);
+        g_assert_nonnull(sample);
+        gst_buffer_extract(gst_sample_get_buffer(sample), (8 * 16 + 8) * 3, pixel, 3);
+        gst_sample_unref(sample);
+        if (!memcmp(pixel, want, 3))
+            return;
+        g_assert_cmpmem(pixel, 3, before, 3);
+    }
+    g_error("\"%s\" was never shown", prompt);
+}
+
+/* A WARNING came that says this, and then none for a while. */
+static void
+expect_warning(Watched *w, const char *part)
+{
+    GError *error = NULL;
+    GstMessage *message = pipe_message(&w->pipe, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
+    g_assert_nonnull(message);
+    g_assert_cmpint(GST_MESSAGE_TYPE(message), ==, GST_MESSAGE_WARNING);
+    gst_message_parse_warning(message, &error, NULL);
+    g_test_message("%s", error->message);
+    if (!strstr(error->message, part) || !strstr(error->message, "stays"))
+        g_error("expected \"%s\" in: %s", part, error->message);
+    g_error_free(error);
+    gst_message_unref(message);
+    message = gst_bus_timed_pop_filtered(w->pipe.bus, 700 * GST_MSECOND, GST_MESSAGE_WARNING);
+    g_assert_null(message);
+}
+
+static void
+a_file_is_read_again_when_it_changes(void)
+{
+    Watched w;
+    char *prompt;
+
+    watch(&w, "p.txt");
+    testdir_write_text(w.dir, "p.txt", "\xef\xbb\xbf one \n");
+    g_object_set(w.pipe.element, "prompt-file", w.path, NULL);
+    pipe_play(&w.pipe);
+    expect_prompt(&w, "one", "one");
+    testdir_write_text(w.dir, "p.txt", "two\r\n");
+    expect_prompt(&w, "one", "two");
+    g_object_get(w.pipe.element, "prompt", &prompt, NULL);
+    g_assert_cmpstr(prompt, ==, "two");
+    g_free(prompt);
+
+    /* an editor that puts a new file in the old one's place */
+    char *swap = testdir_path(w.dir, ".p.swp");
+    testdir_write_text(w.dir, ".p.swp", "three");
+    g_assert_cmpint(g_rename(swap, w.path), ==, 0);
+    expect_prompt(&w, "two", "three");
+    /* and one that takes it away first */
+    g_assert_cmpint(g_unlink(w.path), ==, 0);
+    g_usleep(20000);
+    testdir_write_text(w.dir, "p.txt", "four");
+    expect_prompt(&w, "three", "four");
+    g_assert_null(gst_bus_pop_filtered(w.pipe.bus, GST_MESSAGE_WARNING));
+    g_free(swap);
+    unwatch(&w);
+}
+
+/* Written in pieces 20 ms apart: none of them is ever a prompt. */
+static void
+a_file_is_taken_whole(void)
+{
+    static const char whole[] = "a fox in the snow, at night";
+    Watched w;
+
+    watch(&w, "p.txt");
+    testdir_write_text(w.dir, "p.txt", "one");
+    g_object_set(w.pipe.element, "prompt-file", w.path, NULL);
+    pipe_play(&w.pipe);
+    expect_prompt(&w, "one", "one");
+    FILE *file = g_fopen(w.path, "w");
+    for (const char *c = whole; *c; c++) {
+        fputc(*c, file);
+        fflush(file);
+        g_usleep(20000);
+    }
+    fclose(file);
+    expect_prompt(&w, "one", whole);
+    unwatch(&w);
+}
+
+/* Of prompt and file the one that spoke last counts. */
+static void
+the_last_writer_wins(void)
+{
+    Watched w;
+
+    watch(&w, "p.txt");
+    testdir_write_text(w.dir, "p.txt", "from the file");
+    /* watch() set the prompt after the file */
+    pipe_play(&w.pipe);
+    expect_prompt(&w, "before", "before");
+    g_usleep(700000);
+    expect_prompt(&w, "before", "before");
+    testdir_write_text(w.dir, "p.txt", "from the file again");
+    expect_prompt(&w, "before", "from the file again");
+    g_object_set(w.pipe.element, "prompt", "by hand", NULL);
+    expect_prompt(&w, "from the file again", "by hand");
+    g_object_set(w.pipe.element, "prompt-file", NULL, NULL);
+    testdir_write_text(w.dir, "p.txt", "nobody looks");
+    g_usleep(700000);
+    expect_prompt(&w, "by hand", "by hand");
+    unwatch(&w);
+}
+
+/* The first frame already shows it, whatever comes before. */
+static void
+a_file_counts_from_the_first_frame(void)
+{
+    char *dir = testdir_new(), *path = testdir_path(dir, "p.txt");
+    GstElement *element =
+        filter_make("prompt", "before", "strength", 1.0, "prompt-file", path, NULL);
+    guint8 want[3], pixel[3];
+
+    testdir_write_text(dir, "p.txt", "one");
+    GstHarness *h = filter_start(element, SMALL, FALSE);
+    gst_harness_push(h, filter_picture(SMALL, 0, 0));
+    GstBuffer *buffer = gst_harness_pull(h);
+    gst_buffer_extract(buffer, 300, pixel, 3);
+    gst_buffer_unref(buffer);
+    fake_sana_colour("one", 0, 1, 4.5, want);
+    g_assert_cmpmem(pixel, 3, want, 3);
+    filter_stop(h);
+    g_free(path);
+    testdir_free(dir);
+}
+
+static void
+a_bad_file_is_named(void)
+{
+    Watched w;
+
+    watch(&w, "p.txt");
+    /* from the start there is none */
+    g_object_set(w.pipe.element, "prompt-file", w.path, NULL);
+    pipe_play(&w.pipe);
+    expect_warning(&w, "No such file");
+    expect_prompt(&w, "before", "before");
+    testdir_write_text(w.dir, "p.txt", "one");
+    expect_prompt(&w, "before", "one");
+
+    testdir_write(w.dir, "p.txt", "caf\xe9", 4);
+    expect_warning(&w, "UTF-8");
+    g_assert_cmpint(g_unlink(w.path), ==, 0);
+    expect_warning(&w, "No such file");
+    g_assert_cmpint(mkfifo(w.path, 0600), ==, 0);
+    expect_warning(&w, "not a regular file");
+    g_assert_cmpint(g_unlink(w.path), ==, 0);
+    testdir_mkdir(w.dir, "p.txt");
+    expect_warning(&w, "directory");
+    g_assert_cmpint(g_rmdir(w.path), ==, 0);
+    char *large = g_strnfill(GST_SANA_PROMPT_MAX + 1, 'x');
+    testdir_write_text(w.dir, "p.txt", large);
+    g_free(large);
+    expect_warning(&w, "64 KiB");
+    if (geteuid() != 0) {
+        testdir_write_text(w.dir, "p.txt", "secret");
+        g_assert_cmpint(g_chmod(w.path, 0), ==, 0);
+        expect_warning(&w, "Permission denied");
+        g_assert_cmpint(g_unlink(w.path), ==, 0);
+    }
+    /* the prompt is the old one still */
+    expect_prompt(&w, "one", "one");
+    testdir_write_text(w.dir, "p.txt", "two");
+    expect_prompt(&w, "one", "two");
+    unwatch(&w);
+}
+
+static void
+starting_and_stopping_does_not_wait_for_a_file(void)
+{
+    Watched w;
+
+    watch(&w, "fifo");
+    g_assert_cmpint(mkfifo(w.path, 0600), ==, 0);
+    g_object_set(w.pipe.element, "prompt-file", w.path, NULL);
+    for (int i = 0; i < 10; i++) {
+        pipe_play(&w.pipe);
+        g_usleep(g_test_rand_int_range(0, 60000));
+        g_assert_cmpint(pipe_stop(&w.pipe), <, 500);
+    }
+    unwatch(&w);
+}
+
+/* --- a pad of texts --------------------------------------------------------------------------- */
+
+typedef struct {
+    GstHarness *video, *text;
+} Cues;
+
+static void
+cues_start(Cues *c, gboolean live)
+{
+    GstElement *element =
+        filter_make("model-path", "fake:prompt=5,frame=1", "strength", 1.0, "prompt", "idle", NULL);
+    c->text = gst_harness_new_with_element(element, "text_sink", NULL);
+    gst_harness_set_src_caps_str(c->text, "text/x-raw,format=utf8");
+    c->video = filter_start(element, SMALL, live);
+}
+
+static void
+cues_stop(Cues *c)
+{
+    gst_element_set_state(c->video->element, GST_STATE_NULL);
+    gst_harness_teardown(c->text);
+    filter_stop(c->video);
+}
+
+static GstFlowReturn
+say(Cues *c, const char *text, GstClockTime pts, GstClockTime duration)
+{
+    GstBuffer *buffer = gst_buffer_new_memdup(text, strlen(text));
+    GST_BUFFER_PTS(buffer) = pts;
+    GST_BUFFER_DURATION(buffer) = duration;
+    return gst_harness_push(c->text, buffer);
+}
+
+/* Frame n, 40 ms each, shows this prompt. */
+static void
+shows(Cues *c, guint n, const char *prompt)
+{
+    guint8 want[3], pixel[3];
+    g_assert_cmpint(gst_harness_push(c->video, filter_picture(SMALL, n, n)), ==, GST_FLOW_OK);
+    GstBuffer *buffer = gst_harness_pull(c->video);
+    g_assert_nonnull(buffer);
+    gst_buffer_extract(buffer, 300, pixel, 3);
+    gst_buffer_unref(buffer);
+    fake_sana_colour(prompt, 0, 1, 4.5, want);
+    g_test_message("frame %u, %s", n, prompt);
+    g_assert_cmpmem(pixel, 3, want, 3);
+}
+
+#define MS(n) ((n)*GST_MSECOND)
+
+/* §0.8: from its timestamp for its duration, then what was there before. */
+static void
+a_cue_is_on_for_its_time(void)
+{
+    Cues c;
+
+    cues_start(&c, FALSE);
+    say(&c, "two", MS(200), MS(80));
+    say(&c, "one", MS(80), MS(80)); /* sorted, whatever the order */
+    say(&c, "over all", MS(400), MS(200));
+    say(&c, "inner", MS(480), MS(40));
+    shows(&c, 0, "idle");
+    shows(&c, 2, "one");
+    shows(&c, 3, "one");
+    shows(&c, 4, "idle");
+    shows(&c, 5, "two");
+    shows(&c, 7, "idle");
+    shows(&c, 10, "over all");
+    shows(&c, 12, "inner");
+    shows(&c, 13, "over all");
+    g_object_set(c.video->element, "prompt", "idle again", NULL);
+    shows(&c, 14, "over all"); /* a cue outranks the property */
+    shows(&c, 15, "idle again");
+    cues_stop(&c);
+}
+
+static void
+a_cue_without_times_is_on_at_once(void)
+{
+    Cues c;
+
+    cues_start(&c, FALSE);
+    shows(&c, 0, "idle");
+    say(&c, "now", GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE);
+    shows(&c, 1, "now");
+    shows(&c, 50, "now");
+    say(&c, "for a while", GST_CLOCK_TIME_NONE, MS(80));
+    shows(&c, 51, "for a while");
+    shows(&c, 52, "idle");
+    cues_stop(&c);
+}
+
+static void
+cues_follow_their_segment(void)
+{
+    Cues c;
+    GstSegment segment;
+
+    cues_start(&c, FALSE);
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    segment.start = segment.time = 10 * GST_SECOND;
+    gst_harness_push_event(c.text, gst_event_new_segment(&segment));
+    say(&c, "before", 9 * GST_SECOND, MS(500)); /* none of it is in the segment */
+    say(&c, "one", 10 * GST_SECOND + MS(40), MS(40));
+    shows(&c, 0, "idle");
+    shows(&c, 1, "one");
+    shows(&c, 2, "idle");
+    cues_stop(&c);
+}
+
+/* What comes next is encoded while there is time. */
+static void
+the_next_cue_is_encoded_ahead(void)
+{
+    FakeSanaCounts counts;
+    Cues c;
+
+    cues_start(&c, FALSE);
+    shows(&c, 0, "idle");
+    fake_sana_forget();
+    say(&c, "one", MS(400), MS(400));
+    shows(&c, 1, "idle");
+    for (int i = 0; i < 500; i++) {
+        fake_sana_counts(&counts);
+        if (counts.prompts == 1)
+            break;
+        g_usleep(10000);
+    }
+    g_assert_cmpint(counts.prompts, ==, 1);
+    shows(&c, 10, "one");
+    shows(&c, 20, "idle"); /* which was kept */
+    fake_sana_counts(&counts);
+    g_assert_cmpint(counts.prompts, ==, 1);
+    cues_stop(&c);
+}
+
+typedef struct {
+    Cues *cues;
+    gint pushed; /* atomic */
+    GstFlowReturn result;
+} Flood;
+
+static gpointer
+flood(gpointer data)
+{
+    Flood *f = data;
+    for (guint i = 0; i < 1000; i++) {
+        char *text = g_strdup_printf("cue %u", i);
+        f->result = say(f->cues, text, MS(1000 + i * 40), MS(40));
+        g_free(text);
+        if (f->result != GST_FLOW_OK)
+            break;
+        g_atomic_int_inc(&f->pushed);
+    }
+    return NULL;
+}
+
+/* At most 64 wait, then the pad does; each of these ends that. */
+static void
+a_full_pad_waits_and_is_let_go(void)
+{
+    enum { VIDEO_EOS, TEXT_FLUSH, RELEASE, STOP, N };
+    for (int how = 0; how < N; how++) {
+        Cues c;
+        Flood f = {.cues = &c};
+        cues_start(&c, FALSE);
+        GThread *thread = g_thread_new("flood", flood, &f);
+        filter_wait_for(&f.pushed, 64);
+        g_usleep(50000);
+        g_assert_cmpint(g_atomic_int_get(&f.pushed), ==, 64);
+        shows(&c, 0, "idle"); /* video does not wait for it */
+        shows(&c, 27, "cue 2");
+        filter_wait_for(&f.pushed, 66);
+        gint64 begin = g_get_monotonic_time();
+        if (how == VIDEO_EOS)
+            gst_harness_push_event(c.video, gst_event_new_eos());
+        else if (how == TEXT_FLUSH)
+            gst_pad_push_event(c.text->srcpad, gst_event_new_flush_start());
+        else if (how == STOP)
+            gst_element_set_state(c.video->element, GST_STATE_NULL);
+        else {
+            GstPad *pad = gst_element_get_static_pad(c.video->element, "text_sink");
+            gst_pad_set_active(pad, FALSE);
+            gst_object_unref(pad);
+        }
+        g_thread_join(thread);
+        expect_quick(begin, "letting a full text pad go");
+        g_assert_cmpint(f.result, ==, how == VIDEO_EOS ? GST_FLOW_EOS : GST_FLOW_FLUSHING);
+        cues_stop(&c);
+    }
+}
+
+/* A flush of video begins another time; cues of the old one are not of it. */
+static void
+a_flush_forgets_cues(void)
+{
+    GstSegment segment;
+    Cues c;
+
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    cues_start(&c, FALSE);
+    say(&c, "old", MS(400), MS(4000));
+    shows(&c, 10, "old");
+    gst_harness_push_event(c.video, gst_event_new_flush_start());
+    gst_harness_push_event(c.video, gst_event_new_flush_stop(TRUE));
+    gst_harness_push_event(c.video, gst_event_new_segment(&segment));
+    shows(&c, 10, "idle");
+
+    /* both are flushed, texts first: what they say then is of the new time */
+    say(&c, "old", MS(400), MS(4000));
+    gst_harness_push_event(c.text, gst_event_new_flush_start());
+    gst_harness_push_event(c.text, gst_event_new_flush_stop(TRUE));
+    gst_harness_push_event(c.text, gst_event_new_segment(&segment));
+    say(&c, "new", MS(80), MS(40));
+    gst_harness_push_event(c.video, gst_event_new_flush_start());
+    gst_harness_push_event(c.video, gst_event_new_flush_stop(TRUE));
+    gst_harness_push_event(c.video, gst_event_new_segment(&segment));
+    shows(&c, 1, "idle");
+    shows(&c, 2, "new");
+    shows(&c, 10, "idle");
+    cues_stop(&c);
+}
+
+/* Nothing of the text pad goes on, and its end is not the end. */
+static void
+events_of_texts_stay_there(void)
+{
+    Recorder recorder;
+    Cues c;
+
+    cues_start(&c, FALSE);
+    shows(&c, 0, "idle");
+    recorder_init(&recorder, c.video);
+    gst_harness_push_event(c.text, gst_event_new_tag(gst_tag_list_new_empty()));
+    gst_harness_push_event(c.text, gst_event_new_gap(0, GST_SECOND));
+    gst_harness_push_event(c.text, gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM,
+                                                        gst_structure_new_empty("stray")));
+    say(&c, "stays", MS(40), MS(4000));
+    gst_harness_push_event(c.text, gst_event_new_eos());
+    shows(&c, 1, "stays");
+    shows(&c, 2, "stays");
+    GstQuery *drain = gst_query_new_drain();
+    g_assert_false(gst_pad_peer_query(c.text->srcpad, drain));
+    gst_query_unref(drain);
+    char *words = recorder_finish(&recorder);
+    g_assert_cmpstr(words, ==, "buffer:40 buffer:80 ");
+    g_free(words);
+    cues_stop(&c);
+    g_string_free(recorder.words, TRUE);
+}
+
+static void
+expect_left_out(Cues *c, const char *part)
+{
+    GError *error = NULL;
+    GstMessage *message = filter_message(c->video->element, GST_MESSAGE_WARNING);
+    g_assert_nonnull(message);
+    gst_message_parse_warning(message, &error, NULL);
+    g_test_message("%s", error->message);
+    g_assert_nonnull(strstr(error->message, part));
+    g_error_free(error);
+    gst_message_unref(message);
+}
+
+static void
+bad_texts_are_left_out(void)
+{
+    char *large = g_strnfill(10 * 1000 * 1000, 'x');
+    Cues c;
+
+    cues_start(&c, FALSE);
+    g_assert_cmpint(say(&c, large, 0, MS(40)), ==, GST_FLOW_OK);
+    expect_left_out(&c, "64 KiB");
+    g_free(large);
+    g_assert_cmpint(say(&c, "caf\xe9", 0, MS(40)), ==, GST_FLOW_OK);
+    expect_left_out(&c, "UTF-8");
+    shows(&c, 0, "idle");
+    g_assert_cmpint(say(&c, "good", MS(40), MS(40)), ==, GST_FLOW_OK);
+    shows(&c, 1, "good");
+    cues_stop(&c);
+}
+
+static void
+there_is_one_pad_of_texts(void)
+{
+    GstElement *element = filter_make(NULL, NULL);
+    GstPadTemplate *template = gst_element_get_pad_template(element, "text_sink");
+    for (int i = 0; i < 2; i++) {
+        GstPad *pad = gst_element_request_pad(element, template, NULL, NULL);
+        g_assert_nonnull(pad);
+        g_assert_null(gst_element_request_pad(element, template, NULL, NULL));
+        gst_element_release_request_pad(element, pad);
+        gst_object_unref(pad);
+    }
+    gst_element_set_bus(element, NULL);
+    gst_object_unref(element);
+}
+
+/* Row 26, as a user would: subtitles in, prompts at their times out. */
+static void
+subtitles_are_prompts(void)
+{
+    static const char srt[] = "1\n00:00:00,200 --> 00:00:00,400\none\n\n"
+                              "2\n00:00:00,600 --> 00:00:00,800\ntwo\n\n";
+    static const char *const prompts[] = {"idle", "one", "idle", "two", "idle"};
+    char *dir = testdir_new(), *path = testdir_path(dir, "p.srt");
+    char *line = g_strdup_printf(
+        "videotestsrc num-buffers=10 ! video/x-raw,format=RGB,width=16,height=16,framerate=10/1 ! "
+        "identity sleep-time=20000 ! "
+        "sanaimg2img name=e prompt=idle strength=1 model-path=fake: ! appsink name=out sync=false "
+        "filesrc location=%s ! subparse ! e.text_sink",
+        path);
+    Pipe pipe;
+
+    testdir_write_text(dir, "p.srt", srt);
+    if (!gst_registry_check_feature_version(gst_registry_get(), "subparse", 1, 0, 0)) {
+        g_test_skip("GStreamer's subparse is not installed");
+    } else {
+        pipe_open(&pipe, line);
+        /* texts first, as video does not wait */
+        pipe_play(&pipe);
+        for (guint n = 0; n < 10; n++) {
+            guint8 want[3], pixel[3];
+            GstSample *sample = pipe_pull(&pipe);
+            g_assert_nonnull(sample);
+            gst_buffer_extract(gst_sample_get_buffer(sample), 300, pixel, 3);
+            gst_sample_unref(sample);
+            fake_sana_colour(prompts[n / 2], 0, 1, 4.5, want);
+            g_assert_cmpmem(pixel, 3, want, 3);
+        }
+        g_assert_null(pipe_pull(&pipe));
+        g_assert_true(pipe_eos(&pipe));
+        pipe_close(&pipe);
+    }
+    g_free(line);
+    g_free(path);
+    testdir_free(dir);
+}
+
+int
+main(int argc, char **argv)
+{
+    element_test_init(&argc, &argv);
+#define TEST(f) g_test_add_func("/cues/" #f, f)
+    TEST(a_file_is_read_again_when_it_changes);
+    TEST(a_file_is_taken_whole);
+    TEST(the_last_writer_wins);
+    TEST(a_file_counts_from_the_first_frame);
+    TEST(a_bad_file_is_named);
+    TEST(starting_and_stopping_does_not_wait_for_a_file);
+    TEST(a_cue_is_on_for_its_time);
+    TEST(a_cue_without_times_is_on_at_once);
+    TEST(cues_follow_their_segment);
+    TEST(the_next_cue_is_encoded_ahead);
+    TEST(a_full_pad_waits_and_is_let_go);
+    TEST(a_flush_forgets_cues);
+    TEST(events_of_texts_stay_there);
+    TEST(bad_texts_are_left_out);
+    TEST(there_is_one_pad_of_texts);
+    TEST(subtitles_are_prompts);
+    return g_test_run();
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What changes while frames run: from prompt to prompt, from picture to picture. */
+#include "element_util.h"
+#include "fake_sana.h"
+#include "img2img.h"
+
+#include <gst/base/gstbasesrc.h>
+
+/* The colour of a picture's middle; frees the sample. */
+static void
+middle(GstSample *sample, guint8 pixel[3])
+{
+    g_assert_nonnull(sample);
+    gst_buffer_extract(gst_sample_get_buffer(sample), (8 * 16 + 8) * 3, pixel, 3);
+    gst_sample_unref(sample);
+}
+
+/* What lies `weight` of the way from one prompt's colour to the other's. */
+static void
+assert_between(const guint8 pixel[3], const char *from, const char *to, int steps, double weight)
+{
+    guint8 a[3], b[3];
+
+    fake_sana_colour(from, 0, steps, 4.5, a);
+    fake_sana_colour(to, 0, steps, 4.5, b);
+    for (int c = 0; c < 3; c++)
+        g_assert_cmpfloat_with_epsilon(pixel[c], a[c] + weight * (b[c] - a[c]), 1);
+}
+
+/* --- prompt-transition ------------------------------------------------------------------------ */
+
+#define TENTHS "video/x-raw,format=RGB,width=16,height=16,framerate=10/1"
+
+/* Row 27: a prompt set after frame 1 takes over from frame 2 on, in 400 ms. */
+static void
+a_source_goes_over_in_the_time_said(void)
+{
+    static const char *const prompts[] = {"one", "one", "two"};
+    static const double weights[] = {0, 0, 0, 0.25, 0.5, 0.75, 1, 1};
+    Pipe pipe;
+
+    pipe_open(&pipe, "sanasrc name=e num-buffers=8 prompt=one seed-mode=fixed model-path=fake: "
+                     "prompt-transition=400000000 ! " TENTHS " ! appsink name=out sync=false");
+    GstPad *pad = gst_element_get_static_pad(pipe.element, "src");
+    prompt_changer_add(pad, pipe.element, prompts, G_N_ELEMENTS(prompts));
+    gst_object_unref(pad);
+    pipe_play(&pipe);
+    for (guint n = 0; n < 8; n++) {
+        guint8 pixel[3];
+        middle(pipe_pull(&pipe), pixel);
+        g_test_message("frame %u", n);
+        assert_between(pixel, "one", "two", 2, weights[n]);
+    }
+    pipe_close(&pipe);
+}
+
+static void
+push(GstHarness *h, guint n)
+{
+    g_assert_cmpint(gst_harness_push(h, filter_picture(SMALL, n, n)), ==, GST_FLOW_OK);
+}
+
+static void
+expect_between(GstHarness *h, const char *from, const char *to, double weight)
+{
+    GstBuffer *buffer = gst_harness_pull(h);
+    guint8 pixel[3];
+
+    g_assert_nonnull(buffer);
+    gst_buffer_extract(buffer, 300, pixel, 3);
+    gst_buffer_unref(buffer);
+    assert_between(pixel, from, to, 1, weight);
+}
+
+/* Row 27: 25 frames a second, 200 ms. */
+static void
+a_filter_goes_over_in_the_time_said(void)
+{
+    GstHarness *h =
+        filter_start(filter_make("model-path", "fake:prompt=30,frame=2", "strength", 1.0, "prompt",
+                                 "one", "prompt-transition", 200 * GST_MSECOND, NULL),
+                     SMALL, FALSE);
+    for (guint n = 0; n < 10; n++) {
+        if (n == 3)
+            g_object_set(h->element, "prompt", "two", NULL);
+        push(h, n);
+        expect_between(h, "one", "two", n < 3 ? 0 : MIN(1.0, (n - 3) / 5.0));
+    }
+    filter_stop(h);
+}
+
+/* A third prompt half way starts from what is seen then; and a seek does not wait for the end. */
+static void
+a_transition_starts_from_what_is_seen(void)
+{
+    GstHarness *h = filter_start(
+        filter_make("strength", 1.0, "prompt", "one", "prompt-transition", 400 * GST_MSECOND, NULL),
+        SMALL, FALSE);
+    guint8 half[3], one[3], two[3], three[3], pixel[3];
+    GstSegment segment;
+    guint n = 0;
+
+    fake_sana_colour("one", 0, 1, 4.5, one);
+    fake_sana_colour("two", 0, 1, 4.5, two);
+    fake_sana_colour("three", 0, 1, 4.5, three);
+    push(h, n++);
+    expect_between(h, "one", "one", 0);
+    g_object_set(h->element, "prompt", "two", NULL);
+    for (; n <= 6; n++) {
+        push(h, n);
+        expect_between(h, "one", "two", (n - 1) / 10.0);
+    }
+    for (int c = 0; c < 3; c++)
+        half[c] = (guint8)((one[c] + two[c]) / 2);
+    g_object_set(h->element, "prompt", "three", NULL);
+    for (guint k = 0; k <= 5; k++, n++) {
+        push(h, n);
+        GstBuffer *buffer = gst_harness_pull(h);
+        gst_buffer_extract(buffer, 300, pixel, 3);
+        gst_buffer_unref(buffer);
+        for (int c = 0; c < 3; c++)
+            g_assert_cmpfloat_with_epsilon(pixel[c], half[c] + k / 10.0 * (three[c] - half[c]), 2);
+    }
+    gst_harness_push_event(h, gst_event_new_flush_start());
+    gst_harness_push_event(h, gst_event_new_flush_stop(TRUE));
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    gst_harness_push_event(h, gst_event_new_segment(&segment));
+    push(h, 0);
+    expect_between(h, "three", "three", 0);
+    filter_stop(h);
+}
+
+/* Without times nothing can be gone over in time. */
+static void
+a_transition_without_timestamps_is_at_once(void)
+{
+    GstHarness *h = filter_start(
+        filter_make("strength", 1.0, "prompt", "one", "prompt-transition", GST_SECOND, NULL), SMALL,
+        FALSE);
+    for (guint n = 0; n < 3; n++) {
+        GstBuffer *buffer = filter_picture(SMALL, n, n);
+        GST_BUFFER_PTS(buffer) = GST_CLOCK_TIME_NONE;
+        if (n == 1)
+            g_object_set(h->element, "prompt", "two", NULL);
+        gst_harness_push(h, buffer);
+        expect_between(h, "one", "two", n > 0);
+    }
+    filter_stop(h);
+}
+
+/* A prompt that comes back is not encoded again. */
+static void
+prompts_are_kept(void)
+{
+    GstHarness *h = filter_start(filter_make("strength", 1.0, NULL), SMALL, FALSE);
+    static const char *const prompts[] = {"one", "two", "one", "three", "two", "one"};
+    FakeSanaCounts counts;
+
+    fake_sana_forget();
+    for (guint n = 0; n < G_N_ELEMENTS(prompts); n++) {
+        g_object_set(h->element, "prompt", prompts[n], NULL);
+        push(h, n);
+        expect_between(h, prompts[n], prompts[n], 0);
+    }
+    fake_sana_counts(&counts);
+    /* the one at the start, which may have been replaced before it was begun, and three more */
+    g_assert_cmpint(counts.prompts, >=, 3);
+    g_assert_cmpint(counts.prompts, <=, 4);
+    filter_stop(h);
+}
+
+/* --- image-duration --------------------------------------------------------------------------- */
+
+#define STILLS                                                                            \
+    "sanasrc name=e prompt=x seed=50 image-duration=300000000 model-path=fake: ! " TENTHS \
+    " ! appsink name=out sync=false max-buffers=2"
+
+static void
+assert_seed(GstSample *sample, guint64 seed)
+{
+    guint8 pixel[3], want[3];
+
+    middle(sample, pixel);
+    fake_sana_colour("x", seed, 2, 4.5, want);
+    g_assert_cmpmem(pixel, 3, want, 3);
+}
+
+/* Row 34: picture n lasts from n times image-duration on, whichever way one gets there. */
+static void
+a_picture_stays_for_its_duration(void)
+{
+    FakeSanaCounts counts;
+    Pipe pipe;
+
+    fake_sana_forget();
+    pipe_open(&pipe, STILLS);
+    g_object_set(pipe.element, "num-buffers", 10, NULL);
+    pipe_play(&pipe);
+    for (guint n = 0; n < 10; n++)
+        assert_seed(pipe_pull(&pipe), 50 + n / 3);
+    g_assert_null(pipe_pull(&pipe));
+    fake_sana_counts(&counts);
+    g_assert_cmpint(counts.frames, ==, 4);
+    pipe_close(&pipe);
+
+    pipe_open(&pipe, STILLS);
+    pipe_play(&pipe);
+    for (int i = 0; i < 10; i++) {
+        guint64 n = g_test_rand_int_range(0, 1000);
+        g_assert_true(gst_element_seek_simple(pipe.bin, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH,
+                                              n * 100 * GST_MSECOND + 10 * GST_MSECOND));
+        assert_seed(pipe_pull(&pipe), 50 + n / 3);
+        assert_seed(pipe_pull(&pipe), 50 + (n + 1) / 3);
+    }
+    pipe_close(&pipe);
+}
+
+static void
+a_picture_stays_backwards_too(void)
+{
+    Pipe pipe;
+
+    pipe_open(&pipe, STILLS);
+    pipe_play(&pipe);
+    gst_sample_unref(pipe_pull(&pipe));
+    g_assert_true(gst_element_seek(pipe.bin, -1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH,
+                                   GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_SET, 800 * GST_MSECOND));
+    for (int n = 7; n >= 0; n--)
+        assert_seed(pipe_pull(&pipe), 50 + (guint)n / 3);
+    g_assert_null(pipe_pull(&pipe));
+    pipe_close(&pipe);
+}
+
+/* Row 33: fast enough for fifty a second, it changes its picture four times a second only. */
+static void
+a_live_picture_stays_for_its_duration(void)
+{
+    GstClockTime last = GST_CLOCK_TIME_NONE;
+    guint fresh = 0;
+    Pipe pipe;
+
+    pipe_open(&pipe, "sanasrc name=e is-live=true image-duration=240000000 model-path=fake:frame=2 "
+                     "! video/x-raw,format=RGB,width=16,height=16,framerate=50/1 ! "
+                     "appsink name=out sync=false");
+    pipe_play(&pipe);
+    for (guint n = 0; n < 75; n++) {
+        GstSample *sample = pipe_pull(&pipe);
+        g_assert_nonnull(sample);
+        GstBuffer *buffer = gst_sample_get_buffer(sample);
+        if (!GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) {
+            if (GST_CLOCK_TIME_IS_VALID(last))
+                g_assert_cmpuint(GST_BUFFER_PTS(buffer) - last, >=, 240 * GST_MSECOND);
+            last = GST_BUFFER_PTS(buffer);
+            fresh++;
+        }
+        gst_sample_unref(sample);
+    }
+    g_assert_cmpuint(fresh, >=, 4);
+    g_assert_cmpuint(fresh, <=, 8);
+    pipe_close(&pipe);
+}
+
+/* §0.13: what was drawn ahead with the old values is not shown. */
+static void
+a_change_discards_what_was_drawn_ahead(void)
+{
+    gboolean old_over = FALSE;
+    guint8 pixel[3], want[3];
+    guint seen = 0;
+    Pipe pipe;
+
+    pipe_open(&pipe, "sanasrc name=e is-live=true seed-mode=increment prompt=one "
+                     "image-duration=500000000 model-path=fake:frame=2,prompt=50 ! "
+                     "video/x-raw,format=RGB,width=16,height=16,framerate=50/1 ! "
+                     "appsink name=out sync=false");
+    pipe_play(&pipe);
+    for (guint n = 0; n < 100 && seen < 2; n++) {
+        GstSample *sample = pipe_pull(&pipe);
+        g_assert_nonnull(sample);
+        gboolean fresh =
+            !GST_BUFFER_FLAG_IS_SET(gst_sample_get_buffer(sample), GST_BUFFER_FLAG_GAP);
+        middle(sample, pixel);
+        /* the second picture is finished by now, and waits for its time */
+        if (n == 5)
+            g_object_set(pipe.element, "prompt", "two", NULL);
+        if (!fresh)
+            continue;
+        fake_sana_colour(old_over ? "two" : "one", seen, 2, 4.5, want);
+        g_assert_cmpmem(pixel, 3, want, 3);
+        old_over = TRUE;
+        seen++;
+    }
+    g_assert_cmpuint(seen, ==, 2);
+    pipe_close(&pipe);
+}
+
+int
+main(int argc, char **argv)
+{
+    element_test_init(&argc, &argv);
+#define TEST(f) g_test_add_func("/prompts/" #f, f)
+    TEST(a_source_goes_over_in_the_time_said);
+    TEST(a_filter_goes_over_in_the_time_said);
+    TEST(a_transition_starts_from_what_is_seen);
+    TEST(a_transition_without_timestamps_is_at_once);
+    TEST(prompts_are_kept);
+    TEST(a_picture_stays_for_its_duration);
+    TEST(a_picture_stays_backwards_too);
+    TEST(a_live_picture_stays_for_its_duration);
+    TEST(a_change_discards_what_was_drawn_ahead);
+    return g_test_run();
+}
