@@ -11,6 +11,7 @@ import sys
 
 import cv2
 import numpy as np
+import safetensors
 
 import export
 import figures
@@ -62,7 +63,7 @@ def measures(painter, pictures, goals, wide, toy):
                 ("panning", lambda: f.panning(painter, wide)),
                 ("strength", lambda: f.rising(painter, pictures))]
     else:
-        out.append(("autoencoder", lambda: reconstruction(painter, pictures)))
+        out.insert(0, ("autoencoder", lambda: reconstruction(painter, pictures)))
     return out
 
 
@@ -84,9 +85,16 @@ def training(work):
     return out
 
 
-def about(o):
+def about(o, count):
+    with safetensors.safe_open(o.model / "text_encoder/model.safetensors", "np") as f:
+        text = sum(int(np.prod(f.get_slice(k).get_shape())) for k in f.keys())
     return {"digest": export.digest(o.model), "bytes": export.size(o.model),
+            "text_parameters": round(text / 1e6, 1), "photographs": count,
             "training": training(o.work) if o.model == o.work / "model" else {}}
+
+
+def keep(known, path):
+    path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
 
 
 def main():
@@ -97,8 +105,8 @@ def main():
         known = json.loads(path.read_text())
     if known.get("digest") != export.digest(o.model):
         known = {}
-    known.update(about(o))
     pictures = held(o.work, 2 if o.toy else 12)
+    known.update(about(o, len(pictures)))
     goals = figures.targets(pictures)
     big = square(o.work, "china.jpg")
     wide = cv2.resize(big, (320, 320))[32:288]
@@ -110,13 +118,15 @@ def main():
         for name, call in measures(painter, pictures, goals, wide, o.toy):
             if name not in mine:
                 mine[name] = call()
-                path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+                keep(known, path)
             shown = {k: v for k, v in mine[name].items() if k not in ("misses", "distance_to_own")}
             print(f"{kind.name} {name}: {shown}", flush=True)
-        if kind is painters.Plugin and not o.toy:
+        if kind is painters.Plugin and not o.toy and not known.get("sheets"):
             sheets.styles(painter, pictures[:12:2], o.report)
             sheets.large(painter, big, o.report)
             sheets.materials(painter, o.report)
+            known["sheets"] = True
+            keep(known, path)
 
 
 if __name__ == "__main__":

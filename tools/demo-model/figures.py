@@ -34,27 +34,28 @@ def targets(photographs):
     return {name: np.stack([soft(styled(name, p)) for p in photographs]) for name in STYLES}
 
 
-def nearest(painter, photographs, goals, kind, strength, seed=5):
+def nearest(painter, photographs, goals, kind, strength, wordings=3):
     """How often the nearest of the styles' procedural pictures is that of the style asked for.
 
-    kind: as prompts.of_style; each style gets one wording a call, the photographs share it."""
-    r, right, misses = random.Random(seed), 0, []
-    own = {}
+    kind: as prompts.of_style.  Of each style's wordings each has its share of the photographs."""
+    r, misses, own = random.Random(5), [], {}
     for style in STYLES:
-        text = prompts.of_style(style, r, kind)
-        drawn = painter.restyle(photographs, text, strength)
         away = []
-        for i, picture in enumerate(drawn):
-            far = {name: float(np.abs(soft(picture) - goal[i]).mean())
-                   for name, goal in goals.items()}
-            best = min(far, key=far.get)
-            right += best == style
-            away.append(far[style])
-            if best != style:
-                misses.append({"prompt": text, "style": style, "taken_for": best, "photograph": i})
+        for first in range(min(wordings, len(photographs))):
+            text = prompts.of_style(style, r, kind)
+            of = range(first, len(photographs), wordings)
+            for i, picture in zip(of, painter.restyle(photographs[of], text, strength),
+                                  strict=True):
+                picture = soft(picture)
+                far = {name: distance(picture, goal[i]) for name, goal in goals.items()}
+                best = min(far, key=far.get)
+                away.append(far[style])
+                if best != style:
+                    misses.append({"prompt": text, "style": style, "taken_for": best,
+                                   "photograph": i})
         own[style] = round(float(np.mean(away)), 1)
     count = len(STYLES) * len(photographs)
-    return {"share": round(right / count, 4), "of": count, "distance_to_own": own,
+    return {"share": round(1 - len(misses) / count, 4), "of": count, "distance_to_own": own,
             "misses": misses}
 
 
@@ -108,7 +109,7 @@ def rising(painter, photographs, steps=(0, .2, .35, .5, .65, .8)):
         for strength in steps:
             drawn = painter.restyle(photographs, text, strength)
             exact = exact and (strength > 0 or np.array_equal(drawn, photographs))
-            away.append([distance(a, b) for a, b in zip(drawn, photographs)])
+            away.append([distance(a, b) for a, b in zip(drawn, photographs, strict=True)])
         grows += int((np.diff(np.array(away), axis=0) > 0).all(0).sum())
         count += len(photographs)
     return {"zero_is_the_source": bool(exact), "share": round(grows / count, 4), "of": count}

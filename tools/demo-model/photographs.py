@@ -9,8 +9,6 @@ import importlib.util
 import pathlib
 import subprocess
 
-import cv2
-
 TABLE = pathlib.Path(__file__).with_name("photographs.tsv")
 MODULES = {"scikit-image": "skimage", "scikit-learn": "sklearn"}
 LONGEST_SHORT_SIDE = 1100
@@ -53,6 +51,12 @@ def fetch(work):
         partial.rename(folder)
 
 
+def name_of(row):
+    """What to call a picture: of wallpapers that are folders, the folder."""
+    parts = row["file"].split("/")
+    return parts[1] if parts[0] == "wallpapers" else parts[-1]
+
+
 def path_of(row, work):
     if row["package"] in MODULES:
         module = importlib.util.find_spec(MODULES[row["package"]])
@@ -63,6 +67,7 @@ def path_of(row, work):
 def read(row, work):
     """uint8 (H, W, 3), RGB, the short side at most LONGEST_SHORT_SIDE; None, with a line printed,
     for a file that is missing or does not decode to its end."""
+    import cv2  # here, since a card is written without it
     path = path_of(row, work)
     try:
         data = path.read_bytes()

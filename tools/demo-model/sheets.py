@@ -35,7 +35,7 @@ def styles(painter, photographs, folder, side=160):
     for strength in STRENGTHS:
         columns = [painter.restyle(photographs, first_prompt(s), strength) for s in STYLES]
         rows = [[labelled(p, "source", side)] + [
-            labelled(column[i], s, side) for column, s in zip(columns, STYLES)]
+            labelled(column[i], s, side) for column, s in zip(columns, STYLES, strict=True)]
             for i, p in enumerate(photographs)]
         write(folder / f"styles-{round(100 * strength):02}.jpg", rows)
 

@@ -53,7 +53,7 @@ def oil(a):
     """Thick strokes in eight directions, which follow the edges and catch the light."""
     colours = np.clip((saturate(a, 1.7) - .5) * 1.15 + .5, 0, 1)
     out = np.zeros_like(a)
-    for weight, (fx, fy) in zip(stroke_weights(luminance(a)), STROKES):
+    for weight, (fx, fy) in zip(stroke_weights(luminance(a)), STROKES, strict=True):
         ridge = wave(a.shape, fx, fy) + .5 * wave(a.shape, 2 * fx, 2 * fy, 1.2)
         out += weight[..., None] * (smear(colours, fx, fy) + .085 * ridge[..., None])
     return np.clip(out, 0, 1)

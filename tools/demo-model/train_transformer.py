@@ -7,6 +7,7 @@ procedural function of x itself, so that one step is sharp and every seed its ow
 """
 import random
 
+import cv2
 import numpy as np
 import torch
 
@@ -21,6 +22,7 @@ from training import Average, Muon, Stage, gradient_loss, half, save, tensor
 
 PHOTO_SHARE = .16       # of the style samples: "a photo", and prompts that name nothing
 PIXELS_FROM = .2        # of the time: the loss through the decoder begins
+FULL_STYLE = .3         # the strength from which on a style is drawn in full; 0 is the photograph
 WHOLE_FROM = .6         # of the time: whole crops of 32 x 32 cells, before that 16 x 16
 LONGEST_PROMPT = 64     # tokens kept in training
 
@@ -65,11 +67,15 @@ class Samples:
             k = rng.integers(1, len(NAMES))
             text = prompts.of_style(NAMES[k], random)
         source = 1 + k if rng.random() < .06 else int(rng.random() < .3)
-        s = rng.uniform(.7, .95) if rng.random() < .125 else rng.uniform(.12, .7)
+        s = rng.uniform(.7, .95) if rng.random() < .125 else rng.uniform(.05, .7)
         window = np.s_[:, y:y + side, x:x + side]
-        picture = self.pictures[crop, 1 + k, 8 * y:8 * (y + side), 8 * x:8 * (x + side)]
-        return (self.z[crop, source][window].float(), self.z[crop, 1 + k][window].float(), s, text,
-                picture)
+        z, plain, full = (self.z[crop, i][window].float() for i in (source, 1, 1 + k))
+        share = 1.0 if source > 1 else min(1.0, s / FULL_STYLE)
+        pixels = np.s_[8 * y:8 * (y + side), 8 * x:8 * (x + side)]
+        picture = self.pictures[crop, 1 + k][pixels]
+        if share < 1:
+            picture = cv2.addWeighted(self.pictures[crop, 1][pixels], 1 - share, picture, share, 0)
+        return z, plain + share * (full - plain), s, text, picture
 
     def material(self, side):
         """name, z (32, side, side), s: half from noise, some from the second step's angle."""
@@ -88,7 +94,7 @@ class Samples:
         sv = s.view(-1, 1, 1, 1)
         x = (1 - sv) * z + sv * torch.randn_like(z)
         unit = (x / torch.sqrt(sv ** 2 + (1 - sv) ** 2))[:materials].numpy()
-        drawn = [material(m[0], n) for m, n in zip(made, unit)]
+        drawn = [material(m[0], n) for m, n in zip(made, unit, strict=True)]
         texts = [prompts.of_material(m[0], random) for m in made] + [t[3] for t in styles]
         x0 = torch.stack([t[1] for t in styles])
         if drawn:

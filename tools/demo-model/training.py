@@ -79,7 +79,7 @@ class Average:
     @torch.no_grad()
     def swap(self):
         """Exchanges parameters and means."""
-        for p, mean in zip(self.parameters, self.means):
+        for p, mean in zip(self.parameters, self.means, strict=True):
             kept = p.detach().clone()
             p.copy_(mean)
             mean.copy_(kept)
@@ -89,7 +89,7 @@ class Average:
 
     def load_state_dict(self, state):
         self.steps = state["steps"]
-        for mean, kept in zip(self.means, state["means"]):
+        for mean, kept in zip(self.means, state["means"], strict=True):
             mean.copy_(kept)
 
 
@@ -121,7 +121,7 @@ class Muon:
             mean = self.means[shape].lerp_(gradient, 1 - self.momentum)
             update = self.orthogonal(gradient.lerp(mean, self.momentum))
             update *= rate * .2 * max(shape) ** .5
-            for p, u in zip(ps, update):
+            for p, u in zip(ps, update, strict=True):
                 p.mul_(1 - rate * self.decay).sub_(u.view_as(p))
 
     def state_dict(self):

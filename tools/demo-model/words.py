@@ -164,7 +164,8 @@ CONTENT = (
 
 ADJECTIVES = (
     "beautiful; highly detailed; masterpiece; vivid; 4k; high quality; artistic; dramatic; "
-    "elegant; stunning; detailed; professional; trending; award winning; intricate; lovely; amazing; 8k")
+    "elegant; stunning; detailed; professional; trending; award winning; intricate; lovely; "
+    "amazing; 8k")
 
 # prompts that name no style: the picture stays as it is
 OTHER = (
