@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define RATE 30
 #define FRAME (GST_SECOND / RATE)
@@ -215,10 +216,57 @@ keeps_picture_and_sound_together(void)
     g_assert_cmpint(median_delay(&untold, "latency not told"), >, FRAME);
 }
 
+/* Threads of this process by name prefix: the least of their nice values, G_MAXINT for none. */
+static int
+least_nice(const char *prefix)
+{
+    GDir *tasks = g_dir_open("/proc/self/task", 0, NULL);
+    const char *id;
+    int least = G_MAXINT;
+
+    while (tasks && (id = g_dir_read_name(tasks))) {
+        char *path = g_build_filename("/proc/self/task", id, "comm", NULL), *name = NULL;
+        if (g_file_get_contents(path, &name, NULL, NULL) && g_str_has_prefix(name, prefix))
+            least = MIN(least, getpriority(PRIO_PROCESS, (id_t)atoi(id)));
+        g_free(name);
+        g_free(path);
+    }
+    if (tasks)
+        g_dir_close(tasks);
+    return least;
+}
+
+/* What captures, shows or encodes on the same processor comes first. */
+static void
+computes_when_others_are_served(void)
+{
+    Pipe pipe;
+    int ours, compute = 0, prompt = 0;
+
+#ifndef __linux__
+    g_test_skip("a thread has no nice value of its own here");
+    return;
+#endif
+    pipe_open(&pipe, "videotestsrc ! video/x-raw,width=16,height=16 ! "
+                     "sanaimg2img model-path=fake:frame=20 ! appsink name=out sync=false");
+    pipe_play(&pipe);
+    gst_sample_unref(pipe_pull(&pipe));
+    ours = getpriority(PRIO_PROCESS, 0);
+    compute = least_nice("sana-compute");
+    prompt = least_nice("sana-prompt");
+    pipe_close(&pipe);
+    g_test_message("nice %d here, %d computing, %d encoding prompts", ours, compute, prompt);
+    g_assert_cmpint(compute, !=, G_MAXINT);
+    g_assert_cmpint(prompt, !=, G_MAXINT);
+    g_assert_cmpint(compute, >, ours);
+    g_assert_cmpint(prompt, >, ours);
+}
+
 int
 main(int argc, char **argv)
 {
     element_test_init(&argc, &argv);
+    g_test_add_func("/avsync/computes_when_others_are_served", computes_when_others_are_served);
     g_test_add_func("/avsync/keeps_picture_and_sound_together", keeps_picture_and_sound_together);
     return g_test_run();
 }
