@@ -43,6 +43,8 @@ struct SanaStream {
 struct SanaBackend {
     const char *name;
 
+    /* modules: whether the machine has any such device, be it usable or not */
+    bool (*present)(void);
     /* device: open returns NULL with one sentence in *why (g_free).  which: "" or the text after
      * the colon of the name. */
     SanaDevice *(*open)(const char *which, char **why);
@@ -54,8 +56,9 @@ struct SanaBackend {
     /* memory: 64-byte aligned, NULL when there is none */
     void *(*alloc)(SanaDevice *dev, size_t bytes);
     void (*free)(SanaDevice *dev, void *p);
-    /* dst on the device ← src on the host, dense, converting dtypes; at load time only */
-    void (*upload_convert)(SanaDevice *dev, SanaTensor dst, SanaTensor src);
+    /* dst on the device ← src on the host, dense, converting dtypes; at load time only.  False
+     * when the device has failed. */
+    bool (*upload_convert)(SanaDevice *dev, SanaTensor dst, SanaTensor src);
 
     /* weights: *bytes is what the packed form takes; return NULL when there is no memory */
     void *(*pack_linear)(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
@@ -101,6 +104,24 @@ struct SanaBackend {
 extern const SanaBackend sana_reference_backend;
 extern const SanaBackend sana_cpu_backend;
 extern const SanaBackend sana_planner_backend;
+
+/*
+ * A backend may lie in a shared module, libsana-<name>.so, that is opened when its device is asked
+ * for.  It defines SANA_MODULE_SYMBOL, a SanaModule, and links tensor.c but nothing else of this
+ * folder's programs.
+ */
+#define SANA_MODULE_SYMBOL "sana_module"
+
+typedef struct {
+    const char *version; /* SANA_VERSION, of one build with the program's */
+    size_t backend_bytes;
+    const SanaBackend *backend;
+} SanaModule;
+
+/* The backend in a module; NULL with *why (g_free).  *exists tells whether there is such a file. */
+const SanaBackend *sana_module_backend(const char *name, bool *exists, char **why);
+/* Whether the dynamic linker finds a library of this name. */
+bool sana_library_loads(const char *file);
 
 /* Host memory, shared by the devices that compute on the host. */
 void *sana_host_alloc(SanaDevice *dev, size_t bytes);

@@ -4,17 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-GQuark
-sana_device_error_quark(void)
-{
-    return g_quark_from_static_string("sana-device-error");
-}
-
 /* One line per backend. */
 static const SanaBackend *const backends[] = {
     &sana_cpu_backend,
     &sana_reference_backend,
     &sana_planner_backend,
+};
+
+/* And one per backend that is a module, with the library of the driver that it needs. */
+static const struct {
+    const char *name, *driver;
+} modules[] = {
+    {"cuda", "libcuda.so.1"},
 };
 
 #define ALIGNMENT 64
@@ -36,60 +37,7 @@ tensor_bytes(SanaDType dtype, int h, int w, int c, size_t *bytes)
            !__builtin_mul_overflow(n, sana_dtype_size(dtype), bytes) && *bytes < SIZE_MAX / 2;
 }
 
-/* --- tensors ---------------------------------------------------------------------------------- */
-
-const char *
-sana_dtype_name(SanaDType dtype)
-{
-    static const char *const names[] = {"f32", "bf16", "f16", "u8", "u16"};
-    return names[dtype];
-}
-
-SanaTensor
-sana_tensor(void *data, SanaDType dtype, int h, int w, int c)
-{
-    return (SanaTensor){data, dtype, h, w, c, c};
-}
-
-static void *
-offset(SanaTensor x, size_t elements)
-{
-    return x.data ? (char *)x.data + elements * sana_dtype_size(x.dtype) : NULL;
-}
-
-SanaTensor
-sana_rows(SanaTensor x, int first, int count)
-{
-    x.data = offset(x, (size_t)first * (size_t)x.stride);
-    x.h = 1;
-    x.w = count;
-    return x;
-}
-
-SanaTensor
-sana_columns(SanaTensor x, int first, int count)
-{
-    x.data = offset(x, (size_t)first);
-    x.c = count;
-    return x;
-}
-
-SanaTensor
-sana_reshape(SanaTensor x, int h, int w, int c)
-{
-    return sana_tensor(x.data, x.dtype, h, w, c);
-}
-
 /* --- devices ---------------------------------------------------------------------------------- */
-
-static const SanaBackend *
-find_backend(const char *name, size_t length)
-{
-    for (size_t i = 0; i < G_N_ELEMENTS(backends); i++)
-        if (strlen(backends[i]->name) == length && strncmp(backends[i]->name, name, length) == 0)
-            return backends[i];
-    return NULL;
-}
 
 /* Those that compute. */
 static char *
@@ -99,26 +47,65 @@ backend_names(void)
     for (size_t i = 0; i < G_N_ELEMENTS(backends); i++)
         if (backends[i] != &sana_planner_backend)
             g_string_append_printf(names, ", %s", backends[i]->name);
+    for (size_t i = 0; i < G_N_ELEMENTS(modules); i++)
+        g_string_append_printf(names, ", %s", modules[i].name);
     return g_string_free(names, FALSE);
+}
+
+static bool
+is_named(const char *candidate, const char *name, size_t length)
+{
+    return strlen(candidate) == length && strncmp(candidate, name, length) == 0;
+}
+
+/* The backend of this name, or NULL with *why. */
+static const SanaBackend *
+find_backend(const char *name, size_t length, char **why)
+{
+    bool exists = false;
+    for (size_t i = 0; i < G_N_ELEMENTS(backends); i++)
+        if (is_named(backends[i]->name, name, length))
+            return backends[i];
+    for (size_t i = 0; i < G_N_ELEMENTS(modules) && !exists; i++)
+        if (is_named(modules[i].name, name, length)) {
+            const SanaBackend *backend = sana_module_backend(modules[i].name, &exists, why);
+            if (exists)
+                return backend;
+        }
+    char *known = backend_names();
+    *why =
+        g_strdup_printf("%s; choose one of %s", *why ? *why : "there is none in this build", known);
+    g_free(known);
+    return NULL;
+}
+
+/* "auto": a module's device where the machine has one, be it usable or not, else cpu. */
+static const char *
+automatic(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(modules); i++) {
+        bool exists;
+        char *why = NULL;
+        if (!sana_library_loads(modules[i].driver))
+            continue;
+        const SanaBackend *backend = sana_module_backend(modules[i].name, &exists, &why);
+        g_free(why);
+        if (exists && (!backend || backend->present()))
+            return modules[i].name;
+    }
+    return "cpu";
 }
 
 SanaDevice *
 sana_device_open(const char *name, GError **error)
 {
     if (strcmp(name, "auto") == 0)
-        name = "cpu";
+        name = automatic();
     const char *colon = strchr(name, ':');
     size_t length = colon ? (size_t)(colon - name) : strlen(name);
-    const SanaBackend *backend = find_backend(name, length);
-    if (!backend) {
-        char *known = backend_names();
-        g_set_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING,
-                    "device \"%s\" is not in this build; choose one of %s", name, known);
-        g_free(known);
-        return NULL;
-    }
     char *why = NULL;
-    SanaDevice *dev = backend->open(colon ? colon + 1 : "", &why);
+    const SanaBackend *backend = find_backend(name, length, &why);
+    SanaDevice *dev = backend ? backend->open(colon ? colon + 1 : "", &why) : NULL;
     if (!dev) {
         g_set_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING, "device \"%s\": %s", name,
                     why ? why : "not available");
@@ -293,8 +280,9 @@ SanaTensor
 sana_pool_upload(SanaPool *pool, SanaTensor host, SanaDType dtype)
 {
     SanaTensor x = sana_pool_tensor(pool, dtype, host.h, host.w, host.c);
-    if (x.data)
-        pool->device->backend->upload_convert(pool->device, x, host);
+    if (x.data && !pool->device->backend->upload_convert(pool->device, x, host) && !pool->error)
+        g_set_error(&pool->error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_FAILED,
+                    "device %s failed while a tensor was copied to it", pool->device->name);
     return x;
 }
 
@@ -397,24 +385,6 @@ sana_download(SanaStream *s, void *host, SanaTensor src)
 {
     if (sana_stream_ok(s))
         s->device->backend->copy_out(s, host, src.data, sana_bytes(src));
-}
-
-void
-sana_fail(SanaStream *s, SanaDeviceError code, const char *format, ...)
-{
-    if (s->failed)
-        return;
-    va_list args;
-    va_start(args, format);
-    s->error = g_error_new_valist(SANA_DEVICE_ERROR, code, format, args);
-    va_end(args);
-    s->failed = true;
-}
-
-bool
-sana_stream_ok(const SanaStream *s)
-{
-    return !s->failed && !g_atomic_int_get(&s->cancelled);
 }
 
 bool

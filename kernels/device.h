@@ -10,7 +10,9 @@
  *
  * Devices: "reference" (plain f32 loops, the specification), "cpu" (oneDNN and vector loops),
  * "planner" (computes nothing: checks shapes, sums bytes and FLOP, finds the scratch peak), and
- * "cuda" or "cuda:N" where built.
+ * "cuda" or "cuda:N" where built.  CUDA is a module of its own, libsana-cuda.so, which is looked
+ * for in the folder that the environment's SANA_MODULE_PATH names, beside the program or plugin,
+ * and where it is installed.
  */
 #ifndef SANA_KERNELS_DEVICE_H
 #define SANA_KERNELS_DEVICE_H

@@ -192,7 +192,8 @@ broken "a tokenizer that is not SentencePiece" "tokenizer.model is not a Sentenc
 broken "no tokenizer" "tokenizer.model is missing" 'rm tokenizer/tokenizer.model'
 
 heading "Settings"
-refused "a device that is not there" 'device "cuda:7" is not' sanasrc device=cuda:7 ! fakesink
+refused "a device that does not exist" 'device "gpu": there is none in this build; choose one of' \
+    sanasrc device=gpu ! fakesink
 refused "a precision the device lacks" "does not compute in precision fp8; it has" \
     sanasrc device=cpu precision=fp8 ! fakesink
 refused "a picture of 32768×32768" "sides must be 1 to 16384" \

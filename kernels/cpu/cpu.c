@@ -75,13 +75,13 @@ to_f32(SanaTensor x, size_t i)
     }
 }
 
-static void
+static bool
 cpu_upload_convert(SanaDevice *dev, SanaTensor dst, SanaTensor src)
 {
     size_t n = sana_positions(src) * (size_t)src.c;
     if (src.dtype == dst.dtype) {
         memcpy(dst.data, src.data, n * sana_dtype_size(src.dtype));
-        return;
+        return true;
     }
     for (size_t i = 0; i < n; i++) {
         float v = to_f32(src, i);
@@ -92,6 +92,7 @@ cpu_upload_convert(SanaDevice *dev, SanaTensor dst, SanaTensor src)
         else
             ((float *)dst.data)[i] = v;
     }
+    return true;
 }
 
 /* --- streams --------------------------------------------------------------------------------- */

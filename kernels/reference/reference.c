@@ -30,12 +30,13 @@ reference_best_dtype(const SanaDevice *dev)
     return SANA_F32;
 }
 
-static void
+static bool
 reference_upload_convert(SanaDevice *dev, SanaTensor dst, SanaTensor src)
 {
     for (size_t row = 0; row < sana_positions(src); row++)
         for (int ch = 0; ch < src.c; ch++)
             store(dst, row, ch, load(src, row, ch));
+    return true;
 }
 
 /* f32 copies of the sources one after another, rounded to dtype. */
