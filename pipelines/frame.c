@@ -31,9 +31,11 @@ sana_frame_allocate(SanaFrame *f, SanaPool *pool, const SanaModel *m, int width,
 void
 sana_frame_clear(SanaFrame *f, SanaStream *stream)
 {
-    sana_replay_free(stream, &f->encode);
     sana_replay_free(stream, &f->step);
-    sana_replay_free(stream, &f->decode);
+    for (int i = 0; i < SANA_IMAGE_FORMATS; i++) {
+        sana_replay_free(stream, &f->encode[i]);
+        sana_replay_free(stream, &f->decode[i]);
+    }
     sana_pool_free(f->pool);
     g_free(f->host);
     g_free(f->turned);

@@ -84,7 +84,8 @@ typedef struct {
     SanaTensor positions;      /* (h, w, D) F32 or none */
     float *host;               /* host memory: latents of n_images, channels first */
     float *turned;             /* host memory: one latent, channels last */
-    SanaReplay *encode, *step, *decode;
+    /* of the first picture: a replay repeats addresses, so each format of pixels has its own */
+    SanaReplay *encode[SANA_IMAGE_FORMATS], *step, *decode[SANA_IMAGE_FORMATS];
 } SanaFrame;
 
 /* Rows of SanaFrame.coef, pairs of factors for sana_mix(). */

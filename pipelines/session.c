@@ -302,6 +302,16 @@ sana_session_begin(SanaSession *s, SanaPrompt *prompt, const SanaParams *params,
     return TRUE;
 }
 
+/* One part of a frame; further pictures of a call lie elsewhere than what is replayed. */
+static void
+run_part(SanaSession *s, SanaReplay **replay, SanaForward forward, SanaForwardArgs *args)
+{
+    if (args->image == 0)
+        sana_stream_replay(s->stream, replay, forward, args);
+    else
+        forward(s->stream, args);
+}
+
 /* --- per frame: pictures ---------------------------------------------------------------------- */
 
 void
@@ -310,7 +320,7 @@ sana_session_encode_image(SanaSession *s, const SanaImage *image)
     SanaForwardArgs args = forward_args(s, &s->frame, NULL);
     args.source = s->frame.pixels[image->format];
     sana_image_upload(s->stream, args.source, image);
-    sana_stream_replay(s->stream, &s->frame.encode, sana_frame_encode, &args);
+    run_part(s, &s->frame.encode[image->format], sana_frame_encode, &args);
 }
 
 void
@@ -322,7 +332,7 @@ sana_session_decode_image(SanaSession *s, int i, const SanaImage *image)
     args.out = s->frame.pixels[image->format];
     double scale = 1 / (m->sigma_data * m->autoencoder.config.scaling_factor);
     sana_session_set_coef(s, COEF_START, (float)scale, 0);
-    sana_stream_replay(s->stream, &s->frame.decode, sana_frame_decode, &args);
+    run_part(s, &s->frame.decode[image->format], sana_frame_decode, &args);
     sana_image_download(s->stream, image, args.out);
 }
 
@@ -398,7 +408,7 @@ step_images(SanaSession *s, int n_images)
     SanaForwardArgs args = forward_args(s, &s->frame, s->prompt);
     for (args.image = 0; args.image < n_images; args.image++) {
         sana_session_upload_noise(s, args.image);
-        sana_stream_replay(s->stream, &s->frame.step, sana_frame_step, &args);
+        run_part(s, &s->frame.step, sana_frame_step, &args);
     }
 }
 
