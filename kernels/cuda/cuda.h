@@ -7,9 +7,12 @@
  *   cuda.c                device, memory, the backend's table
  *   stream.c              streams, copies, workspace, replay by graphs
  *   weights.c             packed weights
- *   linear.c              products
- *   conv.c conv_*.cu      convolutions: which kernel takes a shape, and the kernels
- *   *.cu                  kernels, under the names of the cpu device's files
+ *   linear.c              products: cuBLASLt's, or own
+ *   conv.c                convolutions, in terms of gemm.h
+ *   gemm.h gemm_*.cu      products and convolutions as kernels: tiles of f32, and tensor cores
+ *   warp.h                the instructions of a warp that C++ has no words for
+ *   elements.h            what files of kernels share
+ *   *.cu                  the other kernels, under the names of the cpu device's files
  *
  * A file of kernels is C++17 in this order: kernels (__global__, static), launchers where an
  * operation has several forms, the operation (sana_cuda_<op>).  An operation
@@ -45,7 +48,9 @@ typedef struct {
     int multiprocessors; /* to spread a grid over */
     size_t shared_bytes; /* shared memory a block may opt in to */
     cublasLtHandle_t blas;
-    gint lost; /* atomic; the context is beyond repair: see sana_cuda_check() */
+    gint lost;           /* atomic; the context is beyond repair: see sana_cuda_check() */
+    GMutex lock;         /* of choices */
+    GHashTable *choices; /* which kernel a shape runs; conv.c */
 } SanaCudaDevice;
 
 typedef struct SanaCudaCopies SanaCudaCopies; /* stream.c */
@@ -66,13 +71,15 @@ typedef struct {
  *
  * linear     weights (out, in) of dtype
  * depthwise  taps f32, rounded to dtype: tap t of channel ch at t·out + ch
- * conv       weights as conv.c says
+ * conv       weights (out, kernel, kernel, in/groups) of dtype; folded (see sana_cuda_is_folded()):
+ *            (4·out, 2, 2, in)
  */
 typedef struct {
     SanaDType dtype;
     void *weights;
     float *taps;
-    float *bias; /* folded: the bias four times */
+    float *bias;     /* folded: the bias four times */
+    void *bias_bf16; /* linear of BF16: the bias as cuBLASLt wants it */
 } SanaCudaPacked;
 
 static inline SanaCudaDevice *
@@ -118,6 +125,57 @@ sana_cuda_vectors(SanaTensor x, int elements)
     return (uintptr_t)x.data % bytes == 0 && x.c % elements == 0 && x.stride % elements == 0;
 }
 
+/* --- for the table in cuda.c ------------------------------------------------------------------ */
+
+/* stream.c */
+SanaStream *sana_cuda_stream_open(SanaDevice *dev, char **why);
+void sana_cuda_stream_close(SanaStream *s);
+void sana_cuda_finish_stream(SanaStream *s);
+void sana_cuda_copy_in(SanaStream *s, void *dst, const void *host, size_t bytes);
+void sana_cuda_copy_out(SanaStream *s, void *host, const void *src, size_t bytes);
+void sana_cuda_replay(SanaStream *s, SanaReplay **replay, SanaForward forward, void *user);
+void sana_cuda_replay_free(SanaStream *s, SanaReplay *replay);
+
+/* weights.c */
+bool sana_cuda_upload_convert(SanaDevice *dev, SanaTensor dst, SanaTensor src);
+void *sana_cuda_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
+                            const SanaTensor *sources, int n_sources, size_t *bytes);
+void *sana_cuda_pack_conv(SanaDevice *dev, const SanaConv *k, SanaDType dtype, SanaTensor source,
+                          size_t *bytes);
+void sana_cuda_free_packed(SanaDevice *dev, void *packed);
+
+/* --- shared by the C files -------------------------------------------------------------------- */
+
+/* cuda.c: NULL without memory; p may be NULL. */
+void *sana_cuda_alloc(SanaDevice *dev, size_t bytes);
+void sana_cuda_free(SanaDevice *dev, void *p);
+
+/* conv.c */
+GHashTable *sana_cuda_choices_new(void);
+
+/* linear.c; plans may be NULL. */
+void sana_cuda_plans_free(SanaCudaPlans *plans);
+
+/* gemm_tiled.cu: success, or why the kernels of this build do not run on the current GPU. */
+cudaError_t sana_cuda_has_code(void);
+
+/* weights.c: element i of a host tensor, and of an array of F32 or BF16. */
+float sana_cuda_host_value(SanaTensor host, size_t i);
+void sana_cuda_set_host_value(void *data, SanaDType dtype, size_t i, float value);
+
+static inline bool
+sana_cuda_is_depthwise(const SanaConv *k)
+{
+    return k->groups > 1 && k->groups == k->in && k->groups == k->out;
+}
+
+/* Whether an enlarging convolution is computed as one of 2×2 on the small map (weights.c). */
+static inline bool
+sana_cuda_is_folded(const SanaConv *k)
+{
+    return k->kernel == 3 && k->stride == 1 && k->upsample == 2 && k->groups == 1;
+}
+
 /* --- operations ------------------------------------------------------------------------------ */
 
 __typeof__(sana_linear) sana_cuda_linear;                           /* linear.c */
@@ -154,72 +212,4 @@ void sana_cuda_depthwise(SanaStream *s, SanaTensor y, SanaTensor x, const SanaCo
 
 G_END_DECLS
 
-/* --- inside a file of kernels ---------------------------------------------------------------- */
-
-#ifdef __CUDACC__
-
-#include <cuda_bf16.h>
-
-static __device__ __forceinline__ float
-sana_to_f32(float x)
-{
-    return x;
-}
-
-static __device__ __forceinline__ float
-sana_to_f32(__nv_bfloat16 x)
-{
-    return __bfloat162float(x);
-}
-
-/* sana_from_f32<T>(x): to the nearest that T can hold, ties to even. */
-template <typename T> static __device__ __forceinline__ T sana_from_f32(float x);
-
-template <>
-__device__ __forceinline__ float
-sana_from_f32<float>(float x)
-{
-    return x;
-}
-
-template <>
-__device__ __forceinline__ __nv_bfloat16
-sana_from_f32<__nv_bfloat16>(float x)
-{
-    return __float2bfloat16_rn(x);
-}
-
-/* The activation, as in ops.h. */
-static __device__ __forceinline__ float
-sana_act(SanaAct act, float x)
-{
-    switch (act) {
-    case SANA_ACT_SILU:
-        return x / (1.0f + __expf(-x));
-    case SANA_ACT_RELU:
-        return x < 0.0f ? 0.0f : x; /* a NaN stays one */
-    case SANA_ACT_GELU:
-        return 0.5f * x * (1.0f + erff(x * 0.707106781f));
-    case SANA_ACT_GELU_TANH:
-        return 0.5f * x * (1.0f + tanhf(0.797884561f * (x + 0.044715f * x * x * x)));
-    case SANA_ACT_MISH:
-        return x * tanhf(log1pf(__expf(x)));
-    default:
-        return x;
-    }
-}
-
-/* Runs the statement with T as the element type of a float tensor. */
-#define SANA_CUDA_DISPATCH(dtype, T, ...) \
-    do {                                  \
-        if ((dtype) == SANA_BF16) {       \
-            typedef __nv_bfloat16 T;      \
-            __VA_ARGS__;                  \
-        } else {                          \
-            typedef float T;              \
-            __VA_ARGS__;                  \
-        }                                 \
-    } while (0)
-
-#endif
 #endif

@@ -186,17 +186,27 @@ activate(float (&v)[W], SanaAct act)
 
 /* --- launching -------------------------------------------------------------------------------- */
 
+/* With `shared` bytes for DYNAMIC_SHARED() (warp.h). */
+template <typename... Parameters, typename... Arguments>
+static void
+launch_shared(SanaStream *s, const char *op, dim3 grid, dim3 block, size_t shared,
+              void (*kernel)(Parameters...), Arguments... arguments)
+{
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid;
+    config.blockDim = block;
+    config.dynamicSmemBytes = shared;
+    config.stream = sana_cuda_stream(s);
+    sana_cuda_check(s, cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...),
+                    op);
+}
+
 template <typename... Parameters, typename... Arguments>
 static void
 launch(SanaStream *s, const char *op, dim3 grid, dim3 block, void (*kernel)(Parameters...),
        Arguments... arguments)
 {
-    cudaLaunchConfig_t config = {};
-    config.gridDim = grid;
-    config.blockDim = block;
-    config.stream = sana_cuda_stream(s);
-    sana_cuda_check(s, cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...),
-                    op);
+    launch_shared(s, op, grid, block, 0, kernel, arguments...);
 }
 
 /* Which instance of a kernel runs: S the type of all its maps, W the elements in one access. */

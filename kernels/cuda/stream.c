@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Streams: errors, workspace, copies between host and device, replay. */
+#include "kernels/cuda/cuda.h"
+
+#include <string.h>
+
+#include "kernels/convert.h"
+
+/* What cuBLASLt's fastest algorithms ask for; others rarely ask for more. */
+#define WORKSPACE_BYTES ((size_t)32 << 20)
+
+/* Copies pass through slots of pinned memory, taken in turn.  A frame takes about ten: the host
+ * waits for a slot only where it is more than a frame ahead. */
+#define SLOTS 16
+#define SLOT_BYTES ((size_t)1 << 20)
+
+struct SanaCudaCopies {
+    char *pinned;
+    cudaEvent_t done[SLOTS]; /* the last copy through a slot */
+    unsigned next;
+};
+
+struct SanaReplay {
+    cudaGraphExec_t graph; /* NULL: run once so far, not captured */
+};
+
+/* --- errors ----------------------------------------------------------------------------------- */
+
+/* Whether CUDA gives this for every call from now on. */
+static bool
+loses_context(cudaError_t status)
+{
+    switch (status) {
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure:
+    case cudaErrorECCUncorrectable:
+    case cudaErrorNvlinkUncorrectable:
+    case cudaErrorUnknown:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool
+sana_cuda_check(SanaStream *s, cudaError_t status, const char *what)
+{
+    if (status == cudaSuccess)
+        return true;
+    SanaCudaDevice *dev = sana_cuda_device(s);
+    cudaGetLastError(); /* not to be reported by the next call again */
+    if (loses_context(status)) {
+        g_atomic_int_set(&dev->lost, 1);
+        sana_fail(s, SANA_DEVICE_ERROR_FAILED,
+                  "device %s is lost to this program (%s: %s); start it again", dev->base.name,
+                  what, cudaGetErrorString(status));
+    } else if (status == cudaErrorMemoryAllocation) {
+        sana_fail(s, SANA_DEVICE_ERROR_MEMORY,
+                  "out of memory on device %s (%s); free memory or choose a smaller size",
+                  dev->base.name, what);
+    } else {
+        sana_fail(s, SANA_DEVICE_ERROR_FAILED, "device %s: %s: %s", dev->base.name, what,
+                  cudaGetErrorString(status));
+    }
+    return false;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static void
+copies_free(SanaCudaCopies *c)
+{
+    if (!c)
+        return;
+    for (int i = 0; i < SLOTS; i++)
+        if (c->done[i])
+            cudaEventDestroy(c->done[i]);
+    cudaFreeHost(c->pinned);
+    g_free(c);
+}
+
+static SanaCudaCopies *
+copies_new(cudaError_t *status)
+{
+    SanaCudaCopies *c = g_new0(SanaCudaCopies, 1);
+    *status = cudaMallocHost((void **)&c->pinned, SLOTS * SLOT_BYTES);
+    for (int i = 0; i < SLOTS && *status == cudaSuccess; i++)
+        *status = cudaEventCreateWithFlags(&c->done[i], cudaEventDisableTiming);
+    if (*status == cudaSuccess)
+        return c;
+    copies_free(c);
+    return NULL;
+}
+
+SanaStream *
+sana_cuda_stream_open(SanaDevice *base, char **why)
+{
+    SanaCudaDevice *dev = (SanaCudaDevice *)base;
+    if (g_atomic_int_get(&dev->lost)) {
+        *why = g_strdup("it was lost to this program by an earlier failure; start it again");
+        return NULL;
+    }
+    SanaCudaStream *s = g_new0(SanaCudaStream, 1);
+    s->base.device = base;
+    s->workspaces = g_ptr_array_new();
+    cudaError_t status = cudaSetDevice(dev->ordinal);
+    if (status == cudaSuccess)
+        status = cudaStreamCreateWithFlags(&s->stream, cudaStreamNonBlocking);
+    if (status == cudaSuccess)
+        s->copies = copies_new(&status);
+    if (status == cudaSuccess && sana_cuda_workspace(&s->base, WORKSPACE_BYTES))
+        return &s->base;
+    cudaGetLastError();
+    *why = s->base.error ? g_strdup(s->base.error->message) : g_strdup(cudaGetErrorString(status));
+    g_clear_error(&s->base.error);
+    sana_cuda_stream_close(&s->base);
+    return NULL;
+}
+
+void
+sana_cuda_stream_close(SanaStream *base)
+{
+    SanaCudaStream *s = (SanaCudaStream *)base;
+    cudaSetDevice(((SanaCudaDevice *)base->device)->ordinal);
+    if (s->stream)
+        cudaStreamSynchronize(s->stream);
+    sana_cuda_plans_free(s->plans);
+    copies_free(s->copies);
+    for (guint i = 0; i < s->workspaces->len; i++)
+        cudaFree(s->workspaces->pdata[i]);
+    g_ptr_array_free(s->workspaces, TRUE);
+    if (s->stream)
+        cudaStreamDestroy(s->stream);
+    cudaGetLastError();
+    g_free(s);
+}
+
+/* A captured graph holds the address it was given: what has grown too small stays. */
+void *
+sana_cuda_workspace(SanaStream *base, size_t bytes)
+{
+    SanaCudaStream *s = (SanaCudaStream *)base;
+    if (bytes > s->workspace_bytes) {
+        void *p = NULL;
+        if (s->capturing) {
+            sana_fail(base, SANA_DEVICE_ERROR_FAILED,
+                      "an operation wants %zu bytes of workspace in its second run and did not in "
+                      "its first",
+                      bytes);
+            return NULL;
+        }
+        if (!sana_cuda_check(base, cudaMalloc(&p, bytes), "workspace"))
+            return NULL;
+        g_ptr_array_add(s->workspaces, p);
+        s->workspace_bytes = bytes;
+    }
+    return s->workspaces->pdata[s->workspaces->len - 1];
+}
+
+void
+sana_cuda_finish_stream(SanaStream *s)
+{
+    sana_cuda_check(s, cudaStreamSynchronize(sana_cuda_stream(s)), "finishing");
+}
+
+/* --- copies ----------------------------------------------------------------------------------- */
+
+void
+sana_cuda_copy_in(SanaStream *s, void *dst, const void *host, size_t bytes)
+{
+    SanaCudaCopies *c = ((SanaCudaStream *)s)->copies;
+    cudaStream_t stream = sana_cuda_stream(s);
+    for (size_t at = 0; at < bytes; at += SLOT_BYTES) {
+        unsigned slot = c->next++ % SLOTS;
+        char *through = c->pinned + slot * SLOT_BYTES;
+        size_t count = MIN(SLOT_BYTES, bytes - at);
+        if (!sana_cuda_check(s, cudaEventSynchronize(c->done[slot]), "copying in"))
+            return;
+        memcpy(through, (const char *)host + at, count);
+        cudaError_t status =
+            cudaMemcpyAsync((char *)dst + at, through, count, cudaMemcpyHostToDevice, stream);
+        if (status == cudaSuccess)
+            status = cudaEventRecord(c->done[slot], stream);
+        if (!sana_cuda_check(s, status, "copying in"))
+            return;
+    }
+}
+
+void
+sana_cuda_copy_out(SanaStream *s, void *host, const void *src, size_t bytes)
+{
+    SanaCudaCopies *c = ((SanaCudaStream *)s)->copies;
+    cudaStream_t stream = sana_cuda_stream(s);
+    unsigned first = c->next;
+    size_t chunks = (bytes + SLOT_BYTES - 1) / SLOT_BYTES, sent = 0;
+    for (size_t i = 0; i < chunks; i++) {
+        for (; sent < chunks && sent < i + SLOTS; sent++) {
+            unsigned slot = (first + (unsigned)sent) % SLOTS;
+            size_t at = sent * SLOT_BYTES;
+            cudaError_t status =
+                cudaMemcpyAsync(c->pinned + slot * SLOT_BYTES, (const char *)src + at,
+                                MIN(SLOT_BYTES, bytes - at), cudaMemcpyDeviceToHost, stream);
+            if (status == cudaSuccess)
+                status = cudaEventRecord(c->done[slot], stream);
+            if (!sana_cuda_check(s, status, "copying out"))
+                return;
+        }
+        unsigned slot = (first + (unsigned)i) % SLOTS;
+        if (!sana_cuda_check(s, cudaEventSynchronize(c->done[slot]), "copying out"))
+            return;
+        memcpy((char *)host + i * SLOT_BYTES, c->pinned + slot * SLOT_BYTES,
+               MIN(SLOT_BYTES, bytes - i * SLOT_BYTES));
+    }
+    c->next = first + (unsigned)chunks;
+}
+
+/* The table lies in host memory: its rows are scaled there, and copied. */
+void
+sana_cuda_embed_tokens(SanaStream *s, SanaTensor y, SanaTensor table, const int32_t *ids,
+                       float scale)
+{
+    size_t rows = sana_positions(y), width = (size_t)y.c;
+    char *host = g_malloc(sana_bytes(y));
+    for (size_t i = 0; i < rows * width; i++) {
+        float v = scale * sana_cuda_host_value(table, (size_t)ids[i / width] * width + i % width);
+        sana_cuda_set_host_value(host, y.dtype, i, v);
+    }
+    sana_cuda_copy_in(s, y.data, host, sana_bytes(y));
+    g_free(host);
+}
+
+/* --- replay ----------------------------------------------------------------------------------- */
+
+/* What forward launches, as a graph; NULL when the stream has failed or was cancelled. */
+static cudaGraphExec_t
+capture(SanaStream *base, SanaForward forward, void *user)
+{
+    SanaCudaStream *s = (SanaCudaStream *)base;
+    cudaGraph_t graph = NULL;
+    cudaGraphExec_t exec = NULL;
+    /* of this thread: others may allocate meanwhile */
+    cudaError_t status =
+        cudaStreamBeginCapture(sana_cuda_stream(base), cudaStreamCaptureModeThreadLocal);
+    if (!sana_cuda_check(base, status, "capturing"))
+        return NULL;
+    s->capturing = true;
+    forward(base, user);
+    s->capturing = false;
+    status = cudaStreamEndCapture(s->stream, &graph);
+    if (!sana_stream_ok(base))
+        cudaGetLastError(); /* half a forward */
+    else if (sana_cuda_check(base, status, "capturing"))
+        sana_cuda_check(base, cudaGraphInstantiate(&exec, graph, 0), "capturing");
+    if (graph)
+        cudaGraphDestroy(graph);
+    return exec;
+}
+
+/* Plainly the first time: algorithms are chosen, code is loaded, the workspace grows.  Captured the
+ * second time, and repeated from then on. */
+void
+sana_cuda_replay(SanaStream *s, SanaReplay **replay, SanaForward forward, void *user)
+{
+    if (!sana_stream_ok(s))
+        return;
+    if (!*replay) {
+        forward(s, user);
+        if (sana_stream_ok(s))
+            *replay = g_new0(SanaReplay, 1);
+        return;
+    }
+    SanaReplay *r = *replay;
+    if (!r->graph)
+        r->graph = capture(s, forward, user);
+    if (r->graph)
+        sana_cuda_check(s, cudaGraphLaunch(r->graph, sana_cuda_stream(s)), "replaying");
+}
+
+void
+sana_cuda_replay_free(SanaStream *s, SanaReplay *replay)
+{
+    cudaStreamSynchronize(sana_cuda_stream(s)); /* it may be running */
+    if (replay->graph)
+        cudaGraphExecDestroy(replay->graph);
+    cudaGetLastError();
+    g_free(replay);
+}
