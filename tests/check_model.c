@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Every golden case, drawn here and compared with what diffusers drew: in f32 on the reference and
- * cpu devices, and in bf16 on the cpu device where it has that type.
+ * Every golden case, drawn here and compared with what diffusers drew: in f32 on the reference,
+ * cpu and cuda devices, and in bf16 on cpu and cuda where they have that type.
  *
  * --verbose prints a line of figures a case.
  */
+#include "kernels/device.h"
 #include "pipelines/sana.h"
 #include "tests/golden.h"
 #include "tests/golden_network.h"
@@ -259,10 +260,26 @@ has_precision(const Run *run, const Golden *g)
     return has;
 }
 
+/* False, and the test skipped, where this machine or this build has no such device. */
+static bool
+has_device(const Run *run)
+{
+    g_autoptr(GError) error = NULL;
+    SanaDevice *dev = sana_device_open(run->device, &error);
+    if (!dev) {
+        g_assert_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING);
+        g_test_skip(error->message);
+    }
+    sana_device_unref(dev);
+    return dev != NULL;
+}
+
 static void
 check_case(gconstpointer data)
 {
     const Run *run = data;
+    if (!has_device(run))
+        return;
     Golden *g = golden_open(run->name);
     if (g->call == GOLDEN_TRANSFORMER) {
         run_transformer(run, g);
@@ -309,8 +326,11 @@ main(int argc, char **argv)
         add("cpu", SANA_PRECISION_F32, *name);
         if (!g_str_has_suffix(*name, "_binning")) /* a megapixel, too slow there */
             add("reference", SANA_PRECISION_F32, *name);
-        if (draws)
+        add("cuda", SANA_PRECISION_F32, *name);
+        if (draws) {
             add("cpu", SANA_PRECISION_BF16, *name);
+            add("cuda", SANA_PRECISION_BF16, *name);
+        }
     }
     return g_test_run();
 }

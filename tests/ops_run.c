@@ -73,7 +73,8 @@ bound_of(const char *op, SanaDType stored)
 SanaDevice *
 ops_device_open(const char *name, GError **error)
 {
-    return strcmp(name, "cuda-host") == 0 ? cuda_host_open() : sana_device_open(name, error);
+    return strcmp(name, "cuda-host") == 0 ? cuda_host_open("", NULL)
+                                          : sana_device_open(name, error);
 }
 
 /* --- values ---------------------------------------------------------------------------------- */

@@ -70,7 +70,9 @@ tiny_edit(const char *dir, const char *name, const char *from, const char *to)
 SanaModel *
 tiny_load(const char *dir)
 {
-    const SanaModelOptions options = {.device = "cpu", .precision = SANA_PRECISION_F32};
+    const char *device = g_getenv("SANA_TEST_DEVICE");
+    const SanaModelOptions options = {.device = device ? device : "cpu",
+                                      .precision = SANA_PRECISION_F32};
     g_autoptr(GError) error = NULL;
     SanaModel *model = sana_model_load(dir, &options, NULL, &error);
     g_assert_no_error(error);

@@ -26,7 +26,7 @@ void tiny_edit(const char *dir, const char *name, const char *from, const char *
 /* The file's bytes (g_free). */
 char *tiny_read(const char *dir, const char *name, gsize *length);
 
-/* Loads on the cpu device in f32. */
+/* Loads on the device that SANA_TEST_DEVICE names, or cpu, in f32. */
 SanaModel *tiny_load(const char *dir);
 SanaSession *tiny_session(SanaModel *model);
 SanaPrompt *tiny_prompt(SanaSession *session, const char *text);

@@ -1,13 +1,44 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The device of kernels/cuda/ on the processor, and what may go wrong there. */
 #ifndef SANA_TESTS_CUDA_HOST_H
 #define SANA_TESTS_CUDA_HOST_H
 
 #include "kernels/device.h"
 
-/* A new device "cuda-host"; release with sana_device_unref(). */
-SanaDevice *cuda_host_open(void);
+G_BEGIN_DECLS
 
-/* Whether it has the operation: the library's products and convolutions are not there. */
+/* The driver and GPUs that there are.  All zero but as cuda_host_reset() says. */
+typedef struct {
+    int gpus;       /* 1 */
+    int driver;     /* version, 13000 */
+    int capability; /* of each GPU, 90 */
+    int status;     /* what counting the GPUs gives, 0 */
+    int code;       /* what asking for the code of kernels gives, 0 */
+    size_t memory;  /* that there is to give, 4 GiB */
+
+    /* the nth next call of this name (from 1) fails with this; not NULL until then */
+    const char *fail;
+    int nth, with;
+
+    /* what was done since */
+    int mallocs, synchronisations, launches, captures, replays;
+    size_t used; /* of memory, now */
+} CudaHost;
+
+extern CudaHost cuda_host;
+
+/* One good GPU, nothing counted; what was allocated stays counted. */
+void cuda_host_reset(void);
+
+/* The device that the module gives for what follows "cuda:", or NULL with *why (g_free); release
+ * with sana_device_unref(). */
+SanaDevice *cuda_host_open(const char *which, char **why);
+
+/* Whether it has the operation. */
 bool cuda_host_has(const char *op);
 
+/* Whether the module says there is a GPU. */
+bool cuda_host_present(void);
+
+G_END_DECLS
 #endif

@@ -40,15 +40,25 @@ struct cudaLaunchConfig_t {
     cudaStream_t stream;
 };
 
-cudaError_t cuda_host_launch(dim3 grid, dim3 block, const std::function<void()> &thread);
+/* Runs all threads of all blocks, with `shared` bytes for DYNAMIC_SHARED(). */
+cudaError_t cuda_host_launch(dim3 grid, dim3 block, size_t shared,
+                             const std::function<void()> &thread);
+
+/* Does it, or keeps it while the stream captures; a call named so may be made to fail. */
+cudaError_t cuda_host_submit(const char *name, cudaStream_t stream,
+                             std::function<cudaError_t()> work);
 
 template <typename... Parameters, typename... Arguments>
 cudaError_t
 cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters...),
                    Arguments &&...arguments)
 {
-    std::tuple<Parameters...> copies(std::forward<Arguments>(arguments)...);
-    return cuda_host_launch(config->gridDim, config->blockDim, [&] { std::apply(kernel, copies); });
+    const std::tuple<Parameters...> copies(std::forward<Arguments>(arguments)...);
+    const cudaLaunchConfig_t how = *config;
+    return cuda_host_submit("cudaLaunchKernel", how.stream, [=] {
+        return cuda_host_launch(how.gridDim, how.blockDim, how.dynamicSmemBytes,
+                                [=] { std::apply(kernel, copies); });
+    });
 }
 
 void __syncthreads();

@@ -5,6 +5,7 @@
  * barriers costs no change of stacks.
  */
 #include "cuda_runtime.h"
+#include "kernels/cuda/warp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
+char *cuda_host_dynamic;
 
 namespace
 {
@@ -211,12 +213,13 @@ wait(State how)
 } // namespace
 
 cudaError_t
-cuda_host_launch(dim3 grid, dim3 block, const std::function<void()> &thread)
+cuda_host_launch(dim3 grid, dim3 block, size_t shared, const std::function<void()> &thread)
 {
     size_t threads = (size_t)block.x * block.y * block.z;
     if (threads == 0 || threads > 1024 || grid.x == 0 || grid.x > INT32_MAX || grid.y == 0 ||
         grid.y > UINT16_MAX || grid.z == 0 || grid.z > UINT16_MAX)
         return cudaErrorInvalidConfiguration;
+    cuda_host_dynamic = (char *)aligned_alloc(128, (shared + 127) / 128 * 128);
     machine.body = &thread;
     machine.threads.resize(threads);
     machine.given.resize(2 * threads);
@@ -226,6 +229,7 @@ cuda_host_launch(dim3 grid, dim3 block, const std::function<void()> &thread)
         for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
             for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++)
                 run_block();
+    free(cuda_host_dynamic);
     return cudaSuccess;
 }
 

@@ -1,0 +1,552 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The cuda device on a driver that does as it is told: what is said where there is no usable GPU,
+ * where memory ends and where a kernel fails; and that a frame is repeated as a graph, without an
+ * allocation and without waiting.
+ */
+#include <string.h>
+
+#include "cuda_host/cuda_host.h"
+#include "kernels/convert.h"
+#include "kernels/cuda/gemm.h"
+#include "kernels/ops.h"
+
+#define ILLEGAL_ADDRESS 700
+#define NO_KERNEL_IMAGE 209
+#define NO_DEVICE 100
+#define INSUFFICIENT_DRIVER 35
+#define INVALID_CONFIGURATION 9
+#define OUT_OF_MEMORY 2
+
+static SanaDevice *
+open_device(void)
+{
+    char *why = NULL;
+    SanaDevice *dev = cuda_host_open("", &why);
+    g_assert_cmpstr(why, ==, NULL);
+    g_assert_nonnull(dev);
+    return dev;
+}
+
+static SanaStream *
+open_stream(SanaDevice *dev)
+{
+    GError *error = NULL;
+    SanaStream *s = sana_stream_new(dev, &error);
+    g_assert_no_error(error);
+    return s;
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static void
+refuses(const char *which, const char *sentence)
+{
+    char *why = NULL;
+    g_assert_null(cuda_host_open(which, &why));
+    g_assert_cmpstr(why, ==, sentence);
+    g_free(why);
+}
+
+static void
+says_that_there_is_no_driver(void)
+{
+    cuda_host_reset();
+    cuda_host.status = INSUFFICIENT_DRIVER;
+    cuda_host.driver = 0;
+    refuses("", "there is no NVIDIA driver on this machine; install one or choose cpu");
+    g_assert_false(cuda_host_present());
+}
+
+static void
+says_that_the_driver_is_too_old(void)
+{
+    cuda_host_reset();
+    cuda_host.status = INSUFFICIENT_DRIVER;
+    cuda_host.driver = 12040;
+    refuses("", "the NVIDIA driver is for CUDA 12.4 and this build needs 13.0 or later; update the "
+                "driver");
+    g_assert_true(cuda_host_present());
+}
+
+static void
+says_that_there_is_no_gpu(void)
+{
+    cuda_host_reset();
+    cuda_host.status = NO_DEVICE;
+    refuses("", "the NVIDIA driver finds no GPU; choose cpu");
+    g_assert_false(cuda_host_present());
+}
+
+static void
+says_that_the_gpu_is_too_old(void)
+{
+    cuda_host_reset();
+    cuda_host.capability = 75;
+    refuses("", "Processor has compute capability 7.5 and 8.0 is needed; choose cpu");
+    refuses("0", "Processor has compute capability 7.5 and 8.0 is needed; choose cpu");
+    g_assert_true(cuda_host_present());
+}
+
+static void
+says_that_the_build_is_for_other_gpus(void)
+{
+    cuda_host_reset();
+    cuda_host.code = NO_KERNEL_IMAGE;
+    refuses("", "Processor has compute capability 9.0, which this build holds no code for; build "
+                "with -Dgpu_archs=90");
+}
+
+static void
+knows_gpus_by_number(void)
+{
+    char *why = NULL;
+    cuda_host_reset();
+    refuses("9", "this machine has 1 GPU, numbered from 0");
+    refuses("-1", "\"-1\" is not the number of a GPU");
+    refuses("0x", "\"0x\" is not the number of a GPU");
+    cuda_host.gpus = 2;
+    refuses("2", "this machine has 2 GPUs, numbered from 0");
+    SanaDevice *dev = cuda_host_open("1", &why);
+    g_assert_cmpstr(sana_device_name(dev), ==, "cuda:1");
+    sana_device_unref(dev);
+}
+
+/* --- memory ----------------------------------------------------------------------------------- */
+
+static void
+says_when_memory_ends(void)
+{
+    cuda_host_reset();
+    size_t before = cuda_host.used;
+    SanaDevice *dev = open_device();
+    SanaPool *pool = sana_pool_new(dev);
+    g_assert_cmpuint(sana_device_free_memory(dev), ==, cuda_host.memory - cuda_host.used);
+    cuda_host.memory = cuda_host.used + (1 << 20);
+    g_assert_nonnull(sana_pool_tensor(pool, SANA_F32, 1, 256, 256).data);
+    g_assert_null(sana_pool_tensor(pool, SANA_F32, 1, 1024, 1024).data);
+    g_assert_error(sana_pool_error(pool), SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MEMORY);
+    g_assert_nonnull(strstr(sana_pool_error(pool)->message, "out of memory on device cuda:0"));
+
+    GError *error = NULL;
+    g_assert_null(sana_stream_new(dev, &error));
+    g_assert_nonnull(strstr(error->message, "out of memory on device cuda:0"));
+    g_clear_error(&error);
+
+    cuda_host.memory = (size_t)4 << 30;
+    sana_stream_free(open_stream(dev));
+    sana_pool_free(pool);
+    sana_device_unref(dev);
+    g_assert_cmpuint(cuda_host.used, ==, before);
+}
+
+static void
+gives_weights_back_when_one_does_not_fit(void)
+{
+    cuda_host_reset();
+    size_t before = cuda_host.used;
+    SanaDevice *dev = open_device();
+    for (int nth = 1; nth <= 3; nth++) {
+        float host[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+        SanaPool *pool = sana_pool_new(dev);
+        SanaLinear l = {.in = 4, .out = 2};
+        SanaTensor source = sana_tensor(host, SANA_F32, 1, 2, 4);
+        l.bias = sana_pool_upload(pool, sana_tensor(host, SANA_F32, 1, 1, 2), SANA_F32);
+        cuda_host.fail = nth < 3 ? "cudaMalloc" : "cudaMemcpy";
+        cuda_host.nth = nth < 3 ? nth : 2;
+        cuda_host.with = OUT_OF_MEMORY;
+        g_assert_false(sana_pool_linear(pool, &l, SANA_BF16, &source, 1));
+        g_assert_nonnull(sana_pool_error(pool));
+        sana_pool_free(pool);
+    }
+    sana_device_unref(dev);
+    g_assert_cmpuint(cuda_host.used, ==, before);
+}
+
+/* --- failures --------------------------------------------------------------------------------- */
+
+typedef struct {
+    SanaDevice *dev;
+    SanaPool *pool;
+    SanaStream *stream;
+    SanaTensor x, y;
+    SanaReplay *replay;
+    int forwards;
+} Frame;
+
+static void
+frame_open(Frame *f)
+{
+    const float host[4] = {1, 2, 3, 4};
+    *f = (Frame){0};
+    cuda_host_reset();
+    f->dev = open_device();
+    f->pool = sana_pool_new(f->dev);
+    f->stream = open_stream(f->dev);
+    f->x = sana_pool_tensor(f->pool, SANA_F32, 1, 1, 4);
+    f->y = sana_pool_tensor(f->pool, SANA_F32, 1, 1, 4);
+    sana_upload(f->stream, f->x, host);
+}
+
+static void
+frame_close(Frame *f)
+{
+    sana_replay_free(f->stream, &f->replay);
+    sana_stream_free(f->stream);
+    sana_pool_free(f->pool);
+    sana_device_unref(f->dev);
+}
+
+/* y = 2·x, in two operations. */
+static void
+forward(SanaStream *s, void *user)
+{
+    Frame *f = user;
+    f->forwards++;
+    sana_activate(s, f->y, f->x, SANA_ACT_NONE);
+    sana_add(s, f->y, f->y, f->x);
+    sana_tap(s, f->y, "y");
+}
+
+static void
+run(Frame *f)
+{
+    sana_stream_replay(f->stream, &f->replay, forward, f);
+}
+
+static void
+assert_y(Frame *f, float first)
+{
+    float host[4];
+    GError *error = NULL;
+    sana_download(f->stream, host, f->y);
+    sana_stream_finish(f->stream, &error);
+    g_assert_no_error(error);
+    g_assert_cmpfloat(host[0], ==, first);
+    g_assert_cmpfloat(host[3], ==, first * 4);
+}
+
+static void
+loses_a_broken_context_once(void)
+{
+    Frame f;
+    GError *error = NULL;
+    frame_open(&f);
+    cuda_host.fail = "cudaLaunchKernel";
+    cuda_host.nth = 1;
+    cuda_host.with = ILLEGAL_ADDRESS;
+    int before = cuda_host.launches;
+    forward(f.stream, &f);
+    g_assert_cmpint(cuda_host.launches, ==, before);
+    g_assert_false(sana_stream_finish(f.stream, &error));
+    g_assert_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_FAILED);
+    g_assert_nonnull(strstr(error->message, "device cuda:0 is lost to this program ("));
+    g_assert_nonnull(strstr(error->message, "an illegal memory access was encountered"));
+    g_clear_error(&error);
+
+    /* nothing is tried again, and nothing is worse than an error */
+    g_assert_null(sana_stream_new(f.dev, &error));
+    g_assert_nonnull(strstr(error->message, "it was lost to this program by an earlier failure"));
+    g_clear_error(&error);
+    run(&f);
+    g_assert_false(sana_stream_finish(f.stream, NULL));
+    g_assert_cmpint(cuda_host.launches, ==, before);
+    frame_close(&f);
+}
+
+static void
+goes_on_after_a_refused_launch(void)
+{
+    Frame f;
+    GError *error = NULL;
+    frame_open(&f);
+    cuda_host.fail = "cudaLaunchKernel";
+    cuda_host.nth = 2;
+    cuda_host.with = INVALID_CONFIGURATION;
+    forward(f.stream, &f);
+    g_assert_false(sana_stream_finish(f.stream, &error));
+    g_assert_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_FAILED);
+    g_clear_error(&error);
+    forward(f.stream, &f);
+    assert_y(&f, 2);
+    frame_close(&f);
+}
+
+/* --- replay ----------------------------------------------------------------------------------- */
+
+static void
+repeats_a_frame_as_a_graph(void)
+{
+    Frame f;
+    const float other[4] = {3, 6, 9, 12};
+    frame_open(&f);
+    run(&f);
+    assert_y(&f, 2);
+    g_assert_cmpint(cuda_host.captures, ==, 0);
+    run(&f);
+    assert_y(&f, 2);
+    g_assert_cmpint(cuda_host.captures, ==, 1);
+    g_assert_cmpint(cuda_host.replays, ==, 1);
+
+    sana_upload(f.stream, f.x, other);
+    int mallocs = cuda_host.mallocs, waits = cuda_host.synchronisations;
+    int launches = cuda_host.launches;
+    for (int i = 0; i < 3; i++)
+        run(&f);
+    g_assert_cmpint(cuda_host.mallocs, ==, mallocs);
+    g_assert_cmpint(cuda_host.synchronisations, ==, waits);
+    g_assert_cmpint(cuda_host.launches, ==, launches);
+    g_assert_cmpint(cuda_host.replays, ==, 4);
+    g_assert_cmpint(f.forwards, ==, 2);
+    assert_y(&f, 6);
+    frame_close(&f);
+}
+
+static void
+on_tap(SanaStream *s, const char *name, SanaTensor x, void *user)
+{
+    float host[4];
+    sana_download(s, host, x);
+    *(float *)user = host[0];
+}
+
+static void
+runs_plainly_while_a_tap_listens(void)
+{
+    Frame f;
+    float seen = 0;
+    frame_open(&f);
+    for (int i = 0; i < 3; i++)
+        run(&f);
+    sana_stream_set_tap(f.stream, on_tap, &seen);
+    run(&f);
+    g_assert_cmpfloat(seen, ==, 2);
+    g_assert_cmpint(f.forwards, ==, 3);
+    frame_close(&f);
+}
+
+static void
+captures_again_after_a_failure(void)
+{
+    Frame f;
+    frame_open(&f);
+    run(&f);
+    cuda_host.fail = "cudaLaunchKernel";
+    cuda_host.nth = 2;
+    cuda_host.with = INVALID_CONFIGURATION;
+    run(&f);
+    g_assert_false(sana_stream_finish(f.stream, NULL));
+    g_assert_cmpint(cuda_host.replays, ==, 0);
+    run(&f);
+    assert_y(&f, 2);
+    g_assert_cmpint(cuda_host.replays, ==, 1);
+    frame_close(&f);
+}
+
+static void
+cancel_ends_a_capture(void)
+{
+    Frame f;
+    GError *error = NULL;
+    frame_open(&f);
+    run(&f);
+    sana_stream_cancel(f.stream);
+    run(&f);
+    g_assert_false(sana_stream_finish(f.stream, &error));
+    g_assert_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_CANCELLED);
+    g_clear_error(&error);
+    run(&f);
+    assert_y(&f, 2);
+    frame_close(&f);
+}
+
+/* --- products and convolutions ---------------------------------------------------------------- */
+
+/* Numbers of BF16 on the device, or F32 where wide. */
+static void *
+random_numbers(SanaPool *pool, size_t n, bool wide)
+{
+    SanaTensor x = sana_pool_tensor(pool, wide ? SANA_F32 : SANA_BF16, 1, 1, (int)n);
+    for (size_t i = 0; i < n; i++) {
+        float v = (float)g_test_rand_double_range(-1, 1);
+        if (wide)
+            ((float *)x.data)[i] = v;
+        else
+            ((uint16_t *)x.data)[i] = sana_f32_to_bf16(v);
+    }
+    return x.data;
+}
+
+/* What a kernel makes of a shape, as floats; memory that it leaves alone is NaN. */
+static float *
+result_of(const SanaCudaGemmKernel *kernel, SanaStream *s, SanaPool *pool, SanaCudaGemm g, size_t n)
+{
+    SanaTensor y = sana_pool_tensor(pool, g.y_f32 ? SANA_F32 : SANA_BF16, 1, 1, (int)n);
+    float *values = g_new(float, n);
+    GError *error = NULL;
+    memset(y.data, 0xff, sana_bytes(y));
+    g.y = y.data;
+    kernel->run(s, &g);
+    sana_stream_finish(s, &error);
+    g_assert_no_error(error);
+    for (size_t i = 0; i < n; i++)
+        values[i] = g.y_f32 ? ((float *)y.data)[i] : sana_bf16_to_f32(((uint16_t *)y.data)[i]);
+    return values;
+}
+
+static void
+agrees(const SanaCudaGemmKernel *kernel, SanaDevice *dev, SanaCudaGemm g)
+{
+    SanaPool *pool = sana_pool_new(dev);
+    SanaStream *s = open_stream(dev);
+    size_t rows = g.folded ? (size_t)(4 * g.x_h * g.x_w) : (size_t)(g.y_h * g.y_w);
+    size_t n = rows * (size_t)g.y_stride;
+    g.x = random_numbers(pool, (size_t)(g.x_h * g.x_w * g.x_stride), false);
+    g.w = random_numbers(pool, (size_t)(g.out * g.kernel * g.kernel * g.in), false);
+    g.bias = random_numbers(pool, (size_t)g.out, true);
+    if (g.residual_stride)
+        g.residual = random_numbers(pool, rows * (size_t)g.residual_stride, g.y_f32);
+    float *want = result_of(&sana_cuda_gemm_tiled, s, pool, g, n);
+    float *got = result_of(kernel, s, pool, g, n);
+    for (size_t i = 0; i < n; i++) {
+        float bound = (g.y_f32 ? 1e-5f : 1e-2f) * (1 + ABS(want[i]));
+        bool written = i % (size_t)g.y_stride < (size_t)(g.folded ? g.out / 4 : g.out);
+        if (written ? !(ABS(got[i] - want[i]) <= bound) : got[i] == got[i])
+            g_error("%s: %g for %g at %zu of %d×%d, %d to %d channels, kernel %d, stride %d%s",
+                    kernel->name, (double)got[i], (double)want[i], i, g.x_h, g.x_w, g.in, g.out,
+                    g.kernel, g.stride, g.folded ? ", folded" : "");
+    }
+    g_free(want);
+    g_free(got);
+    sana_stream_free(s);
+    sana_pool_free(pool);
+}
+
+static SanaCudaGemm
+product_of(int rows, int in, int out, int x_stride, int y_stride)
+{
+    return (SanaCudaGemm){.x_h = 1,
+                          .x_w = rows,
+                          .y_h = 1,
+                          .y_w = rows,
+                          .in = in,
+                          .out = out,
+                          .groups = 1,
+                          .kernel = 1,
+                          .stride = 1,
+                          .x_stride = x_stride,
+                          .y_stride = y_stride,
+                          .bf16 = true};
+}
+
+static SanaCudaGemm
+conv_of(int h, int w, int in, int out, int kernel, int stride)
+{
+    return (SanaCudaGemm){.x_h = h,
+                          .x_w = w,
+                          .y_h = (h - 1) / stride + 1,
+                          .y_w = (w - 1) / stride + 1,
+                          .in = in,
+                          .out = out,
+                          .groups = 1,
+                          .kernel = kernel,
+                          .stride = stride,
+                          .pad = kernel / 2,
+                          .x_stride = in,
+                          .y_stride = out,
+                          .act = SANA_ACT_SILU,
+                          .bf16 = true};
+}
+
+static SanaCudaGemm
+folded_of(int h, int w, int in, int out)
+{
+    SanaCudaGemm g = conv_of(h, w, in, 4 * out, 2, 1);
+    g.y_h = h + 1;
+    g.y_w = w + 1;
+    g.y_stride = out;
+    g.folded = true;
+    return g;
+}
+
+/* Only the fastest is used, and only the last that is measured would be seen otherwise. */
+static void
+every_kernel_on_tensor_cores_agrees_with_the_plain_one(void)
+{
+    SanaCudaGemm shapes[] = {
+        product_of(128, 64, 128, 64, 128), /* a whole tile */
+        product_of(131, 40, 24, 48, 29),   /* views that no vector fits */
+        product_of(67, 168, 17, 168, 17),  /* odd outputs, F32 */
+        conv_of(9, 15, 32, 144, 3, 1),     /* more than a tile of outputs */
+        conv_of(12, 10, 40, 32, 3, 2),     /* channels that fill no step */
+        conv_of(7, 5, 8, 3, 5, 1),         /* a picture's */
+        folded_of(6, 9, 32, 8),            /* enlarging */
+        folded_of(3, 11, 24, 40),
+    };
+    shapes[1].residual_stride = 31;
+    shapes[1].act = SANA_ACT_SILU;
+    shapes[2].residual_stride = 17;
+    shapes[2].y_f32 = true;
+    cuda_host_reset();
+    SanaDevice *dev = open_device();
+    int taken = 0;
+    for (size_t i = 0; i < G_N_ELEMENTS(shapes); i++)
+        for (int k = 0; k < SANA_CUDA_MMA_KERNELS; k++)
+            if (sana_cuda_gemm_mma[k].takes((SanaCudaDevice *)dev, &shapes[i])) {
+                agrees(&sana_cuda_gemm_mma[k], dev, shapes[i]);
+                taken++;
+            }
+    g_assert_cmpint(taken, >=, 3 * (int)G_N_ELEMENTS(shapes));
+    sana_device_unref(dev);
+}
+
+/* --- copies ----------------------------------------------------------------------------------- */
+
+static void
+copies_more_than_its_slots_hold(void)
+{
+    cuda_host_reset();
+    const size_t n = (20 << 20) / sizeof(float) + 3; /* sixteen slots of a MiB, and some */
+    SanaDevice *dev = open_device();
+    SanaPool *pool = sana_pool_new(dev);
+    SanaStream *s = open_stream(dev);
+    SanaTensor x = sana_pool_tensor(pool, SANA_F32, 1, 1, (int)n);
+    float *out = g_new(float, n), *in = g_new0(float, n);
+    for (size_t i = 0; i < n; i++)
+        out[i] = (float)i;
+    sana_upload(s, x, out);
+    sana_download(s, in, x);
+    g_assert_true(sana_stream_finish(s, NULL));
+    g_assert_cmpmem(in, n * sizeof *in, out, n * sizeof *out);
+    g_free(in);
+    g_free(out);
+    sana_stream_free(s);
+    sana_pool_free(pool);
+    sana_device_unref(dev);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cuda/says_that_there_is_no_driver", says_that_there_is_no_driver);
+    g_test_add_func("/cuda/says_that_the_driver_is_too_old", says_that_the_driver_is_too_old);
+    g_test_add_func("/cuda/says_that_there_is_no_gpu", says_that_there_is_no_gpu);
+    g_test_add_func("/cuda/says_that_the_gpu_is_too_old", says_that_the_gpu_is_too_old);
+    g_test_add_func("/cuda/says_that_the_build_is_for_other_gpus",
+                    says_that_the_build_is_for_other_gpus);
+    g_test_add_func("/cuda/knows_gpus_by_number", knows_gpus_by_number);
+    g_test_add_func("/cuda/says_when_memory_ends", says_when_memory_ends);
+    g_test_add_func("/cuda/gives_weights_back_when_one_does_not_fit",
+                    gives_weights_back_when_one_does_not_fit);
+    g_test_add_func("/cuda/loses_a_broken_context_once", loses_a_broken_context_once);
+    g_test_add_func("/cuda/goes_on_after_a_refused_launch", goes_on_after_a_refused_launch);
+    g_test_add_func("/cuda/repeats_a_frame_as_a_graph", repeats_a_frame_as_a_graph);
+    g_test_add_func("/cuda/runs_plainly_while_a_tap_listens", runs_plainly_while_a_tap_listens);
+    g_test_add_func("/cuda/captures_again_after_a_failure", captures_again_after_a_failure);
+    g_test_add_func("/cuda/cancel_ends_a_capture", cancel_ends_a_capture);
+    g_test_add_func("/cuda/every_kernel_on_tensor_cores_agrees_with_the_plain_one",
+                    every_kernel_on_tensor_cores_agrees_with_the_plain_one);
+    g_test_add_func("/cuda/copies_more_than_its_slots_hold", copies_more_than_its_slots_hold);
+    return g_test_run();
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The instructions of kernels/cuda/warp.h, as its comments define them. */
+#ifndef SANA_TESTS_CUDA_HOST_WARP_H
+#define SANA_TESTS_CUDA_HOST_WARP_H
+
+#include <cuda_runtime.h>
+
+#define DYNAMIC_SHARED(name) char *const name = cuda_host_dynamic
+
+extern char *cuda_host_dynamic;
+
+void copy_start(void *shared, const void *global, bool valid);
+void copy_group(void);
+void cuda_host_copy_wait(int groups);
+
+template <int N>
+void
+copy_wait(void)
+{
+    cuda_host_copy_wait(N);
+}
+
+void load_matrices(uint32_t (&r)[4], const void *shared);
+void multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the lanes of a warp do together, and copies that arrive late. */
+#include "kernels/cuda/warp.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <deque>
+#include <vector>
+
+#include "cuda_bf16.h"
+
+namespace
+{
+
+const unsigned MOST = 1024; /* threads of a block */
+
+struct Copy {
+    void *to;
+    const void *from; /* NULL: zeros */
+};
+
+/* Copies of one thread: groups on their way, the last of them still open. */
+struct Copies {
+    std::deque<std::vector<Copy>> groups;
+    std::vector<Copy> open;
+} copies[MOST];
+
+unsigned
+self()
+{
+    return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+}
+
+/* What all lanes of this warp give, by lane; until the next but one call. */
+template <int N> struct Exchange {
+    uint32_t given[2][MOST][N];
+    unsigned turn[MOST];
+
+    const uint32_t (*operator()(const uint32_t (&mine)[N]))[N]
+    {
+        const unsigned thread = self(), half = turn[thread]++ % 2;
+        memcpy(given[half][thread], mine, sizeof mine);
+        __syncwarp();
+        return given[half] + thread / 32 * 32;
+    }
+};
+
+float
+half_of(uint32_t pair, unsigned which)
+{
+    return __bfloat162float(__nv_bfloat16{(uint16_t)(pair >> (16 * which))});
+}
+
+} // namespace
+
+void
+copy_start(void *shared, const void *global, bool valid)
+{
+    if ((uintptr_t)shared % 16 || (uintptr_t)global % 16) {
+        fprintf(stderr, "undefined on a GPU: a copy that is not aligned\n");
+        abort();
+    }
+    copies[self()].open.push_back({shared, valid ? global : nullptr});
+}
+
+void
+copy_group(void)
+{
+    copies[self()].groups.push_back(std::move(copies[self()].open));
+    copies[self()].open.clear();
+}
+
+void
+cuda_host_copy_wait(int left)
+{
+    auto &groups = copies[self()].groups;
+    for (; (int)groups.size() > left; groups.pop_front())
+        for (const Copy &c : groups.front()) {
+            if (c.from)
+                memcpy(c.to, c.from, 16);
+            else
+                memset(c.to, 0, 16);
+        }
+}
+
+void
+load_matrices(uint32_t (&r)[4], const void *shared)
+{
+    static Exchange<2> exchange;
+    const unsigned lane = cuda_host_lane();
+    uint32_t mine[2];
+    memcpy(mine, &shared, sizeof mine);
+    const uint32_t(*lanes)[2] = exchange(mine);
+    for (unsigned i = 0; i < 4; i++) {
+        const char *row;
+        memcpy(&row, lanes[8 * i + lane / 4], sizeof row);
+        memcpy(&r[i], row + lane % 4 * 4, sizeof r[i]);
+    }
+    /* nobody writes there before all have read */
+    __syncwarp();
+}
+
+void
+multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
+{
+    static Exchange<6> exchange;
+    const unsigned lane = cuda_host_lane(), row = lane / 4, column = lane % 4 * 2;
+    const uint32_t mine[6] = {a[0], a[1], a[2], a[3], b0, b1};
+    const uint32_t(*lanes)[6] = exchange(mine);
+    for (unsigned e = 0; e < 4; e++) {
+        const unsigned low = e / 2, n = column + e % 2; /* row + 8·low, column n */
+        for (unsigned k = 0; k < 16; k++) {
+            const uint32_t pair = lanes[4 * row + k % 8 / 2][low + k / 8 * 2];
+            const uint32_t down = lanes[4 * n + k % 8 / 2][4 + k / 8];
+            d[e] += half_of(pair, k % 2) * half_of(down, k % 2);
+        }
+    }
+}
