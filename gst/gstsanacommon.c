@@ -285,9 +285,9 @@ gst_sana_common_init (GstSanaCommon * common, guint default_steps)
   common->file = gst_sana_prompt_file_new (on_prompt_file, common);
   g_mutex_init (&common->lock);
   gst_sana_stats_init (&common->stats);
-  s->device = g_ref_string_new_intern (DEFAULT_DEVICE);
+  s->device = g_ref_string_new (DEFAULT_DEVICE);
   s->precision = DEFAULT_PRECISION;
-  s->prompt = g_ref_string_new_intern (DEFAULT_PROMPT);
+  s->prompt = g_ref_string_new (DEFAULT_PROMPT);
   s->seed = DEFAULT_SEED;
   s->steps = default_steps;
   s->guidance_scale = DEFAULT_GUIDANCE_SCALE;

@@ -165,6 +165,62 @@ opens_and_starts_nothing_when_loaded(void)
     g_free(maps);
 }
 
+static gboolean
+is_time(GParamSpec *spec)
+{
+    return (spec->value_type == G_TYPE_UINT64 || spec->value_type == G_TYPE_INT64) &&
+           strcmp(spec->name, "seed") != 0;
+}
+
+/* Rows 25 and 41: gst-inspect-1.0 and the page in docs/ tell of every property, and agree on when it
+ * may be set; types are part of what the plugin offers. */
+static void
+check_manual(const char *factory)
+{
+    char *page = g_strdup_printf("%s/%s.md", SANA_DOCS, factory), *text;
+    GstElement *element = gst_element_factory_make(factory, NULL);
+    GstElementClass *klass = GST_ELEMENT_GET_CLASS(element);
+    static const char *const metadata[] = {
+        GST_ELEMENT_METADATA_LONGNAME, GST_ELEMENT_METADATA_KLASS, GST_ELEMENT_METADATA_DESCRIPTION,
+        GST_ELEMENT_METADATA_AUTHOR, GST_ELEMENT_METADATA_DOC_URI};
+    for (guint i = 0; i < G_N_ELEMENTS(metadata); i++)
+        g_assert_nonnull(gst_element_class_get_metadata(klass, metadata[i]));
+
+    g_assert_true(g_file_get_contents(page, &text, NULL, NULL));
+    GParamSpec **specs = g_object_class_list_properties(G_OBJECT_CLASS(klass), NULL);
+    for (GParamSpec **spec = specs; *spec; spec++) {
+        const char *blurb = g_param_spec_get_blurb(*spec);
+        char *quoted = g_strdup_printf("`%s`", (*spec)->name);
+        if (g_str_has_prefix(g_type_name((*spec)->owner_type), "GstSana")) {
+            g_test_message("%s %s: %s", factory, (*spec)->name, blurb);
+            g_assert_cmpuint(strlen(blurb), >, 15);
+            g_assert_cmpint(blurb[strlen(blurb) - 1], !=, '.');
+            if (is_time(*spec))
+                g_assert_true(strstr(blurb, "anosecond") || strstr(blurb, "in ns"));
+            if ((*spec)->flags & G_PARAM_WRITABLE)
+                g_assert_true((*spec)->flags &
+                              (GST_PARAM_MUTABLE_READY | GST_PARAM_MUTABLE_PLAYING));
+            if (G_IS_PARAM_SPEC_ENUM(*spec))
+                g_assert_true(gst_type_is_plugin_api((*spec)->value_type, NULL));
+            if (!strstr(text, quoted))
+                g_error("%s does not tell of %s", page, quoted);
+        }
+        g_free(quoted);
+    }
+    g_free(specs);
+    g_free(text);
+    g_free(page);
+    gst_object_unref(element);
+}
+
+static void
+is_its_own_manual(void)
+{
+    load();
+    check_manual("sanasrc");
+    check_manual("sanaimg2img");
+}
+
 /* Without model-path and SANA_MODEL_PATH it is the demo model that is opened; here as it lies in
  * the source tree, or installed. */
 static void
@@ -226,6 +282,7 @@ main(int argc, char **argv)
     TEST(exports_its_entry_points_only);
     TEST(is_scanned_within_a_tenth_of_a_second);
     TEST(opens_and_starts_nothing_when_loaded);
+    TEST(is_its_own_manual);
     TEST(finds_the_demo_model);
     TEST(says_what_is_wrong_with_a_directory);
     return g_test_run();
