@@ -181,10 +181,12 @@ picture_run (GstSanaJob * job, SanaSession * session, SanaPrompt * prompt,
   else
     ok = draw_into (picture, buffer, session, prompt, error);
 
-  if (ok)
+  if (ok) {
     picture->buffer = buffer;
-  else
+    picture->times = *sana_session_times (session);
+  } else {
     gst_buffer_unref (buffer);
+  }
   return ok;
 }
 

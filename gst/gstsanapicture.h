@@ -29,7 +29,8 @@ typedef struct
   GstSanaCanvas *canvas;
   guint64 seed;                 /* of this picture */
   gboolean binning;
-  GstBuffer *buffer;            /* the pixels, once drawn */
+  GstBuffer *buffer;            /* the pixels, once drawn, */
+  SanaTimes times;              /* and how long that took */
 } GstSanaPicture;
 
 /* Takes what `settings` holds and leaves zeros. */

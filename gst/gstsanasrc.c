@@ -4,9 +4,10 @@
  * @title: sanasrc
  * @short_description: draws pictures from text with SANA-Sprint
  *
- * Draws what #GstSanaSrc:prompt says, one new picture per frame, of any size
- * and in any raw format.  Picture n depends on the properties, #GstSanaSrc:seed
- * and n alone: running again, or seeking back, gives the same pictures.
+ * Draws what #GstSanaSrc:prompt says, a new picture per frame or per
+ * #GstSanaSrc:image-duration, of any size and in any raw format.  Picture n
+ * depends on the properties, #GstSanaSrc:seed and n alone: running again, or
+ * seeking back, gives the same pictures.
  *
  * The model is loaded in the background, with progress messages of code "open".
  * Not live, a frame waits for its picture and for the prompt that was set
@@ -111,6 +112,8 @@ gst_sana_src_create (GstPushSrc * psrc, GstBuffer ** buffer)
   gboolean repeated = FALSE;
   GstFlowReturn ret;
 
+  /* of what was pushed before */
+  gst_sana_stats_tell (&self->common.stats, GST_ELEMENT (self));
   /* no canvas: EOS was sent before the model was there */
   if (!self->canvas || gst_sana_timeline_ended (&self->line))
     return GST_FLOW_EOS;
@@ -132,6 +135,9 @@ gst_sana_src_create (GstPushSrc * psrc, GstBuffer ** buffer)
   gst_sana_timeline_stamp (&self->line, gst_sana_src_get_offset (self),
       *buffer);
   self->produced++;
+  gst_sana_stats_count (&self->common.stats, GST_SANA_COUNT_OUT);
+  if (repeated)
+    gst_sana_stats_count (&self->common.stats, GST_SANA_COUNT_REPEATED);
   announce (self, *buffer);
   return GST_FLOW_OK;
 }
@@ -258,6 +264,7 @@ gst_sana_src_query (GstBaseSrc * src, GstQuery * query)
   GstVideoInfo info;
   GstFormat from, to;
   gint64 value, result;
+  GstClockTime latency;
   gboolean live;
 
   GST_OBJECT_LOCK (self);
@@ -268,10 +275,11 @@ gst_sana_src_query (GstBaseSrc * src, GstQuery * query)
     case GST_QUERY_LATENCY:
       /* one frame; before the caps, one at the rate we would choose */
       live = gst_base_src_is_live (src);
-      gst_query_set_latency (query, live, info.fps_n > 0 ?
+      latency = info.fps_n > 0 ?
           gst_util_uint64_scale (GST_SECOND, info.fps_d, info.fps_n) :
-          live && info.finfo == NULL ? GST_SECOND / 30 : 0,
-          GST_CLOCK_TIME_NONE);
+          live && info.finfo == NULL ? GST_SECOND / 30 : 0;
+      gst_query_set_latency (query, live, latency, GST_CLOCK_TIME_NONE);
+      gst_sana_stats_set_latency (&self->common.stats, latency);
       return TRUE;
     case GST_QUERY_DURATION:
       if (query_duration (self, &info, query))
@@ -317,6 +325,7 @@ gst_sana_src_start (GstBaseSrc * src)
   self->discont = FALSE;
   gst_sana_timeline_reset (&self->line);
 
+  gst_sana_stats_start (&self->common.stats);
   gst_sana_common_start (&self->common, GST_ELEMENT (self));
   gst_sana_common_snapshot (&self->common, &settings);
   self->worker = gst_sana_worker_start (GST_ELEMENT (self), &settings,

@@ -123,6 +123,8 @@ show (GstSanaSrc * self, GstSanaPicture * picture)
 {
   gst_sana_picture_free (self->shown);
   self->shown = picture;
+  if (picture)
+    gst_sana_stats_add (&self->common.stats, &picture->times, picture->seed);
 }
 
 gint64
@@ -370,10 +372,13 @@ frame_on_air (GstSanaSrc * self)
 void
 gst_sana_src_skip_missed (GstSanaSrc * self)
 {
-  gint64 frame = frame_on_air (self);
+  gint64 frame = frame_on_air (self), missed;
 
   if (frame <= self->line.frame + 1)
     return;
+  for (missed = self->line.frame; missed < frame && self->produced > 0;
+      missed++)
+    gst_sana_stats_count (&self->common.stats, GST_SANA_COUNT_DROPPED);
   GST_DEBUG_OBJECT (self, "%" G_GINT64_FORMAT " frames missed",
       frame - self->line.frame);
   self->line.frame = frame;
@@ -392,6 +397,7 @@ on_ready (GstElement * element, const SanaModelInfo * info,
   } else {
     self->ready = TRUE;
     self->native_size = info->native_size;
+    gst_sana_stats_loaded (&self->common.stats, info);
   }
   g_cond_broadcast (&self->news);
   g_mutex_unlock (&self->lock);
