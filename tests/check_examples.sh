@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Runs what people copy: every file of examples/ and every block marked "sh runnable" of README.md,
-# with the built plugin, and short test pictures in place of cameras and clips.  Speaks TAP.
+# Runs what people copy: every file of examples/, every block marked "sh runnable" of README.md and of
+# the elements' pages in docs/, and the launch lines of the elements' source, with the built plugin,
+# and short test pictures in place of cameras and clips.  Speaks TAP.
 # usage: check_examples.sh BUILD_ROOT
 set -u
 . "$(dirname "$0")/launch_env.sh"
@@ -137,16 +138,33 @@ for path in "$example"/*; do
     esac
 done
 
-# --- README.md ---
-awk -v to="$scratch/block" '
-    /^```sh runnable/ { n++; inside = 1; next }
-    /^```/ { inside = 0 }
-    inside { print > (to n) }' "$source/README.md"
-[ -e block1 ] || one "README.md has launch lines" false true
-n=1
-while [ -e "block$n" ]; do
-    one "README.md: $(head -n 1 "block$n" | sed 's/^# *//')" true sh -eu "block$n"
-    n=$((n + 1))
+# --- README.md, docs/ ---
+for page in README.md docs/sanasrc.md docs/sanaimg2img.md; do
+    rm -f block*
+    awk -v to="$scratch/block" '
+        /^```sh runnable/ { n++; inside = 1; next }
+        /^```/ { inside = 0 }
+        inside { print > (to n) }' "$source/$page"
+    [ -e block3 ] || one "$page has three launch lines" false true
+    n=1
+    while [ -e "block$n" ]; do
+        one "$page: $(head -n 1 "block$n" | sed 's/^# *//')" true sh -eu "block$n"
+        n=$((n + 1))
+    done
+done
+
+# --- gst/ ---
+cp media/clip.webm in.webm
+for file in gstsanasrc.c gstsanaimg2img.c; do
+    sed -n '/^ \* |\[/,/^ \* \]|/p' "$source/gst/$file" | sed -n 's/^ \* \(gst-launch-1.0.*\)/\1/p' |
+        sed "s|v4l2src|$live|; s|autovideosink|fakesink num-buffers=2|; s|DIRECTORY|$MODEL|" >lines
+    [ "$(grep -c . lines)" -ge 3 ] || one "gst/$file has three launch lines" false true
+    n=1
+    while [ "$n" -le "$(grep -c . lines)" ]; do
+        sed -n "${n}p" lines >line.sh
+        one "gst/$file: launch line $n" true sh -eu line.sh
+        n=$((n + 1))
+    done
 done
 
 echo "1..$count"
