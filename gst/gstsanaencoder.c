@@ -263,16 +263,19 @@ gst_sana_encoder_has_tried_locked (GstSanaEncoder * self)
 static void
 want_locked (GstSanaEncoder * self, const GstSanaJob * job)
 {
-  if (!gst_sana_settings_same_prompt (&self->wanted, &job->settings)) {
-    Kept *kept = find_locked (self, &job->settings);
+  Kept *kept = find_locked (self, &job->settings);
 
-    /* wanted anew, so worth another try */
-    if (kept && kept->refusal)
-      kept_clear (kept);
+  /* wanted anew, so worth another try */
+  if (kept && kept->refusal &&
+      !gst_sana_settings_same_prompt (&self->wanted, &job->settings)) {
+    kept_clear (kept);
+    kept = NULL;
   }
   gst_sana_settings_clear (&self->wanted);
   gst_sana_settings_copy (&self->wanted, &job->settings);
-  if (self->encoding && (job->await_prompt || !self->making_wanted) &&
+  /* what is there already can wait for nothing */
+  if (self->encoding && !kept &&
+      (job->await_prompt || !self->making_wanted) &&
       !gst_sana_settings_same_prompt (&self->making, &job->settings))
     sana_session_cancel (self->session);
   g_cond_broadcast (self->news);

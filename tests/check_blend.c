@@ -264,6 +264,33 @@ fits_into_what_was_prepared(Fixture *f, gconstpointer data)
     sana_prompt_unref(p);
 }
 
+static double
+step_flop(SanaSession *s, SanaPrompt *p)
+{
+    g_autoptr(GError) error = NULL;
+    SanaCost cost;
+    g_assert_true(sana_session_cost(s, p, WIDTH, HEIGHT, &cost, &error));
+    return cost.step_flop;
+}
+
+/* One cross-attention more, and nothing else: what a step costs grows with a prompt's rows, and a
+ * blend costs what all of its rows do, but for the mixing. */
+static void
+costs_a_cross_attention_more(Fixture *f, gconstpointer data)
+{
+    const int rows = sana_prompt_rows(f->fox), long_rows = sana_prompt_rows(f->long_one);
+    const double fox = step_flop(f->session, f->fox), long_one = step_flop(f->session, f->long_one);
+    const double row = (long_one - fox) / (long_rows - rows), bare = fox - row * rows;
+    SanaPrompt *p = blend(f->fox, f->long_one, 0.5);
+    const double both = step_flop(f->session, p), expected = bare + row * (rows + long_rows);
+    g_test_message("a step: %.3g MFLOP with %d rows, %.3g with %d, %.3g with both", fox / 1e6, rows,
+                   long_one / 1e6, long_rows, both / 1e6);
+    g_assert_cmpfloat(row, >, 0);
+    g_assert_cmpfloat(both, >=, expected);
+    g_assert_cmpfloat(both - expected, <, 0.01 * bare);
+    sana_prompt_unref(p);
+}
+
 /* --- refusals --------------------------------------------------------------------------------- */
 
 static void
@@ -303,6 +330,7 @@ main(int argc, char **argv)
     TEST(blends_of_blends_add_up);
     TEST(leaves_out_the_weakest);
     TEST(fits_into_what_was_prepared);
+    TEST(costs_a_cross_attention_more);
     TEST(refuses_what_makes_no_sense);
     return g_test_run();
 }
