@@ -172,8 +172,8 @@ is_time(GParamSpec *spec)
            strcmp(spec->name, "seed") != 0;
 }
 
-/* Rows 25 and 41: gst-inspect-1.0 and the page in docs/ tell of every property, and agree on when it
- * may be set; types are part of what the plugin offers. */
+/* Rows 25 and 41: gst-inspect-1.0 and the page in docs/ tell of every property; types are part of
+ * what the plugin offers. */
 static void
 check_manual(const char *factory)
 {
