@@ -35,6 +35,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "gstsanamessages.h"
+#include "gstsanapace.h"
 #include "gstsanapreset.h"
 #include "gstsanasrccaps.h"
 #include "gstsanasrcprivate.h"
@@ -43,6 +44,9 @@ GST_DEBUG_CATEGORY (gst_sana_src_debug);
 #define GST_CAT_DEFAULT gst_sana_src_debug
 
 #define DEFAULT_STEPS 2
+
+/* The side of pictures as long as the model's own is not known. */
+#define LIKELY_SIZE 512
 
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
     GST_PAD_SRC, GST_PAD_ALWAYS,
@@ -72,8 +76,9 @@ new_buffer (GstSanaSrc * self, GstBuffer ** buffer)
   } else {
     *buffer = gst_buffer_new_allocate (NULL, self->info.size, NULL);
   }
-  if (ret == GST_FLOW_OK &&
-      !gst_sana_picture_copy (self->shown, &self->info, *buffer)) {
+  if (ret == GST_FLOW_OK && !(self->shown ?
+          gst_sana_picture_copy (self->shown, &self->info, *buffer) :
+          gst_sana_pace_blacken (&self->info, *buffer))) {
     GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
         (_("Cannot write into the memory that the next element offers.")),
         (NULL));
@@ -87,11 +92,11 @@ new_buffer (GstSanaSrc * self, GstBuffer ** buffer)
 static void
 announce (GstSanaSrc * self, GstBuffer * buffer)
 {
-  const GstSanaJob *job = &self->shown->job;
+  const GstSanaJob *job = self->shown ? &self->shown->job : NULL;
   const GstSegment *segment = &GST_BASE_SRC (self)->segment;
   gboolean another = self->announced.prompt != NULL;
 
-  if (!job->applied.prompt || (self->announced.prompt &&
+  if (!job || !job->applied.prompt || (self->announced.prompt &&
           gst_sana_settings_same_prompt (&job->applied, &self->announced)))
     return;
   gst_sana_settings_clear (&self->announced);
@@ -150,6 +155,8 @@ gst_sana_src_negotiate (GstBaseSrc * src)
 {
   gboolean ending;
 
+  if (GST_SANA_SRC (src)->black)
+    return GST_BASE_SRC_CLASS (parent_class)->negotiate (src);
   if (!gst_sana_src_wait_model (GST_SANA_SRC (src), &ending))
     return FALSE;
   if (ending) {
@@ -163,9 +170,12 @@ static GstCaps *
 gst_sana_src_fixate (GstBaseSrc * src, GstCaps * caps)
 {
   GstSanaSrc *self = GST_SANA_SRC (src);
+  gint size;
 
-  caps = gst_sana_src_caps_prefer (caps, self->native_size,
-      gst_base_src_is_live (src));
+  g_mutex_lock (&self->lock);
+  size = self->native_size;
+  g_mutex_unlock (&self->lock);
+  caps = gst_sana_src_caps_prefer (caps, size, gst_base_src_is_live (src));
   caps = GST_BASE_SRC_CLASS (parent_class)->fixate (src, caps);
   return gst_sana_src_caps_complete (caps);
 }
@@ -320,6 +330,11 @@ gst_sana_src_start (GstBaseSrc * src)
 
   self->ready = self->failed = FALSE;
   self->unlocked = self->ending = FALSE;
+  g_mutex_lock (&self->common.lock);
+  self->black = gst_base_src_is_live (src) &&
+      self->values.startup_mode == GST_SANA_SRC_STARTUP_BLACK;
+  g_mutex_unlock (&self->common.lock);
+  self->native_size = LIKELY_SIZE;
   self->live_count = self->produced = 0;
   self->shown_since = 0;
   self->discont = FALSE;
@@ -387,7 +402,7 @@ gst_sana_src_send_event (GstElement * element, GstEvent * event)
 
   if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
     g_mutex_lock (&self->lock);
-    loading = !self->ready && !self->failed;
+    loading = !self->ready && !self->failed && !self->black;
     if (loading)
       self->ending = TRUE;
     g_cond_broadcast (&self->news);

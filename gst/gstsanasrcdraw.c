@@ -300,13 +300,15 @@ forget_stale (GstSanaSrc * self)
   gst_sana_picture_free (want);
 }
 
-/* Live: what there is.  Only the very first picture is waited for. */
+/* Live: what there is.  Only the very first picture is waited for, and not if
+ * it is black before that. */
 static GstFlowReturn
 newest_picture (GstSanaSrc * self, gboolean * repeated)
 {
   GstClockTime now = gst_sana_timeline_time (&self->line, self->line.frame, 0);
   GstSanaPicture *want, *picture = NULL;
   GstFlowReturn ret = GST_FLOW_OK;
+  gboolean wait;
 
   *repeated = TRUE;
   /* another size or format was negotiated meanwhile */
@@ -316,11 +318,12 @@ newest_picture (GstSanaSrc * self, gboolean * repeated)
     forget_pending (self);
 
   do {
+    wait = self->shown == NULL && !self->black;
     if (self->pending && self->shown &&
         now - self->shown_since < get_image_duration (self))
       forget_stale (self);
     else if (self->pending)
-      ret = take_pending (self, self->shown == NULL, &picture);
+      ret = take_pending (self, wait, &picture);
     if (picture) {
       show (self, picture);
       self->live_count++;
@@ -336,7 +339,7 @@ newest_picture (GstSanaSrc * self, gboolean * repeated)
       else
         submit (self, want);
     }
-  } while (self->shown == NULL);
+  } while (wait && self->shown == NULL);
   return GST_FLOW_OK;
 }
 

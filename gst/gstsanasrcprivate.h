@@ -24,6 +24,7 @@ struct _GstSanaSrc
   GstSanaSrcValues values;
 
   GstSanaWorker *worker;        /* between start() and stop() */
+  gboolean black;               /* until there is a picture; set by start() */
 
   GMutex lock;
   GCond news;

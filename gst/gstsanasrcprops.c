@@ -5,6 +5,7 @@
 #define DEFAULT_SEED_MODE GST_SANA_SEED_INCREMENT
 #define DEFAULT_RESOLUTION_BINNING FALSE
 #define DEFAULT_IS_LIVE FALSE
+#define DEFAULT_STARTUP_MODE GST_SANA_SRC_STARTUP_AUTO
 #define DEFAULT_TIMESTAMP_OFFSET 0
 #define DEFAULT_IMAGE_DURATION 0
 
@@ -23,6 +24,24 @@ gst_sana_seed_mode_get_type (void)
   if (g_once_init_enter (&type))
     g_once_init_leave (&type,
         g_enum_register_static ("GstSanaSeedMode", values));
+  return type;
+}
+
+GType
+gst_sana_src_startup_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {GST_SANA_SRC_STARTUP_AUTO, "block", "auto"},
+    {GST_SANA_SRC_STARTUP_BLOCK, "Nothing, frames begin with the first picture",
+        "block"},
+    {GST_SANA_SRC_STARTUP_BLACK, "Black", "black"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type,
+        g_enum_register_static ("GstSanaSrcStartupMode", values));
   return type;
 }
 
@@ -49,6 +68,10 @@ gst_sana_src_values_install (GObjectClass * klass)
   add (klass, is_live, g_param_spec_boolean ("is-live", "Is live",
           "Keep the rate of the caps by the clock, repeating a picture until "
           "the next one is ready", DEFAULT_IS_LIVE, READY));
+  add (klass, startup_mode, g_param_spec_enum ("startup-mode", "Startup mode",
+          "What a live source shows until the model is loaded and the first "
+          "picture drawn", GST_TYPE_SANA_SRC_STARTUP, DEFAULT_STARTUP_MODE,
+          READY));
   add (klass, timestamp_offset, g_param_spec_int64 ("timestamp-offset",
           "Timestamp offset", "Nanoseconds added to every timestamp",
           G_MININT64, G_MAXINT64, DEFAULT_TIMESTAMP_OFFSET, PLAYING));
@@ -58,6 +81,7 @@ gst_sana_src_values_install (GObjectClass * klass)
           "every frame is a new one)", 0, G_MAXUINT64, DEFAULT_IMAGE_DURATION,
           PLAYING));
   gst_type_mark_as_plugin_api (GST_TYPE_SANA_SEED_MODE, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_SANA_SRC_STARTUP, 0);
 }
 
 gboolean

@@ -24,12 +24,24 @@ typedef enum
 #define GST_TYPE_SANA_SEED_MODE (gst_sana_seed_mode_get_type ())
 GType gst_sana_seed_mode_get_type (void);
 
+/* What a live source shows until its first picture is there. */
+typedef enum
+{
+  GST_SANA_SRC_STARTUP_AUTO,    /* BLOCK */
+  GST_SANA_SRC_STARTUP_BLOCK,   /* nothing: frames begin with it */
+  GST_SANA_SRC_STARTUP_BLACK,
+} GstSanaSrcStartup;
+
+#define GST_TYPE_SANA_SRC_STARTUP (gst_sana_src_startup_get_type ())
+GType gst_sana_src_startup_get_type (void);
+
 /* Fields as in gstsanavalues.h. */
 typedef struct
 {
   GstSanaSeedMode seed_mode;
   gboolean resolution_binning;
-  gboolean is_live;             /* from the next READY on */
+  gboolean is_live;             /* from the next READY on, as the next one */
+  GstSanaSrcStartup startup_mode;
   gint64 timestamp_offset;
   GstClockTime image_duration;  /* 0: every frame has a picture of its own */
 } GstSanaSrcValues;

@@ -46,6 +46,49 @@ keeps_its_rate_with_a_slow_model(void)
     pipe_close(&pipe);
 }
 
+/* Row 28: black from the first frame on, flagged GAP, until there is something to see. */
+static void
+is_black_until_there_is_a_picture(void)
+{
+    static const guint8 black[3];
+    guint8 want[3], pixel[3];
+    int dark = 0;
+    Pipe pipe;
+
+    fake_sana_colour("x", 0, 2, 4.5, want);
+    pipe_open(&pipe, "sanasrc name=e is-live=true startup-mode=black prompt=x seed-mode=fixed "
+                     "model-path=fake:load=600,native=64 ! "
+                     "video/x-raw,format=RGB,width=16,height=16,framerate=50/1 ! "
+                     "appsink name=out sync=false");
+    pipe_play(&pipe);
+    for (int n = 0; n < 200; n++) {
+        GstSample *sample = pipe_pull(&pipe);
+        g_assert_nonnull(sample);
+        GstBuffer *buffer = gst_sample_get_buffer(sample);
+        gst_buffer_extract(buffer, (8 * 16 + 8) * 3, pixel, 3);
+        gboolean gap = GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP);
+        gst_sample_unref(sample);
+        if (!memcmp(pixel, want, 3))
+            break;
+        g_assert_cmpmem(pixel, 3, black, 3);
+        g_assert_true(gap);
+        dark++;
+    }
+    g_assert_cmpmem(pixel, 3, want, 3);
+    g_assert_cmpint(dark, >=, 10);
+    pipe_close(&pipe);
+
+    /* and ends while there is none */
+    pipe_open(&pipe, "sanasrc name=e is-live=true startup-mode=black model-path=fake:load=5000 ! "
+                     "appsink name=out sync=false");
+    pipe_play(&pipe);
+    gst_sample_unref(pipe_pull(&pipe));
+    gst_element_send_event(pipe.bin, gst_event_new_eos());
+    g_assert_true(pipe_eos(&pipe));
+    g_assert_cmpint(pipe_stop(&pipe), <, 500);
+    pipe_close(&pipe);
+}
+
 static void
 begins_live_at_the_time_it_is(void)
 {
@@ -218,6 +261,7 @@ main(int argc, char **argv)
     element_test_init(&argc, &argv);
 #define TEST(f) g_test_add_func("/live/" #f, f)
     TEST(keeps_its_rate_with_a_slow_model);
+    TEST(is_black_until_there_is_a_picture);
     TEST(begins_live_at_the_time_it_is);
     TEST(changes_its_prompt_live_without_a_pause);
     TEST(pauses_a_live_source);

@@ -39,6 +39,7 @@ has_the_properties_of_the_documentation(void)
         {"seed-mode", G_TYPE_ENUM, "increment", GST_PARAM_MUTABLE_PLAYING},
         {"resolution-binning", G_TYPE_BOOLEAN, "false", GST_PARAM_MUTABLE_PLAYING},
         {"is-live", G_TYPE_BOOLEAN, "false", GST_PARAM_MUTABLE_READY},
+        {"startup-mode", G_TYPE_ENUM, "auto", GST_PARAM_MUTABLE_READY},
         {"timestamp-offset", G_TYPE_INT64, "0", GST_PARAM_MUTABLE_PLAYING},
     };
     const GParamFlags states =
