@@ -59,6 +59,21 @@ refused() {
     fi
 }
 
+# warned NAME PATTERN ARGUMENT...: the pipeline ends well, after a warning that matches
+warned() {
+    name=$1
+    pattern=$2
+    shift 2
+    launch "$@"
+    sentence=$(sed -n 's/^WARNING: from element [^ ]*Sana[^ ]*: //p' log | head -n 1)
+    if [ $status = 0 ] && printf '%s\n' "$sentence" | grep -qE "$pattern"; then
+        report yes "$name"
+        [ -z "$document" ] || row "$name" "$sentence"
+    else
+        report no "$name: expected $pattern"
+    fi
+}
+
 # accepted NAME ARGUMENT...: the pipeline ends well
 accepted() {
     name=$1
@@ -213,6 +228,34 @@ accepted "a prompt of 100 000 characters" $one prompt="$(head -c 100000 /dev/zer
 accepted "a frame of 1×1" videotestsrc num-buffers=1 ! video/x-raw,width=1,height=1,framerate=5/1 ! \
     sanaimg2img prompt=x ! fakesink
 accepted "a picture of 1×1" sanasrc num-buffers=1 ! video/x-raw,width=1,height=1 ! fakesink
+
+heading "Prompts that come from elsewhere"
+still="sanasrc num-buffers=1 prompt-file=prompt.txt ! $small ! fakesink"
+# shellcheck disable=SC2086
+warned "no such prompt file" "prompt.txt cannot be opened: No such file" $still
+mkdir prompt.txt
+# shellcheck disable=SC2086
+warned "a prompt file that is a directory" "is a directory; name a text file" $still
+rmdir prompt.txt
+mkfifo prompt.txt
+# shellcheck disable=SC2086
+warned "a prompt file that is a FIFO" "is not a regular file; name a text file" $still
+rm prompt.txt
+printf 'caf\351' >prompt.txt
+# shellcheck disable=SC2086
+warned "a prompt file in Latin-1" "is not UTF-8; convert it" $still
+head -c 10000000 /dev/zero | tr '\0' x >prompt.txt
+# shellcheck disable=SC2086
+warned "a prompt file of 10 MB" "is longer than 64 KiB" $still
+text="sanaimg2img name=s ! fakesink
+    filesrc location=prompt.txt blocksize=20000000 ! text/x-raw,format=utf8 ! s.text_sink"
+# shellcheck disable=SC2086
+warned "a text of 10 MB for text_sink" "is longer than 64 KiB" \
+    videotestsrc num-buffers=5 is-live=true ! $small ! $text
+printf 'caf\351' >prompt.txt
+# shellcheck disable=SC2086
+warned "a text in Latin-1 for text_sink" "is not UTF-8; convert it" \
+    videotestsrc num-buffers=5 is-live=true ! $small ! $text
 
 [ "$document" ] || echo "1..$count"
 exit $failed
