@@ -107,6 +107,8 @@ gst_sana_pace_blacken (const GstVideoInfo * info, GstBuffer * out)
   gboolean ok = FALSE;
 
   gst_video_info_set_format (&rgb, GST_VIDEO_FORMAT_RGB, 2, 2);
+  GST_VIDEO_INFO_FPS_N (&rgb) = GST_VIDEO_INFO_FPS_N (info);
+  GST_VIDEO_INFO_FPS_D (&rgb) = GST_VIDEO_INFO_FPS_D (info);
   converter = gst_video_converter_new (&rgb, info, NULL);
   if (!converter)
     return FALSE;
