@@ -34,9 +34,6 @@ void cuda_host_reset(void);
  * with sana_device_unref(). */
 SanaDevice *cuda_host_open(const char *which, char **why);
 
-/* Whether it has the operation. */
-bool cuda_host_has(const char *op);
-
 /* Whether the module says there is a GPU. */
 bool cuda_host_present(void);
 

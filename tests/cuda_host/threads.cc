@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <ucontext.h>
 
+#include <memory>
 #include <vector>
 
 #ifdef __SANITIZE_ADDRESS__
@@ -45,6 +46,7 @@ struct Thread {
 struct Machine {
     const std::function<void()> *body;
     std::vector<Thread> threads;
+    std::vector<std::unique_ptr<Fibre>> fibres; /* all, kept for later launches */
     std::vector<Fibre *> idle;
     std::vector<uint64_t> given; /* two shuffles of each thread */
     ucontext_t home;
@@ -140,8 +142,10 @@ Fibre::Fibre() : stack(STACK)
 Fibre *
 idle_fibre()
 {
-    if (machine.idle.empty())
-        return new Fibre; /* kept for later launches */
+    if (machine.idle.empty()) {
+        machine.fibres.push_back(std::make_unique<Fibre>());
+        return machine.fibres.back().get();
+    }
     Fibre *f = machine.idle.back();
     machine.idle.pop_back();
     return f;
