@@ -166,7 +166,7 @@ template <int S, int W, int CHUNKS>
 static __global__ void
 __launch_bounds__(THREADS) attention_kernel(Attention a)
 {
-    __shared__ Tile q_tile, kv_tile, p_tile;
+    ALIGNED_SHARED Tile q_tile, kv_tile, p_tile;
     const int query = (int)threadIdx.x / LANES, lane = (int)threadIdx.x % LANES;
     const int head = (int)blockIdx.y, kv_head = head / a.group;
     const int first = (int)blockIdx.x * TILE, column = (int)blockIdx.z * CHUNKS * TILE;

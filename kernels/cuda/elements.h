@@ -34,6 +34,9 @@ map_of(SanaTensor x)
     return Map{(char *)x.data, x.dtype, (size_t)x.stride};
 }
 
+/* Shared memory that is read and written as vectors. */
+#define ALIGNED_SHARED __shared__ __attribute__((aligned(16)))
+
 /* As many elements as one or two accesses of at most 16 bytes move. */
 template <typename T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Vector {
     T e[N];

@@ -94,8 +94,8 @@ template <int S, int W>
 static __global__ void
 __launch_bounds__(THREADS) state_kernel(Heads h)
 {
-    __shared__ float k[SPAN][STRIDE], v[SPAN][STRIDE];
-    __shared__ float sums[TEAMS][TILE][STRIDE], totals[TEAMS][TILE];
+    ALIGNED_SHARED float k[SPAN][STRIDE], v[SPAN][STRIDE];
+    ALIGNED_SHARED float sums[TEAMS][TILE][STRIDE], totals[TEAMS][TILE];
     const int thread = (int)threadIdx.x, team = thread / 64, lane = thread % 64;
     const int j0 = lane / 8 * 4, i0 = lane % 8 * 4; /* of this thread's 4 × 4 of S */
     const int head = (int)blockIdx.x, chunk = (int)blockIdx.y;
@@ -172,7 +172,7 @@ template <int S, int W>
 static __global__ void
 __launch_bounds__(THREADS) apply_kernel(Heads h, size_t span)
 {
-    __shared__ float s[TILE][TILE], total[TILE];
+    ALIGNED_SHARED float s[TILE][TILE], total[TILE];
     const int head = (int)blockIdx.x, tile_i = (int)blockIdx.z * TILE;
     const int i0 = (int)threadIdx.x % 4 * 8;
     const size_t first = blockIdx.y * span, end = first + span < h.n ? first + span : h.n;
