@@ -53,9 +53,18 @@ def stages(o):
     ]
 
 
+def claim(work, toy):
+    """A directory holds a toy or the real thing, never parts of both."""
+    kind, path = "toy" if toy else "whole", work / "kind"
+    if path.exists() and path.read_text() != kind:
+        sys.exit(f"{work} holds a {path.read_text()} run; name another directory for a {kind} one")
+    path.write_text(kind)
+
+
 def main():
     o = parse()
     o.work.mkdir(parents=True, exist_ok=True)
+    claim(o.work, o.toy)
     from training import prepare
     prepare(o.device, o.threads)
     import photographs

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 CORES = 2
-SAVE_EVERY = 150  # seconds of the clock above
+SAVE_EVERY = 150  # seconds of the clock above, or a tenth of a shorter budget
 
 
 def prepare(device, threads):
@@ -199,7 +199,7 @@ class Stage:
             print(f"{self.name}: step {self.steps}  {means}  "
                   f"{(self.seconds - self.used) / 60:.1f} min left", flush=True)
             self.sums, self.count = {}, 0
-        if self.used - self.saved > SAVE_EVERY:
+        if self.used - self.saved > min(SAVE_EVERY, self.seconds / 10):
             self.keep()
 
     def keep(self):

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the training promises, in a few seconds and without a network:
+
+    WORK/venv/bin/python -m unittest discover tools/demo-model
+"""
+import contextlib
+import io
+import os
+import pathlib
+import random
+import resource
+import signal
+import tempfile
+import unittest
+
+import cv2
+import numpy as np
+import torch
+
+import crops
+import photographs
+import prompts
+import training
+import words
+from materials import MATERIALS, material
+from styles import STYLES, styled
+
+
+def picture(seed, h=96, w=128):
+    """A smooth random picture with edges, uint8 (h, w, 3)."""
+    rng = np.random.default_rng(seed)
+    a = cv2.GaussianBlur(rng.normal(0, 1, (h, w, 3)).astype(np.float32), (0, 0), 5)
+    a = a / a.std() * .22 + .5
+    cv2.rectangle(a, (w // 4, h // 4), (w // 2, 3 * h // 4), (.1, .5, .9), -1)
+    return (np.clip(a, 0, 1) * 255).astype(np.uint8)
+
+
+class Procedures(unittest.TestCase):
+    def test_a_pattern_is_a_function_of_the_latent_cell(self):
+        whole = picture(1, 192, 192)
+        for name in STYLES:
+            first = styled(name, whole)[64:128, 64:128].astype(int)
+            moved = styled(name, np.ascontiguousarray(whole[8:, 16:]))[56:120, 48:112].astype(int)
+            # what lies far away counts a little
+            self.assertLess(np.abs(first - moved).mean(), 1.0, name)
+
+    def test_styles_differ(self):
+        a = picture(2)
+        drawn = {name: styled(name, a).astype(int) for name in STYLES}
+        for name, one in drawn.items():
+            for other, two in drawn.items():
+                if name < other:
+                    self.assertGreater(np.abs(one - two).mean(), 4, f"{name}, {other}")
+
+    def test_materials_follow_the_noise(self):
+        rng = np.random.default_rng(3)
+        for name in MATERIALS:
+            one, two = (material(name, rng.standard_normal((32, 12, 12))).astype(int)
+                        for _ in range(2))
+            self.assertGreater(one.std(), 8, name)
+            self.assertGreater(np.abs(one - two).mean(), 4, name)
+
+
+class Prompts(unittest.TestCase):
+    def test_synonyms_are_kept_out_of_training(self):
+        told = {p for nouns, tags, _ in words.STYLES.values()
+                for p in words.phrases(nouns) + words.phrases(tags)}
+        for style, (_, _, unseen) in words.STYLES.items():
+            self.assertFalse(told & set(words.phrases(unseen)), style)
+
+    def test_templates_are_kept_out_of_training(self):
+        self.assertFalse(set(prompts.UNSEEN) & set(prompts.NOUN + prompts.TAG))
+        self.assertFalse(set(prompts.UNSEEN_MATERIAL) & set(prompts.MATERIAL))
+
+    def test_no_phrase_means_two_styles(self):
+        seen = {}
+        for style, (nouns, tags, unseen) in words.STYLES.items():
+            for phrase in words.phrases(nouns) + words.phrases(tags) + words.phrases(unseen):
+                self.assertEqual(seen.setdefault(phrase, style), style, phrase)
+
+    def test_every_kind_makes_a_prompt(self):
+        r = random.Random(4)
+        for style in words.STYLES:
+            for kind in ("train", "templates", "synonyms"):
+                self.assertTrue(prompts.of_style(style, r, kind))
+        self.assertTrue(any(prompts.of_nothing(r) == "" for _ in range(50)))
+
+
+class Photographs(unittest.TestCase):
+    def test_every_picture_has_an_author_a_licence_and_one_split(self):
+        rows = photographs.table()
+        for row in rows:
+            self.assertTrue(row["author"] and row["licence"], row)
+            self.assertIn(row["split"], ("train", "held"))
+            self.assertIn(row["kind"], crops.WEIGHT)
+        self.assertEqual(len({(r["package"], r["file"]) for r in rows}), len(rows))
+
+    def test_damaged_pictures_are_left_out_by_name(self):
+        with tempfile.TemporaryDirectory() as folder:
+            share = pathlib.Path(folder) / "packages/p/usr/share"
+            share.mkdir(parents=True)
+            ok, data = cv2.imencode(".jpg", picture(5))
+            self.assertTrue(ok)
+            (share / "whole.jpg").write_bytes(data.tobytes())
+            (share / "short.jpg").write_bytes(data.tobytes()[:len(data) // 2])
+            (share / "noise.png").write_bytes(bytes(range(256)))
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said):
+                read = {name: photographs.read({"package": "p", "file": name},
+                                               pathlib.Path(folder))
+                        for name in ("whole.jpg", "short.jpg", "noise.png", "gone.jpg")}
+            self.assertEqual([k for k, v in read.items() if v is not None], ["whole.jpg"])
+            for name in ("short.jpg", "noise.png", "gone.jpg"):
+                self.assertIn(name, said.getvalue())
+
+    def test_a_package_that_cannot_be_had_is_one_sentence(self):
+        with tempfile.TemporaryDirectory() as folder:
+            work = pathlib.Path(folder)
+            fake = work / "apt-get"
+            fake.write_text("#!/bin/sh\necho 'E: Unable to locate package' >&2\nexit 100\n")
+            fake.chmod(0o755)
+            path = os.environ["PATH"]
+            os.environ["PATH"] = f"{folder}:{path}"
+            try:
+                with self.assertRaises(photographs.Missing) as caught, \
+                        contextlib.redirect_stdout(io.StringIO()):
+                    photographs.fetch(work)
+            finally:
+                os.environ["PATH"] = path
+            self.assertIn("Unable to locate package", str(caught.exception))
+            self.assertIn("photographs.tsv", str(caught.exception))
+
+
+class Counted(training.Stage):
+    """A stage whose clock counts steps: a second each."""
+
+    ticks = 0
+
+    def now(self):
+        self.ticks += 1
+        return float(self.ticks)
+
+
+def learn(path, steps, crash_after=None):
+    """A line fitted to noise for `steps`; returns its weight, or None where it crashed."""
+    torch.manual_seed(6)
+    net = torch.nn.Linear(4, 4)
+    torch.nn.init.ones_(net.weight)
+    muon = training.Muon([net.weight])
+    adam = torch.optim.AdamW([net.bias], lr=1e-2)
+    average = training.Average(list(net.parameters()), .9)
+    with contextlib.redirect_stdout(io.StringIO()):
+        stage = Counted("line", path, steps / 60, {"net": net, "muon": muon, "adam": adam,
+                                                   "average": average}, "cpu", 6)
+        while stage.running():
+            x = torch.randn(8, 4) * float(stage.rng.random()) * random.random()
+            loss = (net(x) - x).square().mean()
+            stage.check(loss)
+            net.zero_grad()
+            loss.backward()
+            muon.step(1e-2 * stage.rate())
+            adam.step()
+            average.step()
+            stage.done({"loss": loss.detach()})
+            if stage.steps == crash_after:
+                return None
+    average.swap()
+    return torch.cat([net.weight.detach().flatten(), net.bias.detach()])
+
+
+class Stages(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+        self.addCleanup(lambda: [signal.signal(n, h) for n, h in handlers.items()])
+
+    def test_a_killed_run_ends_where_an_undisturbed_one_does(self):
+        expected = learn(self.folder / "one", 60)
+        for crash in (17, 41):
+            self.assertIsNone(learn(self.folder / "two", 60, crash))
+        self.assertTrue(torch.equal(learn(self.folder / "two", 60), expected))
+
+    def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(self):
+        path = self.folder / "line"
+        learn(path, 60, 20)
+        before = path.read_bytes()
+        with contextlib.redirect_stdout(io.StringIO()):
+            stage = Counted("line", path, 1, {}, "cpu", 6)
+        with self.assertRaises(SystemExit) as caught:
+            stage.check(torch.tensor(float("nan"), requires_grad=True))
+        self.assertIn(str(path), str(caught.exception))
+        self.assertEqual(path.read_bytes(), before)
+
+    def test_a_full_disk_keeps_the_file_that_was_there(self):
+        path = self.folder / "kept"
+        training.save({"a": 1}, path)
+        before = path.read_bytes()
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10000, limits[1]))
+        try:
+            with self.assertRaises(SystemExit) as caught:
+                training.save({"a": torch.randn(100000)}, path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        self.assertIn("make room", str(caught.exception))
+        self.assertEqual(path.read_bytes(), before)
+        self.assertEqual([p.name for p in self.folder.iterdir()], ["kept"])
+
+    def test_a_stop_is_a_checkpoint(self):
+        path = self.folder / "line"
+        with contextlib.redirect_stdout(io.StringIO()):
+            stage = Counted("line", path, 1, {}, "cpu", 6)
+            os.kill(os.getpid(), signal.SIGTERM)
+            with self.assertRaises(SystemExit):
+                stage.running()
+        self.assertTrue(path.exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
