@@ -51,20 +51,22 @@ def square(work, name, side=512):
 
 def measures(painter, pictures, goals, wide, toy):
     """(name, call) of one painter's figures."""
-    f = figures
-    strengths = (.35,) if toy else (.35, .5)
-    out = [(f"templates_{s}", lambda s=s: f.nearest(painter, pictures, goals, "templates", s))
-           for s in strengths]
-    out += [("synonyms_0.35", lambda: f.nearest(painter, pictures, goals, "synonyms", .35)),
-            ("photo", lambda: f.plain(painter, pictures))]
-    if painter.name == "plugin":
-        out += [("trained_0.35", lambda: f.nearest(painter, pictures, goals, "train", .35)),
-                ("stillness", lambda: f.stillness(painter, pictures)),
-                ("panning", lambda: f.panning(painter, wide)),
-                ("strength", lambda: f.rising(painter, pictures))]
-    else:
-        out.insert(0, ("autoencoder", lambda: reconstruction(painter, pictures)))
-    return out
+    def nearest(kind, strength):
+        return lambda: figures.nearest(painter, pictures, goals, kind, strength)
+
+    out = {"templates_0.35": nearest("templates", .35),
+           "photo": lambda: figures.plain(painter, pictures)}
+    if painter.name == "diffusers":
+        out = {"autoencoder": lambda: reconstruction(painter, pictures)} | out
+    if not toy:
+        out |= {"templates_0.5": nearest("templates", .5),
+                "synonyms_0.35": nearest("synonyms", .35)}
+    if painter.name == "plugin" and not toy:
+        out |= {"trained_0.35": nearest("train", .35),
+                "stillness": lambda: figures.stillness(painter, pictures),
+                "panning": lambda: figures.panning(painter, wide),
+                "strength": lambda: figures.rising(painter, pictures)}
+    return out.items()
 
 
 def reconstruction(painter, pictures):

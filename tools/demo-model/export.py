@@ -6,6 +6,7 @@ import shutil
 
 import torch
 from diffusers import SanaSprintPipeline, SCMScheduler
+from diffusers.utils import logging
 
 import networks
 import tokenizer
@@ -13,6 +14,7 @@ import train_autoencoder
 
 
 def make(work):
+    logging.set_verbosity_error()
     state = torch.load(work / "transformer.pt", map_location="cpu")
     vae, scale = train_autoencoder.load(work, "cpu")
     vae.register_to_config(scaling_factor=scale)

@@ -4,7 +4,6 @@
 Called by tools/demo-model/make, which has the options' explanation.
 """
 import argparse
-import json
 import pathlib
 import sys
 import time
@@ -68,21 +67,17 @@ def main():
     from training import prepare
     prepare(o.device, o.threads)
     import photographs
-    times = {}
     for name, call in stages(o):
-        start, used = time.monotonic(), time.process_time()
+        start = time.monotonic()
         try:
             call()
         except photographs.Missing as error:
             sys.exit(f"{name}: {error}")
         except OSError as error:
             sys.exit(f"{name}: {error}; make room or correct it and run the same command again")
-        times[name] = {"seconds": round(time.monotonic() - start, 1),
-                       "processor_seconds": round(time.process_time() - used, 1)}
-        print(f"{name}: done, {times[name]['seconds']:.0f} s", flush=True)
+        print(f"{name}: done, {time.monotonic() - start:.0f} s", flush=True)
         if name == o.until:
             break
-    (o.work / "times.json").write_text(json.dumps(times))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ import tempfile
 
 import numpy as np
 
+import prompts
+
 LAUNCH = ("gst-launch-1.0", "-q")
 
 
@@ -66,8 +68,11 @@ class Diffusers:
     def __init__(self, model):
         import torch
         from diffusers import SanaSprintImg2ImgPipeline, SanaSprintPipeline
+        from diffusers.utils import logging
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
         self.torch = torch
-        self.text = SanaSprintPipeline.from_pretrained(model, torch_dtype=torch.float32)
+        self.text = SanaSprintPipeline.from_pretrained(model).to(torch.float32)
         self.picture = SanaSprintImg2ImgPipeline(**self.text.components)
         for pipeline in (self.text, self.picture):
             pipeline.set_progress_bar_config(disable=True)
@@ -79,11 +84,9 @@ class Diffusers:
         from PIL import Image
         if strength == 0:
             return frames.copy()
-        import inspect
-        instruction = inspect.signature(self.text.__call__).parameters[
-            "complex_human_instruction"].default
         with self.torch.no_grad():
-            embeds, mask = self.text.encode_prompt(prompt, complex_human_instruction=instruction)
+            embeds, mask = self.text.encode_prompt(
+                prompt, complex_human_instruction=prompts.INSTRUCTION.split("\n"))
         return np.stack([eight_bits(self.picture(
             prompt_embeds=embeds, prompt_attention_mask=mask, image=Image.fromarray(frame),
             num_inference_steps=1, max_timesteps=math.atan2(strength, 1 - strength),

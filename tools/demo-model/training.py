@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 CORES = 2
-SAVE_EVERY = 150  # seconds of the clock above, or a tenth of a shorter budget
+SAVE_EVERY = 60  # seconds of the clock above, or a tenth of a shorter budget
 
 
 def prepare(device, threads):
