@@ -4,7 +4,7 @@
     python3 tools/demo-model/card.py REPORT/figures.json docs/demo-model.md
 
 Every figure is from figures.json.  What was seen on the contact sheets is in seen.md beside this
-file, written by whoever looked.
+file, written by whoever looked; it begins with the digest of the weights it is about.
 """
 import collections
 import json
@@ -166,6 +166,14 @@ def sources(rows):
             "the figures.")
 
 
+def seen(digest):
+    """The text of seen.md if it is about the weights of this digest."""
+    text = pathlib.Path(__file__).with_name("seen.md").read_text(encoding="utf-8")
+    if digest[:16] not in text:
+        return "Nobody has described the contact sheets of these weights yet."
+    return text.split("-->", 1)[-1].strip()
+
+
 def main():
     source, target = map(pathlib.Path, sys.argv[1:3])
     f, rows = json.loads(source.read_text()), photographs.table()
@@ -174,8 +182,7 @@ def main():
         megabytes=f["bytes"] / 1e6, digest=f["digest"], text=f["text_parameters"],
         training=training(f), table=table(f), missed=missed(one), sources=sources(rows),
         pictures=pictures(rows), count=len(words.STYLES), held=f["photographs"],
-        seen=pathlib.Path(__file__).with_name("seen.md").read_text().split("-->", 1)[-1].strip()),
-        encoding="utf-8")
+        seen=seen(f["digest"])), encoding="utf-8")
 
 
 if __name__ == "__main__":
