@@ -40,7 +40,7 @@ def held(work, count):
 
 
 def square(work, name, side=512):
-    """uint8 (side, side, 3) from the middle of a held-out photograph, and one twice as wide."""
+    """uint8 (side, side, 3): the middle of a photograph."""
     row = next(r for r in photographs.table() if name in r["file"])
     picture = photographs.read(row, work)
     scale = side / picture.shape[0]
