@@ -15,6 +15,7 @@ struct SanaBinder {
     SanaDType dtype;
     SanaSafetensors *files;
     bool planner;
+    const SanaDevice *in_place; /* computes from the files, or NULL */
 
     GString *prefix;
     GArray *lengths; /* gsize: of the prefix before each sana_bind_enter() */
@@ -71,6 +72,12 @@ sana_binder_watch(SanaBinder *b, GCancellable *cancellable, SanaBindProgress fun
     b->cancellable = cancellable;
     b->progress = func;
     b->user = user;
+}
+
+void
+sana_binder_leave_in_place(SanaBinder *b, const SanaDevice *dev)
+{
+    b->in_place = dev;
 }
 
 void
@@ -233,13 +240,14 @@ count(SanaBinder *b, const SanaStoredTensor *t)
         b->progress(b->bytes_total > 0 ? fmin(b->bytes_done / b->bytes_total, 1) : 1, b->user);
 }
 
+/* `stays`: the values will be read again soon. */
 static void
-close_values(SanaBinder *b, Source *s)
+close_values(SanaBinder *b, Source *s, bool stays)
 {
     if (!s->stored)
         return;
     g_free(s->copy);
-    if (!b->planner)
+    if (!b->planner && !stays)
         sana_safetensors_release(b->files, s->stored);
     count(b, s->stored);
     *s = (Source){0};
@@ -250,7 +258,7 @@ take_values(SanaBinder *b, Source *s, const char *name, const char *suffix, Shap
 {
     if (take(b, s, name, suffix, want, also) && open_values(b, s))
         return true;
-    close_values(b, s);
+    close_values(b, s, false);
     return false;
 }
 
@@ -276,7 +284,7 @@ take_vector(SanaBinder *b, const char *name, const char *suffix, int c)
     float *values = g_new0(float, (gsize)c);
     for (int i = 0; i < c && !b->planner; i++)
         values[i] = element(s.view, i);
-    close_values(b, &s);
+    close_values(b, &s, false);
     return values;
 }
 
@@ -322,15 +330,20 @@ sana_bind_stack(SanaBinder *b, SanaLinear *l, const char *const *names, const in
 
     g_autofree Source *sources = g_new0(Source, n);
     g_autofree SanaTensor *views = g_new0(SanaTensor, n);
+    bool in_place = b->in_place != NULL;
     for (int i = 0; i < n; i++) {
         Shape shape = {2, {outs[i], in}}, convolution = {4, {outs[i], in, 1, 1}};
         whole &= take_values(b, &sources[i], names[i], ".weight", shape, convolution);
         views[i] = sources[i].view;
+        in_place = in_place && !sources[i].copy &&
+                   sana_device_computes_in_place(b->in_place, b->dtype, views[i].dtype);
     }
-    if (whole && packing(b))
+    if (whole && packing(b) && !in_place)
         sana_pool_linear(b->pool, l, b->dtype, views, n);
+    else if (whole && packing(b) && !b->planner)
+        sana_pool_linear_in_place(b->pool, l, b->dtype, views, n);
     for (int i = 0; i < n; i++)
-        close_values(b, &sources[i]);
+        close_values(b, &sources[i], in_place);
 }
 
 void
@@ -351,7 +364,7 @@ sana_bind_conv(SanaBinder *b, SanaConv *k, const char *name, bool bias)
     Shape shape = {4, {k->out, k->in / k->groups, k->kernel, k->kernel}};
     if (take_values(b, &s, name, ".weight", shape, none) && packing(b))
         sana_pool_conv(b->pool, k, b->dtype, s.view);
-    close_values(b, &s);
+    close_values(b, &s, false);
 }
 
 /* --- norms and tables ------------------------------------------------------------------------- */
@@ -399,7 +412,7 @@ sana_bind_table(SanaBinder *b, SanaTensor *x, const char *name, int rows, int c)
     *x = SANA_NONE;
     if (take_values(b, &s, name, "", shape, vector) && packing(b))
         *x = sana_pool_upload(b->pool, s.view, SANA_F32);
-    close_values(b, &s);
+    close_values(b, &s, false);
 }
 
 /* Reads a table through once without ever holding much of it in memory. */
@@ -515,7 +528,7 @@ bool
 sana_binder_finish(SanaBinder *b, const char *what, const char *const *ignore, GError **error)
 {
     bool ok = b->list || finish(b, what, ignore, error);
-    if (!b->planner)
+    if (!b->planner && !b->in_place)
         sana_safetensors_release(b->files, NULL);
     g_ptr_array_unref(b->problems);
     g_hash_table_unref(b->used);

@@ -38,6 +38,12 @@ SanaBinder *sana_binder_new_listing(SanaPool *pool, SanaBindList func, void *use
 /* Optional: cancellable (not owned, may be NULL) is looked at between two tensors. */
 void sana_binder_watch(SanaBinder *b, GCancellable *cancellable, SanaBindProgress func, void *user);
 
+/*
+ * Products bound from here on are computed from the mapped files where `dev`, for which the pool's
+ * or a planner's bytes count, does so: the files then have to outlive the pool.
+ */
+void sana_binder_leave_in_place(SanaBinder *b, const SanaDevice *dev);
+
 /* Prefixes: enter("blocks.%d", 3) then bind "attn.to_q" reads "blocks.3.attn.to_q". */
 void sana_bind_enter(SanaBinder *b, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void sana_bind_leave(SanaBinder *b);

@@ -66,6 +66,10 @@ struct SanaBackend {
     void *(*pack_conv)(SanaDevice *dev, const SanaConv *k, SanaDType dtype, SanaTensor source,
                        size_t *bytes);
     void (*free_packed)(SanaDevice *dev, void *packed);
+    /* NULL: never.  Then for each source; all of them outlive the result. */
+    bool (*computes_in_place)(const SanaDevice *dev, SanaDType dtype, SanaDType stored);
+    void *(*linear_in_place)(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
+                             const SanaTensor *sources, int n_sources);
 
     /* streams */
     SanaStream *(*stream_open)(SanaDevice *dev, char **why); /* zeroed base, NULL on failure */

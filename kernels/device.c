@@ -145,6 +145,12 @@ sana_device_supports(const SanaDevice *dev, SanaDType dtype)
     return dtype == SANA_F32 || dev->backend->supports(dev, dtype);
 }
 
+bool
+sana_device_computes_in_place(const SanaDevice *dev, SanaDType dtype, SanaDType stored)
+{
+    return dev->backend->computes_in_place && dev->backend->computes_in_place(dev, dtype, stored);
+}
+
 SanaDType
 sana_device_best_dtype(const SanaDevice *dev)
 {
@@ -265,6 +271,18 @@ sana_pool_linear(SanaPool *pool, SanaLinear *l, SanaDType dtype, const SanaTenso
     void *packed =
         pool->device->backend->pack_linear(pool->device, l, dtype, sources, n_sources, &bytes);
     return keep_packed(pool, packed, &l->packed, bytes);
+}
+
+bool
+sana_pool_linear_in_place(SanaPool *pool, SanaLinear *l, SanaDType dtype, const SanaTensor *sources,
+                          int n_sources)
+{
+    SanaDevice *dev = pool->device;
+    for (int i = 0; i < n_sources; i++)
+        if (!sana_device_computes_in_place(dev, dtype, sources[i].dtype))
+            return sana_pool_linear(pool, l, dtype, sources, n_sources);
+    void *packed = dev->backend->linear_in_place(dev, l, dtype, sources, n_sources);
+    return keep_packed(pool, packed, &l->packed, 0);
 }
 
 bool

@@ -57,6 +57,9 @@ bool sana_device_supports(const SanaDevice *dev, SanaDType dtype);
 /* The type that is fastest here and good enough: BF16 where the hardware has it, else F32. */
 SanaDType sana_device_best_dtype(const SanaDevice *dev);
 
+/* Whether products in `dtype` can use weights stored as `stored` where they lie in host memory. */
+bool sana_device_computes_in_place(const SanaDevice *dev, SanaDType dtype, SanaDType stored);
+
 /* Bytes that could be allocated now, an estimate; SIZE_MAX if unknown. */
 size_t sana_device_free_memory(const SanaDevice *dev);
 
@@ -126,6 +129,14 @@ typedef struct {
 bool sana_pool_linear(SanaPool *pool, SanaLinear *l, SanaDType dtype, const SanaTensor *sources,
                       int n_sources);
 bool sana_pool_conv(SanaPool *pool, SanaConv *k, SanaDType dtype, SanaTensor source);
+
+/*
+ * As sana_pool_linear(), for sources that outlive the pool, unchanged: where
+ * sana_device_computes_in_place() for all of them they stay where they are (a mapped file, for
+ * instance) and take no memory.  Meant for products of few rows, that are rarely computed.
+ */
+bool sana_pool_linear_in_place(SanaPool *pool, SanaLinear *l, SanaDType dtype,
+                               const SanaTensor *sources, int n_sources);
 
 /* Copies a host tensor (F32, BF16 or F16) into the pool as `dtype`. */
 SanaTensor sana_pool_upload(SanaPool *pool, SanaTensor host, SanaDType dtype);

@@ -213,6 +213,9 @@ bind_network(SanaModel *m, SanaPool *pool, int network, GCancellable *cancellabl
 {
     SanaBinder *b = sana_binder_new(pool, m->dtype, m->files[network]);
     sana_binder_watch(b, cancellable, progress ? on_progress : NULL, progress);
+    /* a prompt reads the text encoder's weights once: packing them would gain nothing */
+    if (network == TEXT)
+        sana_binder_leave_in_place(b, m->device);
     if (network == TEXT)
         sana_gemma2_bind(&m->text, b);
     else if (network == TRANSFORMER)
@@ -386,6 +389,12 @@ sana_model_unref(SanaModel *m)
     sana_tokenizer_free(m->tokenizer);
     sana_device_unref(m->device);
     g_free(m);
+}
+
+void
+sana_model_release_text_encoder(SanaModel *m)
+{
+    sana_safetensors_release(m->files[TEXT], NULL);
 }
 
 const SanaModelInfo *

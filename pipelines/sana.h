@@ -100,11 +100,24 @@ typedef struct {
  */
 gboolean sana_model_check(const char *path, const SanaModelOptions *options, GError **error);
 
-/* Loads a directory in diffusers layout.  Blocks for seconds; cancellable may be NULL. */
+/*
+ * Loads a directory in diffusers layout.  Blocks for seconds; cancellable may be NULL.
+ *
+ * On the CPU the text encoder computes from its files, which stay mapped: put a new file in the
+ * place of an old one rather than write into it while a model that was loaded from it lives.
+ */
 SanaModel *sana_model_load(const char *path, const SanaModelOptions *options,
                            GCancellable *cancellable, GError **error);
 SanaModel *sana_model_ref(SanaModel *model);
 void sana_model_unref(SanaModel *model);
+
+/*
+ * Gives back the memory that holds the text encoder's weights; the next prompt reads them from
+ * their files again.  Any thread, also while prompts are being encoded.  Does nothing where the
+ * device has copies of its own: any but the CPU, and there too for weights of a type that it cannot
+ * compute from (F16; F32 where precision is bf16).
+ */
+void sana_model_release_text_encoder(SanaModel *model);
 
 typedef struct {
     int factor;      /* pictures must be multiples of this, 32 for SANA */

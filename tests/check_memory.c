@@ -245,6 +245,45 @@ changes_do_not_pile_up(Fixture *f, gconstpointer data)
         g_assert_cmpuint(after, <=, before + (1 << 20));
 }
 
+/* KiB of this file that are resident in maps of it. */
+static int
+resident_of(const char *path)
+{
+    g_autofree char *maps = NULL;
+    g_assert_true(g_file_get_contents("/proc/self/smaps", &maps, NULL, NULL));
+    g_auto(GStrv) lines = g_strsplit(maps, "\n", -1);
+    gboolean inside_it = FALSE;
+    int kib = 0, found = -1;
+    for (char **line = lines; *line; line++) {
+        if (g_ascii_isxdigit(**line)) /* "begin-end rwxp offset device inode path" */
+            inside_it = g_str_has_suffix(*line, path);
+        else if (inside_it && sscanf(*line, "Rss: %d", &kib) == 1)
+            found = MAX(found, 0) + kib;
+    }
+    return found;
+}
+
+static void
+a_released_text_encoder_comes_back(Fixture *f, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(f->dir, TINY_TEXT, NULL);
+    const gsize count =
+        (gsize)sana_prompt_rows(f->prompt) * (gsize)sana_model_info(f->model)->caption_channels;
+    g_autofree float *before = g_new(float, count), *after = g_new(float, count);
+    g_assert_true(sana_session_get_embeds(f->session, f->prompt, before, NULL));
+    g_assert_cmpint(resident_of(path), >, 0);
+    sana_model_release_text_encoder(f->model);
+    g_assert_cmpint(resident_of(path), ==, 0);
+
+    SanaSession *session = tiny_session(f->model);
+    SanaPrompt *again = tiny_prompt(session, "a fox");
+    g_assert_true(sana_session_get_embeds(session, again, after, NULL));
+    g_assert_cmpmem(before, count * sizeof *before, after, count * sizeof *after);
+    g_assert_cmpint(resident_of(path), >, 0);
+    sana_prompt_unref(again);
+    sana_session_free(session);
+}
+
 /* --- too much --------------------------------------------------------------------------------- */
 
 static gsize
@@ -545,6 +584,7 @@ main(int argc, char **argv)
     ADD("preparing-leaves-nothing-to-allocate", preparing_leaves_nothing_to_allocate);
     ADD("resident-memory-does-not-grow", resident_memory_does_not_grow);
     ADD("changes-do-not-pile-up", changes_do_not_pile_up);
+    ADD("a-released-text-encoder-comes-back", a_released_text_encoder_comes_back);
     ADD("a-picture-larger-than-memory", a_picture_larger_than_memory);
     ADD("a-binned-picture-larger-than-memory", a_binned_picture_larger_than_memory);
     g_test_add_func("/memory/weights-larger-than-memory", weights_larger_than_memory);

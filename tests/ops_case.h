@@ -50,6 +50,7 @@ struct Case {
     SanaConv conv;
     int parts;      /* sources stacked along out; 0 means 1 */
     ArgType source; /* storage of the sources */
+    bool in_place;  /* the sources stay, for devices that compute from them */
     bool bias;
 
     /* arguments that are not tensors, as far as the operation has them */
@@ -88,6 +89,7 @@ typedef struct {
     SanaStream *stream;
     SanaTensor t[MAX_ARGS];
     SanaTensor whole[MAX_ARGS]; /* with the foreign columns and one row behind */
+    void *sources;              /* of the weights */
     Case call;                  /* the case with this device's weights */
 } Side;
 

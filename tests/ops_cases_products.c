@@ -91,6 +91,52 @@ bench_linear(Runner *r)
     r->run(r, &c);
 }
 
+static void
+check_linear_in_place(Runner *r)
+{
+    static const int shapes[][3] = {
+        {1, 1, 1},     {1, 8, 3},     {2, 3, 5},     {6, 33, 17},   {7, 64, 4},
+        {13, 257, 51}, {64, 100, 30}, {65, 100, 30}, {300, 48, 96}, {40, 4000, 6},
+    };
+    for (ArgType source = CASE_DTYPE; source <= FIXED_BF16; source++) {
+        SanaDType stored = ops_arg_dtype(&(Arg){.type = source}, SANA_F32);
+        if (!sana_device_computes_in_place(r->device, r->dtype, stored))
+            continue; /* it packs them: as above */
+        for (size_t i = 0; i < G_N_ELEMENTS(shapes); i++) {
+            Case c = linear(shapes[i][0], shapes[i][1], shapes[i][2]);
+            c.in_place = true;
+            c.source = source;
+            r->run(r, &c);
+            c.bias = true;
+            r->run(r, &c);
+        }
+        for (int n = 5; n <= 95; n += 90) {
+            Case stacked = linear(n, 48, 96);
+            stacked.in_place = true;
+            stacked.source = source;
+            stacked.parts = 3;
+            check_linear_forms(r, stacked);
+        }
+    }
+}
+
+static void
+bench_linear_in_place(Runner *r)
+{
+    Case c = linear(20, 2304, 9216);
+    c.in_place = true;
+    c.source = FIXED_BF16;
+    r->run(r, &c);
+    c = linear(220, 2304, 9216);
+    c.in_place = true;
+    c.source = FIXED_BF16;
+    r->run(r, &c);
+    c = linear(15, 9216, 2304);
+    c.in_place = true;
+    c.source = FIXED_BF16;
+    r->run(r, &c);
+}
+
 /* --- conv: y, x ------------------------------------------------------------------------------ */
 
 static void
@@ -261,6 +307,7 @@ bench_glu_depthwise(Runner *r)
 const CaseSet ops_product_sets[] = {
     {"linear", check_linear, bench_linear},
     {"conv", check_conv, bench_conv},
+    {"linear_in_place", check_linear_in_place, bench_linear_in_place},
     {"conv_depthwise", check_conv_depthwise, bench_conv_depthwise},
     {"glu_depthwise", check_glu_depthwise, bench_glu_depthwise},
     {NULL},

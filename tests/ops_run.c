@@ -274,11 +274,14 @@ open_weights(Side *side, const Case *c, const Values *v, SanaDType dtype)
                                  (int)(count / (size_t)outs));
     }
     side->call.linear.bias = side->call.conv.bias = bias;
-    if (c->linear.in)
+    side->sources = data;
+    if (c->linear.in && c->in_place)
+        g_assert_true(
+            sana_pool_linear_in_place(side->pool, &side->call.linear, dtype, sources, parts));
+    else if (c->linear.in)
         g_assert_true(sana_pool_linear(side->pool, &side->call.linear, dtype, sources, parts));
     else
         g_assert_true(sana_pool_conv(side->pool, &side->call.conv, dtype, sources[0]));
-    g_free(data);
 }
 
 void
@@ -311,6 +314,7 @@ ops_side_close(Side *side)
             g_free(side->whole[i].data);
     sana_stream_free(side->stream);
     sana_pool_free(side->pool);
+    g_free(side->sources);
 }
 
 float *
@@ -358,7 +362,8 @@ ops_describe(const Case *c, SanaDType dtype)
     if (c->head_dim)
         g_string_append_printf(text, " head_dim %d order %d first %d", c->head_dim, c->order,
                                c->first);
-    g_string_append_printf(text, "%s%s", acts[c->act], c->bias ? " bias" : "");
+    g_string_append_printf(text, "%s%s%s", acts[c->act], c->bias ? " bias" : "",
+                           c->in_place ? " in place" : "");
     return g_string_free(text, FALSE);
 }
 

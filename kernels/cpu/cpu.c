@@ -62,6 +62,12 @@ cpu_best_dtype(const SanaDevice *dev)
     return ((const SanaCpuDevice *)dev)->bf16 ? SANA_BF16 : SANA_F32;
 }
 
+static bool
+cpu_computes_in_place(const SanaDevice *dev, SanaDType dtype, SanaDType stored)
+{
+    return stored == dtype || (stored == SANA_BF16 && dtype == SANA_F32);
+}
+
 static float
 to_f32(SanaTensor x, size_t i)
 {
@@ -287,6 +293,8 @@ const SanaBackend sana_cpu_backend = {
     .pack_linear = sana_cpu_pack_linear,
     .pack_conv = sana_cpu_pack_conv,
     .free_packed = sana_cpu_packed_free,
+    .computes_in_place = cpu_computes_in_place,
+    .linear_in_place = sana_cpu_linear_in_place,
     .stream_open = cpu_stream_open,
     .stream_close = cpu_stream_close,
     .copy_in = sana_host_copy_in,

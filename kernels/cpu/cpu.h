@@ -36,15 +36,21 @@ typedef struct {
  * Packed weights.  Dense and grouped ones lie in the layout of the primitive that is likely to
  * use them; a shape whose primitive insists on another gets a further copy, made once and shared
  * by all streams.  Depthwise ones are f32 taps: tap t, channel ch at t·out + ch.
+ *
+ * Weights in place are somebody else's memory in checkpoint order, one part for each source, and
+ * there is never a copy of them.
  */
-typedef struct {
+typedef struct SanaCpuPacked SanaCpuPacked;
+struct SanaCpuPacked {
     guint id;
     SanaDType dtype;
-    GMutex lock;       /* of copies */
-    GPtrArray *copies; /* in their layouts; the first from load, none is ever removed */
-    float *taps;       /* depthwise */
-    float *bias;       /* folded: the bias four times */
-} SanaCpuPacked;
+    GMutex lock;         /* of copies */
+    GPtrArray *copies;   /* in their layouts; the first from load, none is ever removed */
+    SanaTensor in_place; /* (1, out, in), or SANA_NONE */
+    GPtrArray *parts;    /* SanaCpuPacked in place, stacked along out; else NULL */
+    float *taps;         /* depthwise */
+    float *bias;         /* folded: the bias four times */
+};
 
 static inline SanaCpuDevice *
 sana_cpu_device(SanaStream *s)
@@ -63,6 +69,11 @@ sana_cpu_loops(SanaStream *s)
 /* NULL without memory, or when oneDNN refuses. */
 SanaCpuPacked *sana_cpu_packed_new(SanaCpuDevice *dev, const SanaDnnlShape *shape,
                                    const SanaTensor *sources, int n_sources, size_t *bytes);
+/* Of a product, for shapes of any number of rows; weights (1, out, in) are not copied. */
+SanaCpuPacked *sana_cpu_packed_in_place(SanaCpuDevice *dev, const SanaDnnlShape *shape,
+                                        SanaTensor weights);
+/* Takes the array. */
+SanaCpuPacked *sana_cpu_packed_parts(SanaCpuDevice *dev, SanaDType dtype, GPtrArray *parts);
 SanaCpuPacked *sana_cpu_packed_taps(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype,
                                     SanaTensor source, size_t *bytes);
 /* As a convolution of the small map; k has kernel 3, stride 1, upsample 2, groups 1. */
@@ -85,6 +96,8 @@ size_t sana_cpu_strip(size_t n, size_t row_bytes, size_t multiple);
 
 void *sana_cpu_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
                            const SanaTensor *sources, int n_sources, size_t *bytes);
+void *sana_cpu_linear_in_place(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
+                               const SanaTensor *sources, int n_sources);
 void *sana_cpu_pack_conv(SanaDevice *dev, const SanaConv *k, SanaDType dtype, SanaTensor source,
                          size_t *bytes);
 __typeof__(sana_linear) sana_cpu_linear;

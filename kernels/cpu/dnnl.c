@@ -383,6 +383,18 @@ sana_dnnl_layout_for(SanaDnnl *d, const SanaDnnlShape *shape, int *status)
 }
 
 SanaDnnlLayout *
+sana_dnnl_layout_plain(const SanaDnnlShape *shape)
+{
+    dnnl_dims_t dims;
+    Desc desc = NULL;
+    int n = weight_dims(shape, shape->out, dims);
+    int status = desc_with_tag(&desc, n, dims, data_type(shape->x_dtype), dnnl_ba);
+    SanaDnnlLayout *l = status ? NULL : layout_new(desc, shape);
+    desc_free(desc);
+    return l;
+}
+
+SanaDnnlLayout *
 sana_dnnl_layout_copy(const SanaDnnlLayout *l)
 {
     return layout_new(l->desc, &l->shape);

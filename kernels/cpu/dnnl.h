@@ -60,6 +60,8 @@ void sana_dnnl_queue_free(SanaDnnlQueue *q);
 
 /* The layout that a primitive of this shape would choose.  NULL with *status. */
 SanaDnnlLayout *sana_dnnl_layout_for(SanaDnnl *d, const SanaDnnlShape *shape, int *status);
+/* A product's weights in checkpoint order, (out, in).  NULL without memory. */
+SanaDnnlLayout *sana_dnnl_layout_plain(const SanaDnnlShape *shape);
 SanaDnnlLayout *sana_dnnl_layout_copy(const SanaDnnlLayout *l);
 void sana_dnnl_layout_free(SanaDnnlLayout *l);
 bool sana_dnnl_layout_equal(const SanaDnnlLayout *a, const SanaDnnlLayout *b);

@@ -28,6 +28,33 @@ sana_cpu_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
     return sana_cpu_packed_new((SanaCpuDevice *)dev, &shape, sources, n_sources, bytes);
 }
 
+static void
+part_free(void *part)
+{
+    sana_cpu_packed_free(NULL, part);
+}
+
+void *
+sana_cpu_linear_in_place(SanaDevice *base, const SanaLinear *l, SanaDType dtype,
+                         const SanaTensor *sources, int n_sources)
+{
+    SanaCpuDevice *dev = (SanaCpuDevice *)base;
+    GPtrArray *parts = g_ptr_array_new_with_free_func(part_free);
+    for (int i = 0; i < n_sources; i++) {
+        SanaLinear part = {.in = l->in};
+        part.out = (int)(sana_positions(sources[i]) * (size_t)sources[i].c / (size_t)l->in);
+        SanaDnnlShape shape = product_shape(&part, dtype, TYPICAL_ROWS);
+        SanaCpuPacked *p =
+            sana_cpu_packed_in_place(dev, &shape, sana_reshape(sources[i], 1, part.out, part.in));
+        if (!p) {
+            g_ptr_array_unref(parts);
+            return NULL;
+        }
+        g_ptr_array_add(parts, p);
+    }
+    return sana_cpu_packed_parts(dev, dtype, parts);
+}
+
 /* Dense y from dense x; the first `reserved` bytes of the workspace are left alone. */
 static bool
 product(SanaStream *s, void *y, const void *x, const SanaLinear *l, const SanaDnnlShape *shape,
@@ -97,9 +124,10 @@ product_strip(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, Sa
     return true;
 }
 
-void
-sana_cpu_linear(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, SanaAct act,
-                SanaTensor residual)
+/* Whole products in strips of rows. */
+static void
+linear_whole(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, SanaAct act,
+             SanaTensor residual)
 {
     size_t n = sana_positions(x);
     size_t row = (size_t)(l->in + l->out) * sana_dtype_size(x.dtype);
@@ -115,5 +143,49 @@ sana_cpu_linear(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, 
         if (!product_strip(s, sana_rows(y, (int)at, count), sana_rows(x, (int)at, count), l, act,
                            part))
             return;
+    }
+}
+
+/* F32 rows and BF16 weights in place. */
+static void
+linear_mixed(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, SanaAct act,
+             SanaTensor residual)
+{
+    const SanaCpuLoops *loops = sana_cpu_loops(s);
+    const SanaCpuPacked *packed = l->packed;
+    SanaTensor sums = y;
+    bool finish = act != SANA_ACT_NONE || !sana_is_none(residual);
+    if (finish) {
+        sums = sana_tensor(NULL, SANA_F32, y.h, y.w, y.c);
+        sums.data = sana_cpu_workspace(s, sana_bytes(sums));
+        if (!sums.data)
+            return;
+    }
+    loops->linear_rows(sums, x, packed->in_place, l->bias.data);
+    if (finish)
+        loops->finish(y, sums, act, residual);
+}
+
+void
+sana_cpu_linear(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, SanaAct act,
+                SanaTensor residual)
+{
+    const SanaCpuPacked *packed = l->packed;
+    if (!packed->parts) {
+        linear_whole(s, y, x, l, act, residual);
+        return;
+    }
+    for (guint i = 0, at = 0; i < packed->parts->len && sana_stream_ok(s); i++) {
+        SanaCpuPacked *source = g_ptr_array_index(packed->parts, i);
+        int out = source->in_place.w;
+        SanaLinear part = {.in = l->in, .out = out, .bias = l->bias, .packed = source};
+        SanaTensor added = residual;
+        if (!sana_is_none(l->bias))
+            part.bias = sana_columns(l->bias, (int)at, out);
+        if (!sana_is_none(residual))
+            added = sana_columns(residual, (int)at, out);
+        (source->in_place.dtype == x.dtype ? linear_whole : linear_mixed)(
+            s, sana_columns(y, (int)at, out), x, &part, act, added);
+        at += (guint)out;
     }
 }

@@ -11,6 +11,7 @@ const SanaCpuLoops LOOP(loops) = {
     .glu_depthwise = LOOP(glu_depthwise),
     .enlarge = LOOP(enlarge),
     .spread = LOOP(spread),
+    .linear_rows = LOOP(linear_rows),
     .linear_attention = LOOP(linear_attention),
     .attention = LOOP(attention),
     .rope = LOOP(rope),

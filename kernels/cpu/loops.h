@@ -37,6 +37,10 @@ typedef void SanaCpuEnlarge(SanaTensor y, SanaTensor x);
  */
 typedef void SanaCpuSpread(SanaTensor y, SanaTensor windows, int first);
 
+/* y (n, out) = x (n, in) · Wᵀ + bias (out, or NULL), x F32, W (1, out, in) BF16 in checkpoint
+ * order.  x, y: views. */
+typedef void SanaCpuLinearRows(SanaTensor y, SanaTensor x, SanaTensor w, const float *bias);
+
 typedef struct {
     const char *name;
     SanaCpuFinish *finish;
@@ -44,6 +48,7 @@ typedef struct {
     SanaCpuGlu *glu_depthwise;
     SanaCpuEnlarge *enlarge;
     SanaCpuSpread *spread;
+    SanaCpuLinearRows *linear_rows;
     __typeof__(sana_linear_attention) *linear_attention;
     __typeof__(sana_attention) *attention;
     __typeof__(sana_rope) *rope;
@@ -79,6 +84,7 @@ SanaCpuDepthwise LOOP(depthwise);
 SanaCpuGlu LOOP(glu_depthwise);
 SanaCpuEnlarge LOOP(enlarge);
 SanaCpuSpread LOOP(spread);
+SanaCpuLinearRows LOOP(linear_rows);
 __typeof__(sana_linear_attention) LOOP(linear_attention);
 __typeof__(sana_attention) LOOP(attention);
 __typeof__(sana_rope) LOOP(rope);

@@ -9,6 +9,7 @@
 typedef struct {
     SanaDnnlLayout *layout;
     void *data;
+    bool borrowed; /* data is somebody else's, and only read */
 } CpuWeights;
 
 /* One entry of a stream's table; the key comes first. */
@@ -26,7 +27,7 @@ weights_free(void *p)
     CpuWeights *w = p;
     if (w)
         sana_dnnl_layout_free(w->layout);
-    if (w)
+    if (w && !w->borrowed)
         sana_host_free(NULL, w->data);
     g_free(w);
 }
@@ -61,6 +62,7 @@ sana_cpu_packed_free(SanaDevice *dev, void *packed)
     if (!p)
         return;
     g_ptr_array_unref(p->copies);
+    g_clear_pointer(&p->parts, g_ptr_array_unref);
     g_mutex_clear(&p->lock);
     sana_host_free(NULL, p->taps);
     sana_host_free(NULL, p->bias);
@@ -145,6 +147,28 @@ sana_cpu_packed_new(SanaCpuDevice *dev, const SanaDnnlShape *shape, const SanaTe
     }
     SanaCpuPacked *p = packed_alloc(dev, (SanaDType)shape->x_dtype);
     g_ptr_array_add(p->copies, w);
+    return p;
+}
+
+SanaCpuPacked *
+sana_cpu_packed_in_place(SanaCpuDevice *dev, const SanaDnnlShape *shape, SanaTensor weights)
+{
+    SanaDnnlLayout *layout = sana_dnnl_layout_plain(shape);
+    if (!layout)
+        return NULL;
+    CpuWeights *w = g_new0(CpuWeights, 1);
+    *w = (CpuWeights){.layout = layout, .data = weights.data, .borrowed = true};
+    SanaCpuPacked *p = packed_alloc(dev, (SanaDType)shape->x_dtype);
+    p->in_place = weights;
+    g_ptr_array_add(p->copies, w);
+    return p;
+}
+
+SanaCpuPacked *
+sana_cpu_packed_parts(SanaCpuDevice *dev, SanaDType dtype, GPtrArray *parts)
+{
+    SanaCpuPacked *p = packed_alloc(dev, dtype);
+    p->parts = parts;
     return p;
 }
 
@@ -274,7 +298,10 @@ weights_in(SanaCpuDevice *dev, SanaCpuPacked *p, const SanaDnnlLayout *layout, i
 static SanaDnnlPrimitive *
 primitive_new(SanaCpuDevice *dev, SanaCpuPacked *packed, const SanaDnnlShape *shape, int *status)
 {
-    SanaDnnlPrimitive *p = sana_dnnl_primitive_new(dev->dnnl, shape, NULL, status);
+    bool in_place = !sana_is_none(packed->in_place);
+    const CpuWeights *only = in_place ? g_ptr_array_index(packed->copies, 0) : NULL;
+    SanaDnnlPrimitive *p =
+        sana_dnnl_primitive_new(dev->dnnl, shape, only ? only->layout : NULL, status);
     if (!p)
         return NULL;
     const void *data = weights_in(dev, packed, sana_dnnl_primitive_layout(p), status);
