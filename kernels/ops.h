@@ -5,7 +5,8 @@
  * Every operation works on one stream, returns nothing, and does nothing after the stream has
  * failed or was cancelled.  Shapes, dtypes and aliasing are checked once, here in front (ops.c);
  * devices trust them.  Storage is F32, BF16 or F16 per tensor (x and y may differ unless said);
- * arithmetic, sums and norms are f32; products take inputs in the dtype of their weights.
+ * arithmetic, sums and norms are f32; products take inputs in the dtype of their weights, to which
+ * a device may round their bias.
  *
  * Unless "in place" is said, outputs must not overlap inputs.  Views (stride > c) are allowed
  * where "view" is said.  Shapes are (h, w, c); (n, c) means any h, w with n = h·w.

@@ -198,7 +198,8 @@ ops_values_new(const Case *c, SanaDType dtype, guint32 *random)
     Values v = {0};
     size_t count = weight_count(c);
     int outs = c->linear.in ? c->linear.out : c->conv.out;
-    /* a device that adds weights up may do it before it rounds them: then let them be round */
+    /* a device that adds weights up may do it before it rounds them, and may round a bias: let them
+     * be round */
     SanaDType weights = c->conv.upsample == 2 ? dtype : SANA_F32;
 
     for (int i = 0; i < MAX_ARGS; i++)
@@ -212,7 +213,7 @@ ops_values_new(const Case *c, SanaDType dtype, guint32 *random)
         v.weights[i] = rounded(next(random, -reach, reach), weights);
     v.bias = g_new(float, outs);
     for (int i = 0; i < outs; i++)
-        v.bias[i] = next(random, -1, 1);
+        v.bias[i] = rounded(next(random, -1, 1), dtype);
     return v;
 }
 
