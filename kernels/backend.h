@@ -76,7 +76,7 @@ struct SanaBackend {
     void (*stream_close)(SanaStream *s);
     void (*copy_in)(SanaStream *s, void *dst, const void *host, size_t bytes);
     void (*copy_out)(SanaStream *s, void *host, const void *src, size_t bytes);
-    void (*finish)(SanaStream *s);
+    void (*finish)(SanaStream *s); /* waits, and records what failed meanwhile */
     /* NULL: forward is simply called */
     void (*replay)(SanaStream *s, SanaReplay **replay, SanaForward forward, void *user);
     void (*replay_free)(SanaStream *s, SanaReplay *replay);

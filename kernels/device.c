@@ -405,6 +405,12 @@ sana_download(SanaStream *s, void *host, SanaTensor src)
         s->device->backend->copy_out(s, host, src.data, sana_bytes(src));
 }
 
+void
+sana_stream_wait(SanaStream *s)
+{
+    s->device->backend->finish(s);
+}
+
 bool
 sana_stream_finish(SanaStream *s, GError **error)
 {

@@ -171,6 +171,9 @@ void sana_fail(SanaStream *s, SanaDeviceError code, const char *format, ...) G_G
 bool sana_stream_ok(const SanaStream *s);
 bool sana_stream_finish(SanaStream *s, GError **error);
 
+/* Waits for the work given so far; an error stays for sana_stream_finish(). */
+void sana_stream_wait(SanaStream *s);
+
 /* From any thread: the next operation, and all after it until sana_stream_finish(), do nothing,
  * and that finish reports SANA_DEVICE_ERROR_CANCELLED. */
 void sana_stream_cancel(SanaStream *s);

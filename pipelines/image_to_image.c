@@ -56,19 +56,19 @@ restyle(SanaSession *s, const SanaSchedule *schedule, const SanaParams *params,
     sana_generator_seed(&g, params->seed);
     if (!params->latents || schedule->count == 0)
         sana_session_encode_image(s, source);
-    s->times.encode = sana_lap(&mark);
+    s->times.encode = sana_lap(s, &mark);
     if (schedule->count > 0)
         start(s, params, schedule->t[0], &g);
     else
         start_clean(s, params->n_images);
     sana_session_sample(s, schedule, params, &g);
-    s->times.transformer = sana_lap(&mark);
+    s->times.transformer = sana_lap(s, &mark);
     if (params->latent_out)
         sana_session_read_latents(s, params->n_images, params->latent_out);
     for (int i = 0; i < params->n_images && !params->latent_out; i++)
         sana_session_decode_image(s, i, &images[i]);
     gboolean ok = sana_session_finish(s, error);
-    s->times.decode = sana_lap(&mark);
+    s->times.decode = sana_lap(s, &mark);
     s->times.total = (double)(mark - begin) * 1e-6;
     return ok;
 }

@@ -100,6 +100,7 @@ struct _SanaSession {
     SanaPrompt *prompt; /* of the last call, a reference: a replay holds its addresses */
     SanaTapFloats tap;
     gpointer tap_data;
+    gboolean separate; /* sana_session_separate_parts() */
 };
 
 /* --- errors ----------------------------------------------------------------------------------- */
@@ -145,7 +146,7 @@ void sana_session_set_coef(SanaSession *s, int row, float a, float b);
 SanaTensor sana_frame_slice(const SanaFrame *f, SanaTensor x, int i);
 
 /* Seconds since *mark, which becomes now. */
-double sana_lap(gint64 *mark);
+double sana_lap(SanaSession *s, gint64 *mark);
 
 /* --- pictures (image.c) ----------------------------------------------------------------------- */
 

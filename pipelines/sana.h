@@ -274,6 +274,11 @@ typedef struct {
 
 const SanaTimes *sana_session_times(SanaSession *session);
 
+/* Whether each part is waited for.  Where the device works beside the caller, only then do the
+ * times of parts tell them apart (total is right in any case); it costs a little.  Default:
+ * FALSE. */
+void sana_session_separate_parts(SanaSession *session, gboolean separate);
+
 /* What one frame costs, from the plan: FLOP per part (image-to-image, one step), and the bytes of
  * the session's buffers. */
 typedef struct {

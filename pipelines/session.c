@@ -65,9 +65,17 @@ sana_session_times(SanaSession *s)
     return &s->times;
 }
 
-double
-sana_lap(gint64 *mark)
+void
+sana_session_separate_parts(SanaSession *s, gboolean separate)
 {
+    s->separate = separate;
+}
+
+double
+sana_lap(SanaSession *s, gint64 *mark)
+{
+    if (s->separate)
+        sana_stream_wait(s->stream);
     gint64 now = g_get_monotonic_time();
     double seconds = (double)(now - *mark) * 1e-6;
     *mark = now;

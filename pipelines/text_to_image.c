@@ -32,13 +32,13 @@ draw(SanaSession *s, SanaPrompt *prompt, const SanaParams *params, const SanaIma
     sana_generator_seed(&g, params->seed);
     start(s, params, &g);
     sana_session_sample(s, &schedule, params, &g);
-    s->times.transformer = sana_lap(&mark);
+    s->times.transformer = sana_lap(s, &mark);
     if (params->latent_out)
         sana_session_read_latents(s, params->n_images, params->latent_out);
     for (int i = 0; i < params->n_images && !params->latent_out; i++)
         sana_session_decode_image(s, i, &images[i]);
     gboolean ok = sana_session_finish(s, error);
-    s->times.decode = sana_lap(&mark);
+    s->times.decode = sana_lap(s, &mark);
     s->times.total = (double)(mark - begin) * 1e-6;
     return ok;
 }

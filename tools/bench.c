@@ -3,8 +3,8 @@
  * sana-bench: how long each part of a picture takes, and how near that is to the machine's limit.
  *
  * Every figure is the median of --frames runs after warm-up, fastest and slowest beside it.
- * The peak is measured in the same run: a bare product of 2048³ in the same type on all
- * cores.
+ * The peak is measured in the same run: a bare product in the same type, of 2048³ on all cores or
+ * of 8192³ on a GPU.
  */
 #include "tools/bench_report.h"
 
@@ -21,6 +21,8 @@ typedef struct {
     int frames, steps;
     double strength;
     gboolean text_to_image;
+    SanaDevice *opened;
+    gsize available; /* of its memory, before the model */
 } Options;
 
 /* --- measuring -------------------------------------------------------------------------------- */
@@ -39,29 +41,42 @@ bench_peak_rss(void)
     return (double)usage.ru_maxrss / (1 << 20);
 }
 
-#define PEAK_SIDE 2048
 #define PEAK_RUNS 12
+
+/* side² numbers that are no pattern: zeros run faster than any picture. */
+static float *
+make_numbers(int side)
+{
+    const gsize n = (gsize)side * (gsize)side;
+    float *numbers = g_new(float, n);
+    guint32 noise = 1;
+    for (gsize i = 0; i < n; i++) {
+        noise = noise * 1664525u + 1013904223u;
+        numbers[i] = (float)(noise >> 8) * 0x1p-23f - 1;
+    }
+    return numbers;
+}
 
 /* FLOP/s of one large product in this type. */
 static double
-measure_peak(const char *device, SanaDType dtype)
+measure_peak(const char *device, SanaDType dtype, int side)
 {
     double best = 0;
     SanaDevice *dev = sana_device_open(device, NULL);
     SanaStream *s = dev ? sana_stream_new(dev, NULL) : NULL;
     SanaPool *pool = dev ? sana_pool_new(dev) : NULL;
     if (s) {
-        g_autofree float *zeros = g_new0(float, (gsize)PEAK_SIDE *PEAK_SIDE);
-        SanaTensor source = sana_tensor(zeros, SANA_F32, 1, PEAK_SIDE, PEAK_SIDE);
-        SanaLinear l = {.in = PEAK_SIDE, .out = PEAK_SIDE};
+        g_autofree float *numbers = make_numbers(side);
+        SanaTensor source = sana_tensor(numbers, SANA_F32, 1, side, side);
+        SanaLinear l = {.in = side, .out = side};
         sana_pool_linear(pool, &l, dtype, &source, 1);
         SanaTensor x = sana_pool_upload(pool, source, dtype);
-        SanaTensor y = sana_pool_tensor(pool, dtype, 1, PEAK_SIDE, PEAK_SIDE);
+        SanaTensor y = sana_pool_tensor(pool, dtype, 1, side, side);
         for (int i = 0; i < PEAK_RUNS && !sana_pool_error(pool); i++) {
             double start = now();
             sana_linear(s, y, x, &l, SANA_ACT_NONE, SANA_NONE);
             sana_stream_finish(s, NULL);
-            best = MAX(best, 2.0 * PEAK_SIDE * PEAK_SIDE * PEAK_SIDE / (now() - start));
+            best = MAX(best, 2.0 * side * side * side / (now() - start));
         }
     }
     sana_stream_free(s);
@@ -141,6 +156,16 @@ write_output(SanaSession *s, SanaPrompt *prompt, const Options *o, const SanaPar
            g_file_set_contents(o->output, pixels, (gssize)(row * (gsize)source->height), error);
 }
 
+/* GiB of the device's memory that we have; 0 where it is the host's, which others use too. */
+static double
+device_used(const Options *o)
+{
+    const gsize left = sana_device_free_memory(o->opened);
+    return g_str_has_prefix(sana_device_name(o->opened), "cuda") && left < o->available
+               ? (double)(o->available - left) / (1 << 30)
+               : 0;
+}
+
 static gboolean
 bench_size(SanaModel *model, const Options *o, BenchSize *r, GError **error)
 {
@@ -160,19 +185,24 @@ bench_size(SanaModel *model, const Options *o, BenchSize *r, GError **error)
     if (o->input &&
         !g_file_set_contents(o->input, (char *)pixels, (gssize)(row * (gsize)r->height), error))
         goto done;
-    for (int i = -2; i < o->frames; i++) {
+    /* parts are not told apart while the frame is measured where that costs time: see there */
+    const gboolean beside = !g_str_equal(sana_model_info(model)->device, "cpu");
+    for (int i = -2; i < (beside ? 2 : 1) * o->frames; i++) {
+        sana_session_separate_parts(s, i >= o->frames);
         if (!draw(s, prompt, o, &params, &source, &image, error))
             goto done;
-        if (i < 0)
-            continue;
         const SanaTimes *t = sana_session_times(s);
-        bench_series_add(r->encode, t->encode);
-        bench_series_add(r->step, t->transformer / o->steps);
-        bench_series_add(r->decode, t->decode);
-        bench_series_add(r->frame, t->total);
+        if (i >= 0 && i < o->frames)
+            bench_series_add(r->frame, t->total);
+        if (i >= 0 && (i >= o->frames || !beside)) {
+            bench_series_add(r->encode, t->encode);
+            bench_series_add(r->step, t->transformer / o->steps);
+            bench_series_add(r->decode, t->decode);
+        }
     }
     r->steps = o->steps;
     r->peak_rss = bench_peak_rss();
+    r->device_used = device_used(o);
     ok = !o->output || write_output(s, prompt, o, &params, &source, error);
 done:
     if (prompt)
@@ -216,12 +246,16 @@ parse_size(const char *text, int *width, int *height, GError **error)
 }
 
 static gboolean
-run(const Options *o, GError **error)
+run(Options *o, GError **error)
 {
     SanaModelOptions options = {.device = o->device};
     BenchReport report = {.model = o->model};
     if (!parse_precision(o->precision, &options.precision, error))
         return FALSE;
+    o->opened = sana_device_open(o->device ? o->device : "auto", error);
+    if (!o->opened)
+        return FALSE;
+    o->available = sana_device_free_memory(o->opened);
     double start = now();
     SanaModel *model = sana_model_load(o->model, &options, NULL, error);
     if (!model)
@@ -229,8 +263,10 @@ run(const Options *o, GError **error)
     report.load = now() - start;
     report.info = sana_model_info(model);
     report.precision = precision_names[report.info->precision];
-    report.peak = measure_peak(
-        report.info->device, report.info->precision == SANA_PRECISION_BF16 ? SANA_BF16 : SANA_F32);
+    report.peak_side = g_str_has_prefix(report.info->device, "cuda") ? 8192 : 2048;
+    report.peak = measure_peak(report.info->device,
+                               report.info->precision == SANA_PRECISION_BF16 ? SANA_BF16 : SANA_F32,
+                               report.peak_side);
     bench_print_head(&report);
     gboolean ok = bench_text(model, o, &report.text, error);
     if (ok)
@@ -296,6 +332,7 @@ main(int argc, char **argv)
         g_printerr("sana-bench: %s\n", error->message);
         g_error_free(error);
     }
+    sana_device_unref(o.opened);
     g_strfreev(o.sizes);
     g_free(o.device);
     g_free(o.precision);

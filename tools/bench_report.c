@@ -101,7 +101,7 @@ bench_print_head(const BenchReport *r)
     g_print("%s on %s in %s: loaded in %.2f s, weights %.2f GiB, peak RSS %.2f GiB\n", r->model,
             r->info->device, r->precision, r->load, (double)r->info->weight_bytes / (1 << 30),
             bench_peak_rss());
-    g_print("bare product of 2048³: %.2f TFLOP/s\n", r->peak * 1e-12);
+    g_print("bare product of %d³: %.2f TFLOP/s\n", r->peak_side, r->peak * 1e-12);
 }
 
 void
@@ -133,6 +133,8 @@ bench_print_size(const BenchReport *r, const BenchSize *s)
     g_print("  %.2f frames/s, buffers %.2f GiB, peak RSS %.2f GiB\n",
             1 / bench_series_median(s->frame), (double)s->cost.buffer_bytes / (1 << 30),
             s->peak_rss);
+    if (s->device_used > 0)
+        g_print("  %.2f GiB of the device's memory, model included\n", s->device_used);
 }
 
 /* --- for machines ----------------------------------------------------------------------------- */
@@ -195,6 +197,7 @@ add_size(JsonBuilder *b, const BenchSize *s)
     add_double(b, "decode_flop", s->cost.decode_flop);
     add_double(b, "buffer_bytes", (double)s->cost.buffer_bytes);
     add_double(b, "peak_rss_gib", s->peak_rss);
+    add_double(b, "device_used_gib", s->device_used);
     json_builder_end_object(b);
 }
 
@@ -208,6 +211,7 @@ bench_write_json(const BenchReport *r, const char *path, GError **error)
     add_double(b, "load_s", r->load);
     add_double(b, "weight_bytes", (double)r->info->weight_bytes);
     add_double(b, "product_peak_flops", r->peak);
+    add_double(b, "product_peak_side", r->peak_side);
     add_text(b, &r->text);
     json_builder_set_member_name(b, "sizes");
     json_builder_begin_array(b);

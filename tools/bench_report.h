@@ -23,14 +23,16 @@ typedef struct {
     int width, height, steps;
     BenchSeries *encode, *step, *decode, *frame;
     SanaCost cost;
-    double peak_rss; /* GiB, of the process so far */
+    double peak_rss;    /* GiB, of the process so far */
+    double device_used; /* GiB of a GPU's memory, model included; 0 elsewhere */
 } BenchSize;
 
 typedef struct {
     const char *model, *precision;
     const SanaModelInfo *info;
-    double load; /* seconds */
-    double peak; /* FLOP/s of a bare product */
+    double load;   /* seconds */
+    double peak;   /* FLOP/s of a bare product, */
+    int peak_side; /* of this many rows, inputs and outputs */
     BenchText text;
     GPtrArray *sizes; /* BenchSize */
 } BenchReport;
