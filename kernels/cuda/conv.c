@@ -45,16 +45,69 @@ sana_cuda_choices_new(void)
     return g_hash_table_new_full(key_hash, key_equal, g_free, NULL);
 }
 
-/* All that take the shape, the likeliest best first; ends in NULL. */
+#define KERNELS (SANA_CUDA_MMA_KERNELS + SANA_CUDA_WGMMA_KERNELS + 1)
+
+/* All that take the shape, the one to trust first and the slow one last; ends in NULL. */
 static void
 candidates(const SanaCudaDevice *dev, const SanaCudaGemm *g, const SanaCudaGemmKernel **list)
 {
+    const SanaCudaGemmKernel *all[KERNELS], **end = list;
+    const char *wanted = g_getenv("SANA_CUDA_GEMM");
     for (int i = 0; i < SANA_CUDA_MMA_KERNELS; i++)
-        if (sana_cuda_gemm_mma[i].takes(dev, g))
-            *list++ = &sana_cuda_gemm_mma[i];
-    if (sana_cuda_gemm_tiled.takes(dev, g))
-        *list++ = &sana_cuda_gemm_tiled;
-    *list = NULL;
+        all[i] = &sana_cuda_gemm_mma[i];
+    for (int i = 0; i < SANA_CUDA_WGMMA_KERNELS; i++)
+        all[SANA_CUDA_MMA_KERNELS + i] = &sana_cuda_gemm_wgmma[i];
+    all[KERNELS - 1] = &sana_cuda_gemm_tiled;
+    for (int i = 0; i < KERNELS; i++)
+        if (all[i]->takes(dev, g) && (!wanted || g_str_has_prefix(all[i]->name, wanted)))
+            *end++ = all[i];
+    if (end == list) /* what is wanted does not take it */
+        *end++ = &sana_cuda_gemm_tiled;
+    *end = NULL;
+}
+
+/* --- measuring -------------------------------------------------------------------------------- */
+
+/* Some of a result: bytes of its beginning, middle and end. */
+#define SAMPLE 8192
+
+typedef struct {
+    char bytes[3][SAMPLE];
+    size_t each;
+} Sample;
+
+static void
+take_sample(SanaStream *s, const SanaCudaGemm *g, Sample *sample)
+{
+    size_t rows = g->folded ? 4 * (size_t)g->x_h * (size_t)g->x_w : (size_t)g->y_h * (size_t)g->y_w;
+    size_t channels = (size_t)(g->folded ? g->out / 4 : g->out);
+    size_t size = g->bf16 && !g->y_f32 ? 2 : 4;
+    size_t whole = ((rows - 1) * (size_t)g->y_stride + channels) * size;
+    sample->each = MIN(whole, SAMPLE) / size * size;
+    for (size_t i = 0; i < 3; i++)
+        sana_cuda_copy_out(s, sample->bytes[i],
+                           (char *)g->y + (whole - sample->each) / size * i / 2 * size,
+                           sample->each);
+}
+
+/* Whether two samples are one result, rounded differently: to a thousandth of their power. */
+static bool
+same_result(const Sample *a, const Sample *b, bool bf16)
+{
+    double power = 0, error = 0;
+    SanaTensor x = {.dtype = bf16 ? SANA_BF16 : SANA_F32}, y = x;
+    for (size_t i = 0; i < 3; i++) {
+        x.data = (void *)a->bytes[i];
+        y.data = (void *)b->bytes[i];
+        for (size_t e = 0; e < a->each / sana_dtype_size(x.dtype); e++) {
+            double u = sana_cuda_host_value(x, e), v = sana_cuda_host_value(y, e);
+            if (u != u && v != v) /* beside a view, or not a number in either */
+                continue;
+            power += u * u;
+            error += (u - v) * (u - v);
+        }
+    }
+    return error <= 1e-3 * power;
 }
 
 /* Milliseconds of one run, or a negative number after sana_fail(). */
@@ -85,32 +138,37 @@ static const SanaCudaGemmKernel *
 fastest(SanaStream *s, const SanaCudaGemmKernel *const *list, const SanaCudaGemm *g)
 {
     const SanaCudaGemmKernel *best = NULL;
+    Sample *samples = g_new(Sample, 2);
     cudaEvent_t mark[2] = {NULL, NULL};
     float least = 0;
     cudaError_t status = cudaEventCreate(&mark[0]);
     if (status == cudaSuccess)
         status = cudaEventCreate(&mark[1]);
-    /* the last is of use only where nothing else is: it takes ten times as long */
-    for (; sana_cuda_check(s, status, "measuring") && *list; list++) {
-        if (*list == &sana_cuda_gemm_tiled && best)
+    for (int i = 0; sana_cuda_check(s, status, "measuring") && list[i]; i++) {
+        if (list[i] == &sana_cuda_gemm_tiled && best) /* it takes ten times as long */
             continue;
-        float ms = measure(s, *list, g, mark);
-        if (ms >= 0 && (!best || ms < least)) {
-            best = *list;
+        float ms = measure(s, list[i], g, mark);
+        take_sample(s, g, &samples[i > 0]);
+        if (!sana_stream_ok(s))
+            break;
+        bool right = i == 0 || same_result(&samples[0], &samples[1], g->bf16 && !g->y_f32);
+        if (right && (!best || ms < least)) {
+            best = list[i];
             least = ms;
         }
     }
     for (int i = 0; i < 2; i++)
         if (mark[i])
             cudaEventDestroy(mark[i]);
-    return best;
+    g_free(samples);
+    return sana_stream_ok(s) ? best : NULL;
 }
 
 void
 sana_cuda_gemm(SanaStream *s, const SanaCudaGemm *g)
 {
     SanaCudaDevice *dev = sana_cuda_device(s);
-    const SanaCudaGemmKernel *list[SANA_CUDA_MMA_KERNELS + 2];
+    const SanaCudaGemmKernel *list[KERNELS + 1];
     Choice key = key_of(g);
     candidates(dev, g, list);
     const SanaCudaGemmKernel *chosen = list[0];
@@ -128,7 +186,7 @@ sana_cuda_gemm(SanaStream *s, const SanaCudaGemm *g)
             g_mutex_lock(&dev->lock);
             g_hash_table_add(dev->choices, g_memdup2(&key, sizeof key));
             g_mutex_unlock(&dev->lock);
-            return; /* y is computed, by the last that was measured */
+            chosen = key.kernel; /* the last that was measured may be wrong */
         }
     }
     chosen->run(s, g);
@@ -176,6 +234,24 @@ enlarge(SanaStream *s, SanaTensor *x)
     return large.data && sana_stream_ok(s);
 }
 
+/* As a product of what each position sees. */
+static void
+conv_gathered(SanaStream *s, SanaCudaGemm g, int terms)
+{
+    void *rows = sana_cuda_workspace(s, (size_t)g.y_h * (size_t)g.y_w * (size_t)terms * 2);
+    if (!rows)
+        return;
+    sana_cuda_gather(s, rows, &g, terms);
+    g.x = rows;
+    g.x_w = g.y_w *= g.y_h;
+    g.x_h = g.y_h = 1;
+    g.in = g.x_stride = terms;
+    g.kernel = g.stride = 1;
+    g.pad = 0;
+    if (sana_stream_ok(s))
+        sana_cuda_gemm(s, &g);
+}
+
 void
 sana_cuda_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
 {
@@ -186,5 +262,9 @@ sana_cuda_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, San
         return;
     }
     SanaCudaGemm g = conv_gemm(y, x, k, act);
-    sana_cuda_gemm(s, &g);
+    int terms = sana_cuda_gathered(k, x.dtype);
+    if (terms)
+        conv_gathered(s, g, terms);
+    else
+        sana_cuda_gemm(s, &g);
 }

@@ -110,8 +110,8 @@ read_properties(SanaCudaDevice *dev, char **why)
         status = forget(sana_cuda_has_code());
     if (status == cudaErrorNoKernelImageForDevice || status == cudaErrorInvalidDeviceFunction)
         *why = g_strdup_printf("%s has compute capability %d.%d, which this build holds no code "
-                               "for; build with -Dgpu_archs=%d%d",
-                               p.name, p.major, p.minor, p.major, p.minor);
+                               "for; build with ptx in -Dgpu_archs",
+                               p.name, p.major, p.minor);
     else if (status != cudaSuccess)
         *why = g_strdup_printf("%s does not start: %s", p.name, cudaGetErrorString(status));
     return status == cudaSuccess;

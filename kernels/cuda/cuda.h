@@ -72,14 +72,14 @@ typedef struct {
  * linear     weights (out, in) of dtype
  * depthwise  taps f32, rounded to dtype: tap t of channel ch at t·out + ch
  * conv       weights (out, kernel, kernel, in/groups) of dtype; folded (see sana_cuda_is_folded()):
- *            (4·out, 2, 2, in)
+ *            (4·out, 2, 2, in); gathered (see sana_cuda_gathered()): rows filled up with zeros
  */
 typedef struct {
     SanaDType dtype;
     void *weights;
     float *taps;
     float *bias;     /* folded: the bias four times */
-    void *bias_bf16; /* linear of BF16: the bias as cuBLASLt wants it */
+    void *bias_bf16; /* of BF16 weights, where it is exact: the bias as cuBLASLt wants it */
 } SanaCudaPacked;
 
 static inline SanaCudaDevice *
@@ -174,6 +174,15 @@ static inline bool
 sana_cuda_is_folded(const SanaConv *k)
 {
     return k->kernel == 3 && k->stride == 1 && k->upsample == 2 && k->groups == 1;
+}
+
+/* Terms of a row, when a BF16 convolution has too few channels for tensor cores to read where they
+ * lie (gather.cu), else 0. */
+static inline int
+sana_cuda_gathered(const SanaConv *k, SanaDType dtype)
+{
+    bool few = k->groups == 1 && k->upsample == 1 && k->in % 8 != 0;
+    return few && dtype == SANA_BF16 ? (k->kernel * k->kernel * k->in + 7) / 8 * 8 : 0;
 }
 
 /* --- operations ------------------------------------------------------------------------------ */

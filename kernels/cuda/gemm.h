@@ -50,12 +50,21 @@ extern const SanaCudaGemmKernel sana_cuda_gemm_tiled;
 #define SANA_CUDA_MMA_KERNELS 4
 extern const SanaCudaGemmKernel sana_cuda_gemm_mma[SANA_CUDA_MMA_KERNELS];
 
+/* BF16 on tensor cores of compute capability 9.0: gemm_wgmma.cu. */
+#define SANA_CUDA_WGMMA_KERNELS 2
+extern const SanaCudaGemmKernel sana_cuda_gemm_wgmma[SANA_CUDA_WGMMA_KERNELS];
+
 /*
  * Runs the kernel that was fastest for this shape on this GPU.  The first time a shape is seen
  * outside a capture they are measured, on y itself (which a residual that is y forbids: then the
- * first that takes it runs).  conv.c
+ * first that takes it runs); one whose result differs from the first's is not used.  With
+ * SANA_CUDA_GEMM in the environment only kernels whose names begin so run, where they can.  conv.c
  */
 void sana_cuda_gemm(SanaStream *s, const SanaCudaGemm *g);
+
+/* y (y_h·y_w, terms) BF16 from the map of a convolution: in every row the channels of every tap,
+ * then zeros; terms a multiple of 8.  gather.cu */
+void sana_cuda_gather(SanaStream *s, void *y, const SanaCudaGemm *g, int terms);
 
 G_END_DECLS
 #endif

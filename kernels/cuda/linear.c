@@ -164,9 +164,10 @@ alignment_of(SanaTensor x)
     return sana_is_none(x) ? 0 : (gint32)(bits & -bits);
 }
 
-/* Whether cuBLASLt's epilogue can be act (its GELU is the one by tanh), with or without bias. */
+/* Whether cuBLASLt's epilogue can be act, with or without bias.  Its GELU is the one by tanh, of
+ * which nothing says that it is exact to f32. */
 static bool
-epilogue_of(SanaAct act, bool bias, gint32 *epilogue)
+epilogue_of(SanaAct act, bool bias, bool bf16, gint32 *epilogue)
 {
     switch (act) {
     case SANA_ACT_NONE:
@@ -177,7 +178,7 @@ epilogue_of(SanaAct act, bool bias, gint32 *epilogue)
         return true;
     case SANA_ACT_GELU_TANH:
         *epilogue = bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
-        return true;
+        return bf16;
     default:
         return false;
     }
@@ -203,12 +204,15 @@ product_by_library(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *
         .alignment = {alignment_of(x), alignment_of(y), alignment_of(residual)},
     };
     /* the library adds before it applies the function, and ops.h wants it after */
-    if (!epilogue_of(act, bias, &shape.epilogue) || (add && act != SANA_ACT_NONE))
+    if (!epilogue_of(act, bias, y.dtype == SANA_BF16, &shape.epilogue) ||
+        (add && act != SANA_ACT_NONE))
+        return false;
+    const void *bias_data = y.dtype == SANA_BF16 ? packed->bias_bf16 : l->bias.data;
+    if (bias && !bias_data)
         return false;
     const Plan *p = plan_for(s, &shape);
     if (!p || !p->usable)
         return p == NULL;
-    const void *bias_data = y.dtype == SANA_BF16 ? packed->bias_bf16 : l->bias.data;
     float one = 1, kept = add ? 1 : 0;
     size_t workspace_bytes = ((SanaCudaStream *)s)->plans->workspace;
     void *workspace = sana_cuda_workspace(s, workspace_bytes);

@@ -22,6 +22,7 @@ struct SanaCudaCopies {
 
 struct SanaReplay {
     cudaGraphExec_t graph; /* NULL: run once so far, not captured */
+    const char *scratch;   /* where the stack was */
 };
 
 /* --- errors ----------------------------------------------------------------------------------- */
@@ -263,8 +264,18 @@ capture(SanaStream *base, SanaForward forward, void *user)
     return exec;
 }
 
+static void
+drop_graph(SanaStream *s, SanaReplay *r)
+{
+    cudaStreamSynchronize(sana_cuda_stream(s)); /* it may be running */
+    if (r->graph)
+        cudaGraphExecDestroy(r->graph);
+    cudaGetLastError();
+    r->graph = NULL;
+}
+
 /* Plainly the first time: algorithms are chosen, code is loaded, the workspace grows.  Captured the
- * second time, and repeated from then on. */
+ * second time, repeated from then on, and captured once more where the scratch has moved. */
 void
 sana_cuda_replay(SanaStream *s, SanaReplay **replay, SanaForward forward, void *user)
 {
@@ -277,8 +288,11 @@ sana_cuda_replay(SanaStream *s, SanaReplay **replay, SanaForward forward, void *
         return;
     }
     SanaReplay *r = *replay;
+    if (r->graph && r->scratch != s->scratch)
+        drop_graph(s, r);
     if (!r->graph)
         r->graph = capture(s, forward, user);
+    r->scratch = s->scratch;
     if (r->graph)
         sana_cuda_check(s, cudaGraphLaunch(r->graph, sana_cuda_stream(s)), "replaying");
 }
@@ -286,9 +300,6 @@ sana_cuda_replay(SanaStream *s, SanaReplay **replay, SanaForward forward, void *
 void
 sana_cuda_replay_free(SanaStream *s, SanaReplay *replay)
 {
-    cudaStreamSynchronize(sana_cuda_stream(s)); /* it may be running */
-    if (replay->graph)
-        cudaGraphExecDestroy(replay->graph);
-    cudaGetLastError();
+    drop_graph(s, replay);
     g_free(replay);
 }

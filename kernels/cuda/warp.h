@@ -6,8 +6,15 @@
 #include <cuda_runtime.h>
 #include <stdint.h>
 
-/* The shared memory that a launch asks for, 16-byte aligned. */
-#define DYNAMIC_SHARED(name) extern __shared__ __align__(128) char name[]
+/* The shared memory that a launch asks for, aligned to 1024 bytes. */
+#define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) char name[]
+
+/* Whether this pass of the compiler is for compute capability 9.0a. */
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+#define HOPPER 1
+#else
+#define HOPPER 0
+#endif
 
 inline __device__ uint32_t
 shared_address(const void *p)
@@ -66,4 +73,70 @@ multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+/* --- Hopper: products of four warps that run beside the code --------------------------------- */
+
+#if HOPPER
+
+/* Where an operand begins: rows of 64 BF16, 128 bytes, swizzled, eight rows after eight.  The
+ * matrix may begin at any 16 of its columns. */
+inline __device__ uint64_t
+matrix_descriptor(const void *shared)
+{
+    const uint64_t address = shared_address(shared), between = 1024, swizzle = (uint64_t)1 << 62;
+    return (address & 0x3ffff) >> 4 | (uint64_t)1 << 16 | between >> 4 << 32 | swizzle;
+}
+
+/* What this thread wrote to shared memory is there for the tensor cores (after a barrier). */
+inline __device__ void
+show_to_tensor_cores(void)
+{
+    asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
+}
+
+/* Before the first product after its accumulators were touched otherwise. */
+inline __device__ void
+products_begin(void)
+{
+    asm volatile("wgmma.fence.sync.aligned;\n" ::: "memory");
+}
+
+inline __device__ void
+products_group(void)
+{
+    asm volatile("wgmma.commit_group.sync.aligned;\n" ::: "memory");
+}
+
+/* Waits until at most N groups of products are on their way. */
+template <int N>
+inline __device__ void
+products_wait(void)
+{
+    asm volatile("wgmma.wait_group.sync.aligned %0;\n" ::"n"(N) : "memory");
+}
+
+#define D8(i)                                                                                   \
+    "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), \
+        "+f"(d[i + 6]), "+f"(d[i + 7])
+
+/*
+ * Starts d (64, 128) += a (64, 16) · bᵀ, b (128, 16), both in shared memory, by four warps.  Lane l
+ * of warp w has (16w + l/4 + 8·(e/2), 8j + 2(l%4) + e%2) in d[4j + e], e < 4.
+ */
+inline __device__ void
+multiply_add_64x128(float (&d)[64], uint64_t a, uint64_t b)
+{
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
+                 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+                 "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+                 "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+                 "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
+                 "%64, %65, p, 1, 1, 0, 0;\n}\n"
+                 : D8(0), D8(8), D8(16), D8(24), D8(32), D8(40), D8(48), D8(56)
+                 : "l"(a), "l"(b));
+}
+
+#undef D8
+
+#endif
 #endif

@@ -35,8 +35,13 @@ static bool
 copy(SanaDevice *dev, void *dst, const void *src, size_t bytes)
 {
     cudaSetDevice(((SanaCudaDevice *)dev)->ordinal);
-    return cudaMemcpy(dst, src, bytes, cudaMemcpyDefault) == cudaSuccess ||
-           (cudaGetLastError(), false);
+    cudaError_t status = cudaMemcpy(dst, src, bytes, cudaMemcpyDefault);
+    /* it may return while the last part is on its way, and our streams wait for no other */
+    if (status == cudaSuccess)
+        status = cudaStreamSynchronize(NULL);
+    if (status != cudaSuccess)
+        cudaGetLastError();
+    return status == cudaSuccess;
 }
 
 bool
@@ -83,7 +88,8 @@ to_device(SanaDevice *dev, const void *host, size_t bytes)
     return NULL;
 }
 
-/* Of the bias: as often as the weights repeat it, and rounded, as cuBLASLt wants it for BF16. */
+/* Of the bias: as often as the weights repeat it, and in BF16, as cuBLASLt wants it for a BF16
+ * result, where that is exact. */
 static bool
 pack_bias(SanaDevice *dev, SanaCudaPacked *p, SanaTensor bias, int times)
 {
@@ -92,14 +98,16 @@ pack_bias(SanaDevice *dev, SanaCudaPacked *p, SanaTensor bias, int times)
     size_t n = (size_t)bias.c;
     float *host = g_new(float, n *(size_t)times);
     uint16_t *rounded = g_new(uint16_t, n);
-    bool ok = copy(dev, host, bias.data, n * sizeof *host);
-    for (size_t i = 0; i < n; i++)
+    bool ok = copy(dev, host, bias.data, n * sizeof *host), exact = true;
+    for (size_t i = 0; i < n; i++) {
         rounded[i] = sana_f32_to_bf16(host[i]);
+        exact = exact && sana_bf16_to_f32(rounded[i]) == host[i];
+    }
     for (int t = 1; t < times; t++)
         memcpy(host + (size_t)t * n, host, n * sizeof *host);
     if (ok && times > 1)
         ok = (p->bias = to_device(dev, host, n * (size_t)times * sizeof *host)) != NULL;
-    else if (ok && p->dtype == SANA_BF16)
+    else if (ok && p->dtype == SANA_BF16 && exact)
         ok = (p->bias_bf16 = to_device(dev, rounded, n * sizeof *rounded)) != NULL;
     g_free(host);
     g_free(rounded);
@@ -168,8 +176,10 @@ pack_dense(SanaDevice *dev, SanaCudaPacked *p, const SanaConv *k, SanaTensor sou
     bool folded = sana_cuda_is_folded(k);
     size_t from = (size_t)(k->kernel * k->kernel), taps = folded ? 4 : from;
     size_t in = (size_t)(k->in / k->groups), out = (size_t)k->out, parts = folded ? 4 : 1;
-    *bytes = parts * out * taps * in * sana_dtype_size(p->dtype);
-    char *host = g_malloc(*bytes);
+    size_t row = (size_t)sana_cuda_gathered(k, p->dtype);
+    row = row ? row : taps * in;
+    *bytes = parts * out * row * sana_dtype_size(p->dtype);
+    char *host = g_malloc0(*bytes);
     float *w = g_new(float, MAX(from, 4)), sums[4];
     for (size_t o = 0; o < parts * out; o++)
         for (size_t c = 0; c < in; c++) {
@@ -178,7 +188,7 @@ pack_dense(SanaDevice *dev, SanaCudaPacked *p, const SanaConv *k, SanaTensor sou
             if (folded)
                 fold(sums, w, o / out / 2, o / out % 2);
             for (size_t t = 0; t < taps; t++)
-                sana_cuda_set_host_value(host, p->dtype, (o * taps + t) * in + c,
+                sana_cuda_set_host_value(host, p->dtype, o * row + t * in + c,
                                          folded ? sums[t] : w[t]);
         }
     p->weights = to_device(dev, host, *bytes);
