@@ -7,10 +7,17 @@
 #include <string.h>
 #include <unistd.h>
 
+const char *
+golden_root(void)
+{
+    const char *given = g_getenv("SANA_GOLDEN_DIR");
+    return given ? given : SANA_GOLDEN_DIR;
+}
+
 static char *
 golden_path(const char *first, const char *second)
 {
-    return g_build_filename(SANA_GOLDEN_DIR, first, second, NULL);
+    return g_build_filename(golden_root(), first, second, NULL);
 }
 
 static int

@@ -48,6 +48,9 @@ typedef struct {
 /* Names of all cases, sorted; g_strfreev(). */
 char **golden_names(void);
 
+/* The folder of golden data: what SANA_GOLDEN_DIR in the environment says, or the source tree's. */
+const char *golden_root(void);
+
 Golden *golden_open(const char *name);
 void golden_free(Golden *g);
 

@@ -93,7 +93,7 @@ golden_transformer_error(const Golden *g, const char *device, GoldenTaps *taps)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *directory =
-        g_build_filename(SANA_GOLDEN_DIR, "transformer", g->transformer, NULL);
+        g_build_filename(golden_root(), "transformer", g->transformer, NULL);
     SanaDevice *dev = sana_device_open(device, &error);
     g_assert_no_error(error);
     SanaPool *pool = sana_pool_new(dev);

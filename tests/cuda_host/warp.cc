@@ -26,6 +26,17 @@ struct Copies {
     std::vector<Copy> open;
 } copies[MOST];
 
+/* Products of one thread's part of the result, in groups as copies are. */
+struct Product {
+    float *d;
+    const char *a, *b;
+};
+
+struct Products {
+    std::deque<std::vector<Product>> groups;
+    std::vector<Product> open;
+} products[MOST];
+
 unsigned
 self()
 {
@@ -52,7 +63,70 @@ half_of(uint32_t pair, unsigned which)
     return __bfloat162float(__nv_bfloat16{(uint16_t)(pair >> (16 * which))});
 }
 
+/* Element (row, k) of an operand: rows of 128 bytes, whose vectors of 16 are exchanged by bits 7 to
+ * 9 of their address. */
+float
+operand(const char *begin, unsigned row, unsigned k)
+{
+    uintptr_t address = (uintptr_t)begin + row * 128 + k * 2;
+    address ^= (address >> 7 & 7) << 4;
+    __nv_bfloat16 value;
+    memcpy(&value, (const void *)address, sizeof value);
+    return __bfloat162float(value);
+}
+
+void
+multiply(const Product &p)
+{
+    const unsigned lane = cuda_host_lane(), warp = self() / 32 % 4;
+    for (unsigned i = 0; i < 64; i++) {
+        const unsigned row = 16 * warp + lane / 4 + i % 4 / 2 * 8;
+        const unsigned column = i / 4 * 8 + lane % 4 * 2 + i % 2;
+        for (unsigned k = 0; k < 16; k++)
+            p.d[i] += operand(p.a, row, k) * operand(p.b, column, k);
+    }
+}
+
 } // namespace
+
+uint64_t
+matrix_descriptor(const void *shared)
+{
+    return (uint64_t)shared;
+}
+
+void
+show_to_tensor_cores(void)
+{
+}
+
+void
+products_begin(void)
+{
+}
+
+void
+multiply_add_64x128(float (&d)[64], uint64_t a, uint64_t b)
+{
+    products[self()].open.push_back({d, (const char *)a, (const char *)b});
+}
+
+void
+products_group(void)
+{
+    products[self()].groups.push_back(std::move(products[self()].open));
+    products[self()].open.clear();
+}
+
+/* They read shared memory as late as they may. */
+void
+cuda_host_products_wait(int left)
+{
+    auto &groups = products[self()].groups;
+    for (; (int)groups.size() > left; groups.pop_front())
+        for (const Product &p : groups.front())
+            multiply(p);
+}
 
 void
 copy_start(void *shared, const void *global, bool valid)

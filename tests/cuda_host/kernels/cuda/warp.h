@@ -6,6 +6,7 @@
 #include <cuda_runtime.h>
 
 #define DYNAMIC_SHARED(name) char *const name = cuda_host_dynamic
+#define HOPPER 1
 
 extern char *cuda_host_dynamic;
 
@@ -21,6 +22,20 @@ copy_wait(void)
 }
 
 void load_matrices(uint32_t (&r)[4], const void *shared);
+uint64_t matrix_descriptor(const void *shared);
+void show_to_tensor_cores(void);
+void products_begin(void);
+void products_group(void);
+void cuda_host_products_wait(int groups);
+
+template <int N>
+void
+products_wait(void)
+{
+    cuda_host_products_wait(N);
+}
+
+void multiply_add_64x128(float (&d)[64], uint64_t a, uint64_t b);
 void multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
 
 #endif
