@@ -122,11 +122,14 @@ def peak_rss():
 
 
 def time_runs(call, runs):
-    """Seconds of each of `runs` calls after warm-up."""
+    """Seconds of each of `runs` calls after warm-up, to the end of what they started."""
+    import torch
+    wait = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
     seconds = []
     for i in range(-WARM_UP, runs):
         start = time.perf_counter()
         call()
+        wait()
         if i >= 0:
             seconds.append(time.perf_counter() - start)
     return seconds
@@ -142,6 +145,7 @@ def encode_text(task):
     model = pathlib.Path(task["model"])
     encoder = Gemma2Model.from_pretrained(model / "text_encoder", dtype=dtype_of(task["precision"]),
                                           attn_implementation="eager").eval()
+    encoder.to(task["device"])
     if task["compile"]:
         encoder.compile()
     pipe = SanaSprintImg2ImgPipeline(tokenizer=AutoTokenizer.from_pretrained(model / "tokenizer"),
@@ -150,7 +154,7 @@ def encode_text(task):
     instruction = inspect.signature(pipe.__call__).parameters["complex_human_instruction"].default
 
     def encode():
-        return pipe.encode_prompt(task["prompt"], device="cpu",
+        return pipe.encode_prompt(task["prompt"], device=task["device"],
                                   complex_human_instruction=instruction)
 
     embeds, mask = encode()
@@ -169,10 +173,11 @@ def load_pictures(task):
     vae = AutoencoderDC.from_pretrained(model / "vae", torch_dtype=dtype)
     layout = getattr(torch, task["layout"] + "_format" * (task["layout"] == "contiguous"))
     for module in (transformer.eval(), vae.eval()):
-        module.to(memory_format=layout)
+        module.to(device=task["device"], memory_format=layout)
     if task["compile"]:
+        mode = "max-autotune" if task["device"] == "cuda" else "default"
         for module in (transformer, vae.encoder, vae.decoder):
-            module.compile()
+            module.compile(mode=mode)
     pipe = SanaSprintImg2ImgPipeline(
         tokenizer=None, text_encoder=None, vae=vae, transformer=transformer,
         scheduler=SCMScheduler.from_pretrained(model / "scheduler"))
@@ -198,7 +203,7 @@ def draw(pipe, task, text, source):
     hook = pipe.vae.decoder.register_forward_hook(lambda _, __, y: decoded.append(y))
     restyle(pipe, task, text, source)
     hook.remove()
-    return decoded[0][0].float().movedim(0, -1).contiguous().numpy()
+    return decoded[0][0].float().cpu().movedim(0, -1).contiguous().numpy()
 
 
 def parts_of(pipe, layout, task, text, source):
@@ -207,11 +212,11 @@ def parts_of(pipe, layout, task, text, source):
     dtype, config = dtype_of(task["precision"]), pipe.transformer.config
     factor = pipe.vae_scale_factor
     x = pipe.image_processor.preprocess(source, height=task["height"], width=task["width"])
-    x = x.to(dtype).contiguous(memory_format=layout)  # (1, 3, H, W)
+    x = x.to(task["device"], dtype).contiguous(memory_format=layout)  # (1, 3, H, W)
     z = torch.randn((1, config.in_channels, task["height"] // factor, task["width"] // factor))
-    z = z.to(dtype).contiguous(memory_format=layout)
-    guidance = torch.full([1], GUIDANCE).to(dtype) * config.guidance_embeds_scale
-    s = torch.tensor([task["strength"]])
+    z = z.to(task["device"], dtype).contiguous(memory_format=layout)
+    guidance = torch.full([1], GUIDANCE).to(z) * config.guidance_embeds_scale
+    s = torch.tensor([task["strength"]]).to(task["device"])
 
     def step():
         return pipe.transformer(z, encoder_hidden_states=text["embeds"],
@@ -227,7 +232,8 @@ def time_pictures(task):
     """Draws the picture to task["drawn"]; where ours is given, compares, then times the parts."""
     import torch
     pipe, layout = load_pictures(task)
-    text, source = torch.load(task["embeds"]), read_source(task)
+    text = torch.load(task["embeds"], map_location=task["device"])
+    source = read_source(task)
     picture = draw(pipe, task, text, source)
     picture.tofile(task["drawn"])
     if not task["ours"]:
@@ -246,6 +252,7 @@ def child(path):
     import torch
     task = json.loads(pathlib.Path(path).read_text())
     torch.set_num_threads(task["threads"])
+    torch.backends.cudnn.allow_tf32 = False  # f32 means f32; products already are
     with torch.no_grad():
         result = {"text": encode_text, "pictures": time_pictures}[task["role"]](task)
     pathlib.Path(path + ".result").write_text(json.dumps(result))
@@ -276,7 +283,7 @@ def size_text(o):
 def run_ours(o, folder, environment):
     """sana-bench's report, with the picture it was given and the one it drew in `folder`."""
     report = folder / "ours.json"
-    run([str(o.bench), "--device=cpu", f"--precision={o.precision}",
+    run([str(o.bench), f"--device={o.device}", f"--precision={o.precision}",
          f"--size={size_text(o)}", f"--frames={o.frames}", f"--steps={o.steps}",
          f"--strength={o.strength}", f"--prompt={o.prompt}", f"--json={report}",
          f"--write-input={folder / 'source.rgb'}", f"--write-output={folder / 'ours.f32'}",
@@ -288,7 +295,7 @@ def run_peer(o, folder, environment, name, **more):
     """One diffusers process; more: what differs between them."""
     task = dict(model=str(o.model), width=o.width, height=o.height, steps=o.steps,
                 strength=o.strength, prompt=o.prompt, precision=o.precision, threads=o.threads,
-                runs=o.frames, compile=False, source=str(folder / "source.rgb"),
+                runs=o.frames, compile=False, device=o.device, source=str(folder / "source.rgb"),
                 embeds=str(folder / f"{more.get('precision', o.precision)}.embeds.pt"),
                 drawn=str(folder / f"{name}.f32"))
     path = folder / f"{name}.json"
@@ -418,7 +425,8 @@ def machine(o, environment):
         fields = [line.split(":", 1) for line in f if ":" in line]
     cpu = {k.strip(): v.strip() for k, v in fields}
     units = ("avx512f", "avx512_bf16", "amx_bf16")
-    return {"cpu": cpu.get("model name", "unknown"), "cores": len(os.sched_getaffinity(0)),
+    gpu = output_of("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+    return {"cpu": cpu.get("model name", "unknown"), "gpu": gpu if o.device == "cuda" else None, "cores": len(os.sched_getaffinity(0)),
             "units": [u for u in units if u in cpu.get("flags", "").split()],
             "threads": o.threads, "load_average_before": os.getloadavg()[0],
             "threading": {k: v for k, v in sorted(environment.items()) if k.startswith(THREADING)},
@@ -430,7 +438,7 @@ def machine(o, environment):
 
 def print_machine(m):
     threading = " ".join(f"{k}={v}" for k, v in m["threading"].items())
-    print(f"{m['cpu']}, {m['cores']} cores, {' '.join(m['units']) or 'no AVX-512'}; both sides: "
+    print(f"{m['gpu'] or m['cpu']}, {m['cores']} cores, {' '.join(m['units']) or 'no AVX-512'}; both sides: "
           f"{threading}")
     print(f"torch {m['versions']['torch']}, diffusers {m['versions']['diffusers']}, transformers "
           f"{m['versions']['transformers']}; commit {m['commit'][:12]}"
@@ -467,6 +475,7 @@ def parse():
     p = argparse.ArgumentParser(description="Times sana-bench and diffusers on the same picture.")
     p.add_argument("model", type=pathlib.Path, help="directory in diffusers layout")
     p.add_argument("--bench", type=pathlib.Path, required=True, help="path of sana-bench")
+    p.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of both sides")
     p.add_argument("--size", type=size, default=(512, 512), help="512 (default) or 1280x704")
     p.add_argument("--precision", choices=("bf16", "f32"), default="bf16")
     p.add_argument("--steps", type=positive, default=1)
