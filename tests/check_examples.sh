@@ -108,6 +108,54 @@ for path in "$example"/*; do
             skip "$file" "$missing"
         fi
         ;;
+    srt-in)
+        one "$file shows frames" 'grep -q "format=(string)" log' \
+            env SOURCE="$live" SINK="fakesink -v" "$path"
+        ;;
+    rtsp-out)
+        if has h264parse; then
+            one "$file sends H.264" '[ "$(frames rtsp.mkv)" -ge 1 ]' \
+                env SOURCE="$live" SINK="matroskamux ! filesink location=rtsp.mkv" "$path"
+        else
+            skip "$file" "$missing"
+        fi
+        ;;
+    rtp-out)
+        one "$file sends RTP" 'grep -q "sink: caps = application/x-rtp.*H264" log' \
+            env SOURCE="$live" SINK="udpsink host=127.0.0.1 port=5004 -v" "$path"
+        ;;
+    shared-memory)
+        if has shmsink; then
+            one "$file is read by another program" \
+                'grep -q "count: last-message = chain" log' sh -c "
+                    SOURCE='videotestsrc is-live=true ! video/x-raw,width=128,height=96,framerate=5/1' \
+                        $path & writer=\$!
+                    until [ -S sana.sock ]; do sleep 0.1; done
+                    gst-launch-1.0 -v shmsrc socket-path=sana.sock is-live=true num-buffers=3 ! \
+                        video/x-raw,format=I420,width=128,height=96,framerate=5/1 ! \
+                        identity name=count silent=false ! fakesink
+                    kill \$writer"
+        else
+            skip "$file" "$missing"
+        fi
+        ;;
+    live-prompt)
+        one "$file takes the file's prompt" 'grep -q "prompt=(string)\"neon.* lights" log' \
+            sh -c "echo neon lights >look.txt; SOURCE='$live' SINK='fakesink -m' $path"
+        ;;
+    subtitles)
+        printf '1\n00:00:00,000 --> 00:00:00,100\nneon lights\n' >looks.srt
+        one "$file keeps every frame" '[ "$(frames looks.mp4)" = 6 ]' \
+            "$path" media/clip.webm looks.srt looks.mp4
+        ;;
+    measure)
+        if has fpsdisplaysink; then
+            one "$file tells the time of a frame" 'grep -q "element=(string)sanaimg2img0.*time" log' \
+                env SOURCE="$live" "$path"
+        else
+            skip "$file" "$missing"
+        fi
+        ;;
     rtsp-in)
         one "$file writes a file" '[ "$(frames out.mkv)" -ge 1 ]' \
             env SOURCE="$live" CAMERA=none "$path" out.mkv
