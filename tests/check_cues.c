@@ -227,6 +227,51 @@ a_flush_forgets_cues(void)
     cues_stop(&c);
 }
 
+/* A seek of a pipeline whose texts cannot be sought, in its first run and in its second. */
+static void
+a_seek_forgets_cues_in_every_run(void)
+{
+    guint8 idle[3], now[3], pixel[3];
+    Pipe pipe;
+
+    fake_sana_colour("idle", 0, 1, 4.5, idle);
+    fake_sana_colour("now", 0, 1, 4.5, now);
+    pipe_open(&pipe, "videotestsrc ! video/x-raw,format=RGB,width=16,height=16,framerate=10/1 ! "
+                     "sanaimg2img name=e prompt=idle strength=1 model-path=fake: ! "
+                     "appsink name=out sync=false max-buffers=1 "
+                     "appsrc name=t format=time caps=text/x-raw,format=utf8 ! e.text_sink");
+    GstElement *text = gst_bin_get_by_name(GST_BIN(pipe.bin), "t");
+    for (int run = 0; run < 2; run++) {
+        GstFlowReturn flow;
+        GstBuffer *cue = gst_buffer_new_memdup("now", 3);
+        guint n = 0;
+        pipe_play(&pipe);
+        gst_sample_unref(pipe_pull(&pipe));
+        g_signal_emit_by_name(text, "push-buffer", cue, &flow);
+        g_assert_cmpint(flow, ==, GST_FLOW_OK);
+        gst_buffer_unref(cue);
+        do {
+            GstSample *sample = pipe_pull(&pipe);
+            g_assert_nonnull(sample);
+            gst_buffer_extract(gst_sample_get_buffer(sample), 300, pixel, 3);
+            gst_sample_unref(sample);
+            g_assert_cmpuint(n++, <, 5000);
+        } while (memcmp(pixel, now, 3));
+        g_assert_true(gst_element_seek_simple(pipe.bin, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, 0));
+        /* as far as to where the old one began */
+        for (guint k = 0; k < n + 10; k++) {
+            GstSample *sample = pipe_pull(&pipe);
+            g_assert_nonnull(sample);
+            gst_buffer_extract(gst_sample_get_buffer(sample), 300, pixel, 3);
+            gst_sample_unref(sample);
+            g_assert_cmpmem(pixel, 3, idle, 3);
+        }
+        pipe_stop(&pipe);
+    }
+    gst_object_unref(text);
+    pipe_close(&pipe);
+}
+
 /* Nothing of the text pad goes on, and its end is not the end. */
 static void
 events_of_texts_stay_there(void)
@@ -354,6 +399,7 @@ main(int argc, char **argv)
     TEST(the_next_cue_is_encoded_ahead);
     TEST(a_full_pad_waits_and_is_let_go);
     TEST(a_flush_forgets_cues);
+    TEST(a_seek_forgets_cues_in_every_run);
     TEST(events_of_texts_stay_there);
     TEST(bad_texts_are_left_out);
     TEST(there_is_one_pad_of_texts);
