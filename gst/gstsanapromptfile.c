@@ -83,28 +83,46 @@ read_open_file (int fd, const gchar * what, GError ** error)
   return text;
 }
 
-/* Never waits: a FIFO is opened without a writer, and not read. */
-static gchar *
-read_path (const gchar * path, GError ** error)
+/* -1: it cannot be opened, or is no regular file.  Never waits, and does not even
+ * open what is no file: at the other end of a FIFO that would be noticed. */
+static int
+open_regular (const gchar * path, const gchar * what, GError ** error)
 {
-  gchar *what = g_strdup_printf (_("The prompt file %s"), path);
-  gchar *text = NULL;
   struct stat info;
-  int fd = open (path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+  gboolean there = stat (path, &info) == 0;
+  int fd = -1;
 
-  if (fd < 0)
+  if (there && S_ISREG (info.st_mode)) {
+    fd = open (path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    there = fd >= 0 && fstat (fd, &info) == 0;
+  }
+  if (!there)
     g_set_error (error, GST_RESOURCE_ERROR,
         errno == ENOENT ? GST_RESOURCE_ERROR_NOT_FOUND :
         GST_RESOURCE_ERROR_OPEN_READ,
         _("%s cannot be opened: %s"), what, g_strerror (errno));
-  else if (fstat (fd, &info) != 0 || !S_ISREG (info.st_mode))
+  else if (!S_ISREG (info.st_mode))
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ,
         _("%s is %s; name a text file"), what, S_ISDIR (info.st_mode) ?
         _("a directory") : _("not a regular file"));
   else
-    text = read_open_file (fd, what, error);
+    return fd;
   if (fd >= 0)
     close (fd);
+  return -1;
+}
+
+static gchar *
+read_path (const gchar * path, GError ** error)
+{
+  gchar *what = g_strdup_printf (_("The prompt file %s"), path);
+  int fd = open_regular (path, what, error);
+  gchar *text = NULL;
+
+  if (fd >= 0) {
+    text = read_open_file (fd, what, error);
+    close (fd);
+  }
   g_free (what);
   return text;
 }

@@ -6,6 +6,7 @@
 #include "gst/gstsanapromptfile.h"
 #include "testdir.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -231,9 +232,14 @@ starting_and_stopping_does_not_wait_for_a_file(void)
     watch(&w, "fifo");
     g_assert_cmpint(mkfifo(w.path, 0600), ==, 0);
     g_object_set(w.pipe.element, "prompt-file", w.path, NULL);
+    /* and whoever writes into it waits for a reader, which this is not */
+    g_assert_cmpint(open(w.path, O_WRONLY | O_NONBLOCK), ==, -1);
     for (int i = 0; i < 10; i++) {
         pipe_play(&w.pipe);
-        g_usleep(g_test_rand_int_range(0, 60000));
+        gint64 end = g_get_monotonic_time() + g_test_rand_int_range(0, 300000);
+        do
+            g_assert_cmpint(open(w.path, O_WRONLY | O_NONBLOCK), ==, -1);
+        while (g_get_monotonic_time() < end);
         g_assert_cmpint(pipe_stop(&w.pipe), <, 500);
     }
     unwatch(&w);
