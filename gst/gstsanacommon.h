@@ -13,7 +13,6 @@
 #define GST_SANA_COMMON_H
 
 #include <gst/gst.h>
-#include <gst/video/video.h>
 
 #include "gstsanastats.h"
 
@@ -147,35 +146,6 @@ gchar *gst_sana_find_model (const gchar * model_path);
  * was posted.  Call with no lock held. */
 gboolean gst_sana_check_model (GstElement * element,
     const GstSanaSettings * settings);
-
-/* --- pictures ------------------------------------------------------------- */
-
-/* SANA_IMAGE_RGBA64 as GStreamer calls it. */
-#if G_BYTE_ORDER == G_LITTLE_ENDIAN
-#define GST_SANA_VIDEO_FORMAT_RGBA64 GST_VIDEO_FORMAT_RGBA64_LE
-#else
-#define GST_SANA_VIDEO_FORMAT_RGBA64 GST_VIDEO_FORMAT_RGBA64_BE
-#endif
-
-/* Caps of everything GstVideoConverter reads and writes, any size, framerate
- * from 0/1. */
-#define GST_SANA_VIDEO_CAPS GST_VIDEO_CAPS_MAKE (GST_VIDEO_FORMATS_ALL)
-
-/*
- * The picture that stands between `video` and the model: RGB when video is RGB
- * of 8 bits, else RGBA64 (8 bits would lose up to 4 of 255 on the way to YUV);
- * width × height, sRGB, default strides, video's framerate.  FALSE: no buffer
- * could be so large.
- */
-gboolean gst_sana_work_info (GstVideoInfo * work, const GstVideoInfo * video,
-    gint width, gint height);
-
-/* Points `image` at the pixels of a mapped frame made by gst_sana_work_info();
- * valid while it is mapped. */
-void gst_sana_image_from_frame (SanaImage * image, const GstVideoFrame * frame);
-
-/* The least multiple of factor that is at least size, and at least factor. */
-gint gst_sana_round_up (gint size, gint factor);
 
 G_END_DECLS
 

@@ -1,32 +1,43 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsanaconvert.h"
 
-#include <string.h>
-
-/* A picture of the model's size, kept mapped. */
-typedef struct
-{
-  GstVideoInfo info;
-  GstBuffer *buffer;
-  GstVideoFrame frame;
-} Work;
+#include "gstsanaconverter.h"
+#include "gstsanasmooth.h"
 
 struct _GstSanaConvert
 {
   GstVideoInfo in, out;
-  gint factor;                  /* that the pictures below are made for, or 0 */
-  Work source, result;          /* result.buffer NULL: the same as source */
-  GstVideoConverter *load, *store;
-  GstVideoConverter *copy;      /* made and used by the thread that copies */
+  GstSanaProcess process;
+
+  gint factor;                  /* that what follows is made for, or 0 */
+  GstSanaGeometry geometry;
+  GstSanaWork source, result;   /* result.buffer NULL: the same as source */
+  GstVideoFrame content, drawn; /* of these, what is more than mirror image */
+  GstSanaConverter *load;       /* input, or a part of it, to content */
+  GstSanaConverter *store;      /* drawn to output; NULL: it is blended */
+  GstSanaSmooth *smooth;
+
+  /* made when first needed */
+  GstSanaWork whole;            /* the input, as large as the output */
+  GstVideoFrame part;           /* of whole, what is drawn anew */
+  GstSanaWork scaled;           /* drawn, as large as part */
+  GstSanaConverter *load_whole, *store_whole;
+  GstSanaConverter *scale;      /* NULL: drawn is as large as part */
+  gboolean blending;            /* between load() and store() of one frame */
+
+  GstSanaConverter *copy;       /* made and used by the thread that copies */
 };
 
 GstSanaConvert *
-gst_sana_convert_new (const GstVideoInfo * in, const GstVideoInfo * out)
+gst_sana_convert_new (const GstVideoInfo * in, const GstVideoInfo * out,
+    const GstSanaProcess * process)
 {
   GstSanaConvert *convert = g_atomic_rc_box_new0 (GstSanaConvert);
 
   convert->in = *in;
   convert->out = *out;
+  convert->process = *process;
+  convert->smooth = gst_sana_smooth_new ();
   return convert;
 }
 
@@ -37,21 +48,24 @@ gst_sana_convert_ref (GstSanaConvert * convert)
 }
 
 static void
-work_clear (Work * work)
+convert_reset_whole (GstSanaConvert * convert)
 {
-  if (!work->buffer)
-    return;
-  gst_video_frame_unmap (&work->frame);
-  gst_clear_buffer (&work->buffer);
+  g_clear_pointer (&convert->load_whole, gst_sana_converter_free);
+  g_clear_pointer (&convert->scale, gst_sana_converter_free);
+  g_clear_pointer (&convert->store_whole, gst_sana_converter_free);
+  gst_sana_work_clear (&convert->whole);
+  gst_sana_work_clear (&convert->scaled);
 }
 
 static void
 convert_reset (GstSanaConvert * convert)
 {
-  g_clear_pointer (&convert->load, gst_video_converter_free);
-  g_clear_pointer (&convert->store, gst_video_converter_free);
-  work_clear (&convert->source);
-  work_clear (&convert->result);
+  convert_reset_whole (convert);
+  g_clear_pointer (&convert->load, gst_sana_converter_free);
+  g_clear_pointer (&convert->store, gst_sana_converter_free);
+  gst_sana_work_clear (&convert->source);
+  gst_sana_work_clear (&convert->result);
+  gst_sana_smooth_forget (convert->smooth);
   convert->factor = 0;
 }
 
@@ -61,7 +75,8 @@ convert_free (gpointer data)
   GstSanaConvert *convert = data;
 
   convert_reset (convert);
-  g_clear_pointer (&convert->copy, gst_video_converter_free);
+  gst_sana_smooth_free (convert->smooth);
+  g_clear_pointer (&convert->copy, gst_sana_converter_free);
 }
 
 void
@@ -83,7 +98,17 @@ gst_sana_convert_out_info (const GstSanaConvert * convert)
 }
 
 gboolean
-gst_sana_convert_is_identity (const GstSanaConvert * convert)
+gst_sana_convert_is_for (const GstSanaConvert * convert,
+    const GstSanaProcess * process)
+{
+  return convert->process.width == process->width &&
+      convert->process.height == process->height &&
+      convert->process.fit == process->fit;
+}
+
+/* FALSE: a size, format or colour of the two differs. */
+static gboolean
+is_identity (const GstSanaConvert * convert)
 {
   const GstVideoInfo *in = &convert->in, *out = &convert->out;
 
@@ -97,89 +122,124 @@ void
 gst_sana_convert_get_size (const GstSanaConvert * convert, gint factor,
     gint * width, gint * height)
 {
-  *width = gst_sana_round_up (convert->out.width, factor);
-  *height = gst_sana_round_up (convert->out.height, factor);
+  GstSanaGeometry geometry;
+
+  gst_sana_geometry_init (&geometry, &convert->out, &convert->process, factor);
+  *width = geometry.width;
+  *height = geometry.height;
+}
+
+/* --- what is made once ---------------------------------------------------- */
+
+static gboolean
+has_margins (const GstSanaConvert * convert)
+{
+  return gst_sana_geometry_has_margins (&convert->geometry, &convert->out);
+}
+
+/* What the input keeps of the output, whatever is drawn. */
+static gboolean
+needs_input (const GstSanaConvert * convert)
+{
+  return has_margins (convert) || (GST_VIDEO_INFO_HAS_ALPHA (&convert->in) &&
+      GST_VIDEO_INFO_HAS_ALPHA (&convert->out));
+}
+
+/* Without dithering, so that what the model leaves alone comes back as it was. */
+static GstSanaConverter *
+converter_new (const GstVideoInfo * in, const GstVideoInfo * out,
+    GError ** error)
+{
+  return gst_sana_converter_new (in, out, GST_VIDEO_DITHER_NONE, error);
 }
 
 static gboolean
-work_init (Work * work, GError ** error)
+prepare_whole (GstSanaConvert * convert, GError ** error)
 {
-  gsize size = GST_VIDEO_INFO_SIZE (&work->info);
-  gpointer pixels = g_try_malloc (size);
+  const GstVideoRectangle *part = &convert->geometry.part;
+  const GstVideoRectangle *content = &convert->geometry.content;
 
-  if (!pixels) {
-    g_set_error (error, SANA_ERROR, SANA_ERROR_MEMORY,
-        "no memory for a picture of %d × %d; use smaller ones",
-        work->info.width, work->info.height);
-    return FALSE;
-  }
-  work->buffer = gst_buffer_new_wrapped (pixels, size);
-  if (gst_video_frame_map (&work->frame, &work->info, work->buffer,
-          GST_MAP_READWRITE))
+  if (convert->store_whole)
     return TRUE;
-  gst_clear_buffer (&work->buffer);
-  g_set_error (error, SANA_ERROR, SANA_ERROR_FAILED,
-      "a picture of %d × %d cannot be mapped", work->info.width,
-      work->info.height);
+  if (!gst_sana_work_info_deep (&convert->whole.info, &convert->out,
+          convert->out.width, convert->out.height, error) ||
+      !gst_sana_work_info_deep (&convert->scaled.info, &convert->out,
+          part->w, part->h, error))
+    return FALSE;
+  if (!gst_sana_work_init (&convert->whole, error))
+    goto failed;
+  gst_sana_image_cut_frame (&convert->part, &convert->whole.frame, part);
+  convert->load_whole = converter_new (&convert->in, &convert->whole.info,
+      error);
+  if (!convert->load_whole)
+    goto failed;
+  if (part->w != content->w || part->h != content->h) {
+    if (!gst_sana_work_init (&convert->scaled, error))
+      goto failed;
+    convert->scale = converter_new (&convert->drawn.info,
+        &convert->scaled.info, error);
+    if (!convert->scale)
+      goto failed;
+  }
+  convert->store_whole = converter_new (&convert->whole.info, &convert->out,
+      error);
+  if (convert->store_whole)
+    return TRUE;
+
+failed:
+  convert_reset_whole (convert);
   return FALSE;
 }
 
-/* part names the corner of the model's picture that the stream's picture
- * fills: "dest" or "src". */
-static GstVideoConverter *
-converter_new (const GstVideoInfo * from, const GstVideoInfo * to,
-    const gchar * part, const GstVideoInfo * picture, GError ** error)
+static GstVideoFrame *
+result_frame (GstSanaConvert * convert)
 {
-  /* dithering would change pixels that need no rounding */
-  GstStructure *config = gst_structure_new ("convert",
-      GST_VIDEO_CONVERTER_OPT_DITHER_METHOD, GST_TYPE_VIDEO_DITHER_METHOD,
-      GST_VIDEO_DITHER_NONE,
-      GST_VIDEO_CONVERTER_OPT_FILL_BORDER, G_TYPE_BOOLEAN, FALSE, NULL);
-  GstVideoConverter *converter;
+  return convert->result.buffer ? &convert->result.frame :
+      &convert->source.frame;
+}
 
-  if (part) {
-    gchar *width = g_strconcat ("GstVideoConverter.", part, "-width", NULL);
-    gchar *height = g_strconcat ("GstVideoConverter.", part, "-height", NULL);
+static gboolean
+prepare_pictures (GstSanaConvert * convert, GError ** error)
+{
+  GstVideoInfo *source = &convert->source.info;
+  GstVideoInfo *result = &convert->result.info;
+  const GstVideoRectangle *content = &convert->geometry.content;
+  gint width = convert->geometry.width, height = convert->geometry.height;
 
-    gst_structure_set (config, width, G_TYPE_INT, picture->width,
-        height, G_TYPE_INT, picture->height, NULL);
-    g_free (width);
-    g_free (height);
-  }
-  converter = gst_video_converter_new (from, to, config);
-  if (!converter)
-    g_set_error (error, SANA_ERROR, SANA_ERROR_UNSUPPORTED,
-        "no conversion from %s to %s; insert videoconvert",
-        GST_VIDEO_INFO_NAME (from), GST_VIDEO_INFO_NAME (to));
-  return converter;
+  if (!gst_sana_work_info (source, &convert->in, width, height, error) ||
+      !gst_sana_work_info (result, &convert->out, width, height, error))
+    return FALSE;
+  if (!gst_sana_work_init (&convert->source, error))
+    return FALSE;
+  if (GST_VIDEO_INFO_FORMAT (source) != GST_VIDEO_INFO_FORMAT (result) &&
+      !gst_sana_work_init (&convert->result, error))
+    return FALSE;
+  gst_sana_image_cut_frame (&convert->content, &convert->source.frame, content);
+  gst_sana_image_cut_frame (&convert->drawn, result_frame (convert), content);
+  return TRUE;
 }
 
 static gboolean
 convert_prepare (GstSanaConvert * convert, gint factor, GError ** error)
 {
-  gint width, height;
-  GstVideoInfo *source = &convert->source.info;
-  GstVideoInfo *result = &convert->result.info;
-
   if (convert->factor == factor)
     return TRUE;
   convert_reset (convert);
-  gst_sana_convert_get_size (convert, factor, &width, &height);
-  gst_sana_work_info (source, &convert->in, width, height);
-  gst_sana_work_info (result, &convert->out, width, height);
-  if (!work_init (&convert->source, error))
+  gst_sana_geometry_init (&convert->geometry, &convert->out, &convert->process,
+      factor);
+  if (!prepare_pictures (convert, error))
     goto failed;
-  if (GST_VIDEO_INFO_FORMAT (source) != GST_VIDEO_INFO_FORMAT (result) &&
-      !work_init (&convert->result, error))
+  if (has_margins (convert) && !prepare_whole (convert, error))
     goto failed;
-  convert->load = converter_new (&convert->in, source, "dest", &convert->out,
-      error);
+  convert->load = converter_new (has_margins (convert) ? &convert->part.info :
+      &convert->in, &convert->content.info, error);
   if (!convert->load)
     goto failed;
-  convert->store = converter_new (result, &convert->out, "src", &convert->out,
-      error);
-  if (!convert->store)
-    goto failed;
+  if (!needs_input (convert)) {
+    convert->store = converter_new (&convert->drawn.info, &convert->out, error);
+    if (!convert->store)
+      goto failed;
+  }
   convert->factor = factor;
   return TRUE;
 
@@ -188,80 +248,78 @@ failed:
   return FALSE;
 }
 
-/* Where the mirrored picture takes its i-th pixel from, of n. */
-static gint
-mirrored (gint i, gint n)
-{
-  i %= 2 * n;
-  return i < n ? i : 2 * n - 1 - i;
-}
+/* --- frames --------------------------------------------------------------- */
 
 static void
-mirror_edges (GstVideoFrame * frame, gint width, gint height)
+read_input (GstSanaConvert * convert, GstVideoFrame * in)
 {
-  gsize pixel = GST_VIDEO_FRAME_COMP_PSTRIDE (frame, 0);
-  gsize stride = GST_VIDEO_FRAME_PLANE_STRIDE (frame, 0);
-  guint8 *pixels = GST_VIDEO_FRAME_PLANE_DATA (frame, 0);
-  gint x, y;
-
-  for (y = 0; y < height; y++) {
-    guint8 *row = pixels + y * stride;
-
-    for (x = width; x < GST_VIDEO_FRAME_WIDTH (frame); x++)
-      memcpy (row + x * pixel, row + mirrored (x, width) * pixel, pixel);
-  }
-  for (y = height; y < GST_VIDEO_FRAME_HEIGHT (frame); y++)
-    memcpy (pixels + y * stride, pixels + mirrored (y, height) * stride,
-        GST_VIDEO_FRAME_WIDTH (frame) * pixel);
-}
-
-static gboolean
-map_frame (GstVideoFrame * frame, const GstVideoInfo * info, GstBuffer * buffer,
-    GstMapFlags flags, GError ** error)
-{
-  /* without a reference of its own: a second one makes a buffer unwritable */
-  if (gst_video_frame_map (frame, info, buffer,
-          flags | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))
-    return TRUE;
-  g_set_error (error, SANA_ERROR, SANA_ERROR_FAILED,
-      "a buffer of %" G_GSIZE_FORMAT " bytes is no %s picture of %d × %d",
-      gst_buffer_get_size (buffer), GST_VIDEO_INFO_NAME (info), info->width,
-      info->height);
-  return FALSE;
+  if (convert->blending)
+    gst_sana_converter_run (convert->load_whole, in, &convert->whole.frame);
+  gst_sana_converter_run (convert->load, has_margins (convert) ?
+      &convert->part : in, &convert->content);
 }
 
 gboolean
 gst_sana_convert_load (GstSanaConvert * convert, gint factor, GstBuffer * in,
-    SanaImage * source, SanaImage * result, GError ** error)
-{
-  GstVideoFrame frame, *drawn;
-
-  if (!convert_prepare (convert, factor, error))
-    return FALSE;
-  if (!map_frame (&frame, &convert->in, in, GST_MAP_READ, error))
-    return FALSE;
-  gst_video_converter_frame (convert->load, &frame, &convert->source.frame);
-  gst_video_frame_unmap (&frame);
-  mirror_edges (&convert->source.frame, convert->out.width,
-      convert->out.height);
-
-  drawn = convert->result.buffer ? &convert->result.frame
-      : &convert->source.frame;
-  gst_sana_image_from_frame (source, &convert->source.frame);
-  gst_sana_image_from_frame (result, drawn);
-  return TRUE;
-}
-
-gboolean
-gst_sana_convert_store (GstSanaConvert * convert, GstBuffer * out,
+    const GstSanaBlend * blend, SanaImage * source, SanaImage * result,
     GError ** error)
 {
   GstVideoFrame frame;
 
-  if (!map_frame (&frame, &convert->out, out, GST_MAP_WRITE, error))
+  if (!convert_prepare (convert, factor, error))
     return FALSE;
-  gst_video_converter_frame (convert->store, convert->result.buffer ?
-      &convert->result.frame : &convert->source.frame, &frame);
+  convert->blending = blend->mix < 1 || needs_input (convert);
+  if (convert->blending && !prepare_whole (convert, error))
+    return FALSE;
+  if (!gst_sana_map_picture (&frame, &convert->in, in, GST_MAP_READ, error))
+    return FALSE;
+  read_input (convert, &frame);
+  gst_video_frame_unmap (&frame);
+
+  gst_sana_image_from_frame (source, &convert->source.frame);
+  gst_sana_image_from_frame (result, result_frame (convert));
+  gst_sana_image_mirror (source, &convert->geometry.content);
+  if (blend->smoothing > 0)
+    return gst_sana_smooth_look (convert->smooth, source, blend->epoch, error);
+  gst_sana_smooth_forget (convert->smooth);
+  return TRUE;
+}
+
+static void
+blend_part (GstSanaConvert * convert, gdouble mix)
+{
+  GstVideoFrame *frame = &convert->drawn;
+  SanaImage part, drawn;
+
+  if (convert->scale) {
+    frame = &convert->scaled.frame;
+    gst_sana_converter_run (convert->scale, &convert->drawn, frame);
+  }
+  gst_sana_image_from_frame (&part, &convert->part);
+  gst_sana_image_from_frame (&drawn, frame);
+  gst_sana_image_blend (&part, &drawn, mix);
+}
+
+gboolean
+gst_sana_convert_store (GstSanaConvert * convert, GstBuffer * out,
+    const GstSanaBlend * blend, GError ** error)
+{
+  GstVideoFrame frame;
+  SanaImage result;
+
+  if (!gst_sana_map_picture (&frame, &convert->out, out, GST_MAP_WRITE, error))
+    return FALSE;
+  if (blend->smoothing > 0) {
+    gst_sana_image_from_frame (&result, result_frame (convert));
+    gst_sana_smooth_apply (convert->smooth, &result, blend->smoothing);
+  }
+  if (convert->blending) {
+    blend_part (convert, blend->mix);
+    gst_sana_converter_run (convert->store_whole, &convert->whole.frame,
+        &frame);
+  } else {
+    gst_sana_converter_run (convert->store, &convert->drawn, &frame);
+  }
   gst_video_frame_unmap (&frame);
   return TRUE;
 }
@@ -271,24 +329,23 @@ gst_sana_convert_copy (GstSanaConvert * convert, GstBuffer * in,
     GstBuffer * out, GError ** error)
 {
   GstVideoFrame from, to;
-  gboolean identity = gst_sana_convert_is_identity (convert);
+  gboolean identity = is_identity (convert);
 
   if (!identity && !convert->copy) {
-    convert->copy = converter_new (&convert->in, &convert->out, NULL, NULL,
-        error);
+    convert->copy = converter_new (&convert->in, &convert->out, error);
     if (!convert->copy)
       return FALSE;
   }
-  if (!map_frame (&from, &convert->in, in, GST_MAP_READ, error))
+  if (!gst_sana_map_picture (&from, &convert->in, in, GST_MAP_READ, error))
     return FALSE;
-  if (!map_frame (&to, &convert->out, out, GST_MAP_WRITE, error)) {
+  if (!gst_sana_map_picture (&to, &convert->out, out, GST_MAP_WRITE, error)) {
     gst_video_frame_unmap (&from);
     return FALSE;
   }
   if (identity)
     gst_video_frame_copy (&to, &from);
   else
-    gst_video_converter_frame (convert->copy, &from, &to);
+    gst_sana_converter_run (convert->copy, &from, &to);
   gst_video_frame_unmap (&to);
   gst_video_frame_unmap (&from);
   return TRUE;

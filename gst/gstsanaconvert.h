@@ -2,27 +2,37 @@
 /*
  * Between the pictures of a stream and those of the model.
  *
- * The model's picture has the size of the output, rounded up to a multiple of
- * the model's factor.  The input is scaled to the output's size (a plain
- * conversion when they are equal) and put at the top left; what remains on the
- * right and at the bottom is filled with its mirror image on the way in and
- * cut off on the way out.  So a restyled picture lies exactly on its source.
+ * The input is scaled to the output (a plain conversion when they are equal);
+ * of that, geometry says which part is drawn anew and where it lies in the
+ * model's picture (gstsanageometry.h).  What the model drew is smoothed over
+ * time (gstsanasmooth.h), goes back to where it came from, and is blended with
+ * the input there.  Alpha, and the margins of a crop, stay the input's.
  *
- * A GstSanaConvert is made for one pair of input and output, reference counted,
- * and used by one thread, except gst_sana_convert_copy(), which another may
- * call meanwhile.
+ * A GstSanaConvert is made for one input, output and process size, reference
+ * counted, and used by one thread, except gst_sana_convert_copy(), which
+ * another may call meanwhile.
  */
 #ifndef GST_SANA_CONVERT_H
 #define GST_SANA_CONVERT_H
 
-#include "gstsanacommon.h"
+#include "gstsanageometry.h"
+#include "gstsanaimage.h"
 
 G_BEGIN_DECLS
 
 typedef struct _GstSanaConvert GstSanaConvert;
 
+/* How a drawn picture becomes the output.  Frames of another epoch than the
+ * one before are not smoothed with it. */
+typedef struct
+{
+  gdouble mix;                  /* 0: the input, 1: the drawn picture */
+  gdouble smoothing;            /* 0 … 1 */
+  guint64 epoch;
+} GstSanaBlend;
+
 GstSanaConvert *gst_sana_convert_new (const GstVideoInfo * in,
-    const GstVideoInfo * out);
+    const GstVideoInfo * out, const GstSanaProcess * process);
 GstSanaConvert *gst_sana_convert_ref (GstSanaConvert * convert);
 void gst_sana_convert_unref (GstSanaConvert * convert);
 
@@ -30,9 +40,9 @@ void gst_sana_convert_unref (GstSanaConvert * convert);
 const GstVideoInfo *gst_sana_convert_in_info (const GstSanaConvert * convert);
 const GstVideoInfo *gst_sana_convert_out_info (const GstSanaConvert * convert);
 
-/* FALSE: a size, format or colour of the two differs, so that metas that
- * depend on it need transforming. */
-gboolean gst_sana_convert_is_identity (const GstSanaConvert * convert);
+/* Whether it was made for that. */
+gboolean gst_sana_convert_is_for (const GstSanaConvert * convert,
+    const GstSanaProcess * process);
 
 /*
  * Reads a picture of the stream.  `source` is then what the model starts from
@@ -40,11 +50,13 @@ gboolean gst_sana_convert_is_identity (const GstSanaConvert * convert);
  * the same pixels.
  */
 gboolean gst_sana_convert_load (GstSanaConvert * convert, gint factor,
-    GstBuffer * in, SanaImage * source, SanaImage * result, GError ** error);
+    GstBuffer * in, const GstSanaBlend * blend, SanaImage * source,
+    SanaImage * result, GError ** error);
 
-/* Writes what was drawn in `result` into a buffer of the output. */
+/* Writes what was drawn in `result` into a buffer of the output; blend is that
+ * of load(). */
 gboolean gst_sana_convert_store (GstSanaConvert * convert, GstBuffer * out,
-    GError ** error);
+    const GstSanaBlend * blend, GError ** error);
 
 /* Input straight to output, bit by bit when they are the same. */
 gboolean gst_sana_convert_copy (GstSanaConvert * convert, GstBuffer * in,

@@ -14,6 +14,9 @@ frame_run (GstSanaJob * job, SanaSession * session, SanaPrompt * prompt,
   GstSanaFrame *frame = (GstSanaFrame *) job;
   gint64 start = g_get_monotonic_time ();
   SanaParams params = SANA_PARAMS_DEFAULT;
+  GstSanaBlend blend = { frame->values.mix, frame->values.temporal_smoothing,
+    frame->epoch
+  };
   SanaImage source, result;
 
   gst_sana_settings_get_params (&job->settings, &params);
@@ -27,8 +30,8 @@ frame_run (GstSanaJob * job, SanaSession * session, SanaPrompt * prompt,
         "no memory for a copy of a frame; use smaller video");
     return FALSE;
   }
-  if (!gst_sana_convert_load (frame->convert, info->factor, frame->in, &source,
-          &result, error))
+  if (!gst_sana_convert_load (frame->convert, info->factor, frame->in, &blend,
+          &source, &result, error))
     return FALSE;
   /* a camera has few; but a frame that fails may be shown as it came */
   if (frame->values.on_error != GST_SANA_ON_ERROR_PASSTHROUGH)
@@ -36,7 +39,7 @@ frame_run (GstSanaJob * job, SanaSession * session, SanaPrompt * prompt,
   if (!sana_session_image_to_image (session, prompt, &params, &source, &result,
           error))
     return FALSE;
-  if (!gst_sana_convert_store (frame->convert, frame->out, error))
+  if (!gst_sana_convert_store (frame->convert, frame->out, &blend, error))
     return FALSE;
   frame->times = *sana_session_times (session);
   frame->took = (g_get_monotonic_time () - start) * GST_USECOND;
@@ -109,6 +112,7 @@ gst_sana_frame_new_copy (const GstSanaFrame * frame, GstSanaConvert * convert)
   copy->values = frame->values;
   copy->number = frame->number;
   copy->restart = frame->restart;
+  copy->epoch = frame->epoch;
   copy->convert = gst_sana_convert_ref (convert);
   copy->in = gst_buffer_copy_deep (frame->in);
   copy->out = gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (out), NULL);
@@ -126,29 +130,19 @@ gst_sana_frame_free (GstSanaFrame * frame)
   g_free (frame);
 }
 
-static gboolean
-meta_depends_on_picture (const GstMetaInfo * info)
-{
-  static const gchar *const tags[] = {
-    GST_META_TAG_VIDEO_SIZE_STR, GST_META_TAG_VIDEO_ORIENTATION_STR,
-    GST_META_TAG_VIDEO_COLORSPACE_STR
-  };
-  guint i;
-
-  for (i = 0; i < G_N_ELEMENTS (tags); i++) {
-    if (gst_meta_api_type_has_tag (info->api,
-            g_quark_from_static_string (tags[i])))
-      return TRUE;
-  }
-  return FALSE;
-}
-
 typedef struct
 {
   GstBuffer *out;
   GstVideoMetaTransform scale;
-  gboolean identity;
+  gboolean scaled, recoloured;
 } MetaCopy;
+
+static gboolean
+has_tag (const GstMetaInfo * info, const gchar * tag)
+{
+  return gst_meta_api_type_has_tag (info->api, g_quark_from_static_string
+      (tag));
+}
 
 static gboolean
 copy_meta (GstBuffer * in, GstMeta ** meta, gpointer user_data)
@@ -156,17 +150,18 @@ copy_meta (GstBuffer * in, GstMeta ** meta, gpointer user_data)
   MetaCopy *copy = user_data;
   const GstMetaInfo *info = (*meta)->info;
   GstMetaTransformCopy whole = { FALSE, 0, -1 };
+  gboolean touched;
 
   /* what describes the input's memory, or keeps it, says nothing about ours */
-  if (GST_META_FLAG_IS_SET (*meta, GST_META_FLAG_POOLED) ||
-      gst_meta_api_type_has_tag (info->api,
-          g_quark_from_static_string (GST_META_TAG_MEMORY_STR)) ||
-      gst_meta_api_type_has_tag (info->api,
-          g_quark_from_static_string (GST_META_TAG_MEMORY_REFERENCE_STR)))
+  if (!info->transform_func || GST_META_FLAG_IS_SET (*meta,
+          GST_META_FLAG_POOLED) || has_tag (info, GST_META_TAG_MEMORY_STR)
+      || has_tag (info, GST_META_TAG_MEMORY_REFERENCE_STR))
     return TRUE;
-  if (!info->transform_func)
-    return TRUE;
-  if (!copy->identity && meta_depends_on_picture (info))
+  touched = (copy->recoloured &&
+      has_tag (info, GST_META_TAG_VIDEO_COLORSPACE_STR)) || (copy->scaled &&
+      (has_tag (info, GST_META_TAG_VIDEO_SIZE_STR) ||
+          has_tag (info, GST_META_TAG_VIDEO_ORIENTATION_STR)));
+  if (touched)
     info->transform_func (copy->out, *meta, in,
         gst_video_meta_transform_scale_get_quark (), &copy->scale);
   else
@@ -179,6 +174,8 @@ void
 gst_sana_frame_set_output (GstSanaFrame * frame, GstSanaConvert * convert,
     GstBuffer * out)
 {
+  const GstVideoInfo *in_info = gst_sana_convert_in_info (convert);
+  const GstVideoInfo *out_info = gst_sana_convert_out_info (convert);
   MetaCopy copy = { out };
 
   frame->convert = gst_sana_convert_ref (convert);
@@ -188,8 +185,13 @@ gst_sana_frame_set_output (GstSanaFrame * frame, GstSanaConvert * convert,
   GST_BUFFER_FLAG_UNSET (out, GST_BUFFER_FLAG_GAP);
   if (frame->discont)
     GST_BUFFER_FLAG_SET (out, GST_BUFFER_FLAG_DISCONT);
-  copy.identity = gst_sana_convert_is_identity (convert);
-  copy.scale.in_info = (GstVideoInfo *) gst_sana_convert_in_info (convert);
-  copy.scale.out_info = (GstVideoInfo *) gst_sana_convert_out_info (convert);
+  copy.scale.in_info = (GstVideoInfo *) in_info;
+  copy.scale.out_info = (GstVideoInfo *) out_info;
+  copy.scaled = in_info->width != out_info->width ||
+      in_info->height != out_info->height;
+  copy.recoloured =
+      GST_VIDEO_INFO_FORMAT (in_info) != GST_VIDEO_INFO_FORMAT (out_info) ||
+      !gst_video_colorimetry_is_equal (&in_info->colorimetry,
+      &out_info->colorimetry);
   gst_buffer_foreach_meta (frame->in, copy_meta, &copy);
 }

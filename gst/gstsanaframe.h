@@ -20,6 +20,7 @@ typedef struct
   GstClockTime stream_time;     /* or NONE */
   gboolean discont;             /* frames before this one were dropped */
   gboolean restart;             /* has nothing to do with those before */
+  guint64 epoch;                /* counts restarts, of those not computed too */
   gboolean warm_up;             /* draws nothing */
 
   GstBuffer *in;                /* let go as soon as it is read */

@@ -30,6 +30,7 @@
 #endif
 
 #include "gstsanaimg2img.h"
+#include "gstsanacolour.h"
 #include "gstsananegotiate.h"
 #include "gstsanapreset.h"
 #include "gstsanatextpad.h"
@@ -311,6 +312,8 @@ gst_sana_img2img_init (GstSanaImg2img * self)
   gst_sana_latency_configure (&self->latency, self->values.latency, FALSE);
   gst_sana_qos_reset (&self->qos);
   self->srcresult = GST_FLOW_FLUSHING;
+  self->scale_x = self->scale_y = 1;
+  self->scale_x = self->scale_y = 1;
 
   pad = self->sinkpad =
       gst_pad_new_from_static_template (&sink_template, "sink");

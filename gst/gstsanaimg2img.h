@@ -59,6 +59,7 @@ struct _GstSanaImg2img
   gboolean skipping;            /* frames, until the next segment */
   GstSanaSettings announced;    /* the prompt last said to be applied */
   gchar *pictures;              /* that times are measured of */
+  guint64 epoch;                /* of the frames; with pace */
   GstSanaPace pace;             /* while it is stopped, who flushes */
   gboolean missed;              /* frames were dropped since the last pushed */
   gboolean failing;             /* the last frame failed, which was said */
@@ -89,6 +90,7 @@ struct _GstSanaImg2img
   GstSanaQos qos;
   GstSanaLatency latency;
   GstClockTime frame_duration;
+  gdouble scale_x, scale_y;     /* from the output's pixels to the input's */
 };
 
 /* gstsanaimg2img.c */
@@ -136,6 +138,10 @@ void gst_sana_img2img_timing_changed (GstSanaImg2img * self);
 
 /* gstsanaimg2imgtask.c */
 void gst_sana_img2img_loop (gpointer pad);
+
+/* The frames from now on are worked at that size: all before are out. */
+void gst_sana_img2img_set_process (GstSanaImg2img * self,
+    const GstSanaProcess * process);
 
 /* Agrees with downstream on a pool, if that is due. */
 GstFlowReturn gst_sana_img2img_ensure_pool (GstSanaImg2img * self);

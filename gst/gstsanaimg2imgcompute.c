@@ -17,14 +17,15 @@
 static gchar *
 latency_key (GstSanaImg2img * self, GstSanaConvert * convert)
 {
-  const GstVideoInfo *out = gst_sana_convert_out_info (convert);
   GstSanaSettings settings = { 0 };
   gchar *path, *key;
+  gint width, height;
 
   gst_sana_common_snapshot (&self->common, &settings);
   path = gst_sana_find_model (settings.model_path);
+  gst_sana_convert_get_size (convert, 1, &width, &height);
   key = g_strdup_printf ("%s %s %d %u %dx%d", path, settings.device,
-      settings.precision, settings.steps, out->width, out->height);
+      settings.precision, settings.steps, width, height);
   g_free (path);
   gst_sana_settings_clear (&settings);
   return key;
@@ -111,6 +112,8 @@ worker_warm_up (GstElement * element, const SanaModelInfo * info)
   GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
   GstSanaConvert *convert;
   GstSanaJob *job;
+  GstSanaImg2imgValues values;
+  GstSanaProcess process;
   GstVideoInfo video;
   gboolean live;
 
@@ -122,7 +125,9 @@ worker_warm_up (GstElement * element, const SanaModelInfo * info)
     return NULL;
   guess_info (self, MIN (info->native_size, LIKELY_SIZE), &video);
   GST_DEBUG_OBJECT (self, "warming up for %d × %d", video.width, video.height);
-  convert = gst_sana_convert_new (&video, &video);
+  gst_sana_img2img_get_values (self, &values);
+  process = gst_sana_img2img_values_get_process (&values);
+  convert = gst_sana_convert_new (&video, &video, &process);
   job = new_warm_up (self, convert);
   gst_sana_convert_unref (convert);
   return job;

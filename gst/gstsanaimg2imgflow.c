@@ -114,7 +114,7 @@ accept_caps (GstSanaImg2img * self, GstEvent * event)
 {
   GstVideoInfo info;
   GstCaps *caps;
-  const gchar *element, *what;
+  gchar *refusal;
 
   gst_event_parse_caps (event, &caps);
   self->have_caps = FALSE;
@@ -124,11 +124,11 @@ accept_caps (GstSanaImg2img * self, GstEvent * event)
         ("caps %" GST_PTR_FORMAT, caps));
     return FALSE;
   }
-  element = gst_sana_refuse_info (&info, &what);
-  if (element) {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        (_("The video is %s; insert %s before %s."), what, element,
-            GST_OBJECT_NAME (self)), ("caps %" GST_PTR_FORMAT, caps));
+  refusal = gst_sana_refuse_info (&info, GST_OBJECT_NAME (self));
+  if (refusal) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("%s", refusal),
+        ("caps %" GST_PTR_FORMAT, caps));
+    g_free (refusal);
     return FALSE;
   }
   self->have_caps = TRUE;
@@ -213,6 +213,7 @@ flush_stop (GstSanaImg2img * self, GstEvent * event)
   self->n_frames = 0;
   self->last_time = GST_CLOCK_TIME_NONE;
   gst_sana_pace_reset (&self->pace);
+  self->epoch++;
   gst_sana_cues_restart (&self->cues);
   set_pool_flushing (self, FALSE);
   g_mutex_lock (&self->lock);
@@ -271,6 +272,7 @@ gboolean
 gst_sana_img2img_src_event (GstPad * pad, GstObject * parent, GstEvent * event)
 {
   GstSanaImg2img *self = GST_SANA_IMG2IMG (parent);
+  gdouble scale_x, scale_y;
   gboolean ret;
 
   switch (GST_EVENT_TYPE (event)) {
@@ -288,6 +290,13 @@ gst_sana_img2img_src_event (GstPad * pad, GstObject * parent, GstEvent * event)
       g_mutex_lock (&self->lock);
       gst_sana_qos_update (&self->qos, event, self->frame_duration);
       g_mutex_unlock (&self->lock);
+      return gst_pad_push_event (self->sinkpad, event);
+    case GST_EVENT_NAVIGATION:
+      g_mutex_lock (&self->lock);
+      scale_x = self->scale_x;
+      scale_y = self->scale_y;
+      g_mutex_unlock (&self->lock);
+      event = gst_sana_scale_pointer (event, scale_x, scale_y);
       return gst_pad_push_event (self->sinkpad, event);
     case GST_EVENT_LATENCY:
       ret = gst_pad_event_default (pad, parent, event);

@@ -5,6 +5,11 @@
 #define DEFAULT_STRENGTH 0.4
 #define DEFAULT_STRENGTH_MODE SANA_STRENGTH_CONTINUOUS
 #define DEFAULT_NOISE_MODE GST_SANA_NOISE_FIXED
+#define DEFAULT_PROCESS_SIZE 0
+#define DEFAULT_FIT GST_SANA_FIT_CROP
+#define DEFAULT_MIX 1.0
+#define DEFAULT_BYPASS FALSE
+#define DEFAULT_TEMPORAL_SMOOTHING 0.0
 #define DEFAULT_LATENCY GST_CLOCK_TIME_NONE
 #define DEFAULT_QOS TRUE
 #define DEFAULT_LEAKY GST_SANA_LEAKY_AUTO
@@ -13,6 +18,8 @@
 #define DEFAULT_PROCESS_INTERVAL 1
 #define DEFAULT_SIMILARITY_THRESHOLD 0.0
 #define DEFAULT_ON_ERROR GST_SANA_ON_ERROR_ERROR
+
+#define MAX_PROCESS_SIZE 16384
 
 GType
 gst_sana_strength_mode_get_type (void)
@@ -49,6 +56,23 @@ gst_sana_noise_mode_get_type (void)
   return type;
 }
 
+GType
+gst_sana_fit_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {GST_SANA_FIT_STRETCH, "The whole picture, its shape changed", "stretch"},
+    {GST_SANA_FIT_LETTERBOX, "The whole picture, its shape kept", "letterbox"},
+    {GST_SANA_FIT_CROP, "The middle of the picture; its margins stay the input",
+        "crop"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstSanaFit", values));
+  return type;
+}
+
 /* --- the table ------------------------------------------------------------ */
 
 #define PLAYING (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | \
@@ -78,6 +102,49 @@ install_drawing (GObjectClass * klass)
   add (klass, noise_mode, g_param_spec_enum ("noise-mode", "Noise mode",
           "Whether all frames have the same noise, which flickers least",
           GST_TYPE_SANA_NOISE_MODE, DEFAULT_NOISE_MODE, PLAYING));
+}
+
+static void
+install_picture (GObjectClass * klass)
+{
+  /**
+   * GstSanaImg2img:process-width:
+   *
+   * With #GstSanaImg2img:process-height the size that the model works at,
+   * whatever the size of the video.  If only one is given, the other follows
+   * from the shape of the picture; see #GstSanaImg2img:fit for both.
+   */
+  add (klass, process_width, g_param_spec_uint ("process-width",
+          "Process width",
+          "Width to draw at, in square pixels (0 = from the output; one that "
+          "the model cannot do is rounded up)",
+          0, MAX_PROCESS_SIZE, DEFAULT_PROCESS_SIZE, PLAYING));
+  add (klass, process_height, g_param_spec_uint ("process-height",
+          "Process height",
+          "Height to draw at, in square pixels (0 = from the output; one that "
+          "the model cannot do is rounded up)",
+          0, MAX_PROCESS_SIZE, DEFAULT_PROCESS_SIZE, PLAYING));
+  add (klass, fit, g_param_spec_enum ("fit", "Fit",
+          "Which part of the picture is drawn when process-width and "
+          "process-height have another shape",
+          GST_TYPE_SANA_FIT, DEFAULT_FIT, PLAYING));
+  add (klass, mix, g_param_spec_double ("mix", "Mix",
+          "Share of the drawn picture in the output; the rest is the input",
+          0.0, 1.0, DEFAULT_MIX, CONTROLLED));
+  add (klass, bypass, g_param_spec_boolean ("bypass", "Bypass",
+          "Let the input through, at the same latency",
+          DEFAULT_BYPASS, CONTROLLED));
+  /**
+   * GstSanaImg2img:temporal-smoothing:
+   *
+   * What flickers from frame to frame becomes calm, and nothing leaves a trail:
+   * only where the input stands still, the drawn picture takes over this share
+   * of the one before.
+   */
+  add (klass, temporal_smoothing, g_param_spec_double ("temporal-smoothing",
+          "Temporal smoothing",
+          "Share of the frame before, where the input has not changed",
+          0.0, 1.0, DEFAULT_TEMPORAL_SMOOTHING, CONTROLLED));
 }
 
 static void
@@ -128,11 +195,13 @@ void
 gst_sana_img2img_values_install (GObjectClass * klass)
 {
   install_drawing (klass);
+  install_picture (klass);
   install_timing (klass);
   install_policy (klass);
 
   gst_type_mark_as_plugin_api (GST_TYPE_SANA_STRENGTH_MODE, 0);
   gst_type_mark_as_plugin_api (GST_TYPE_SANA_NOISE_MODE, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_SANA_FIT, 0);
 }
 
 /* --- values --------------------------------------------------------------- */
@@ -156,4 +225,20 @@ gst_sana_img2img_values_init (GstSanaImg2imgValues * values,
     GObjectClass * klass)
 {
   gst_sana_values_init (values, sizeof (*values), klass);
+}
+
+GstSanaProcess
+gst_sana_img2img_values_get_process (const GstSanaImg2imgValues * values)
+{
+  GstSanaProcess process = { values->process_width, values->process_height,
+    values->fit
+  };
+
+  return process;
+}
+
+gboolean
+gst_sana_img2img_values_copy (const GstSanaImg2imgValues * values)
+{
+  return values->bypass || values->strength <= 0 || values->mix <= 0;
 }

@@ -12,6 +12,7 @@
 #define GST_SANA_IMG2IMG_PROPS_H
 
 #include "gstsanacommon.h"
+#include "gstsanageometry.h"
 #include "gstsanapolicy.h"
 
 G_BEGIN_DECLS
@@ -32,12 +33,21 @@ typedef enum
 #define GST_TYPE_SANA_NOISE_MODE (gst_sana_noise_mode_get_type ())
 GType gst_sana_noise_mode_get_type (void);
 
+#define GST_TYPE_SANA_FIT (gst_sana_fit_get_type ())
+GType gst_sana_fit_get_type (void);
+
 /* Fields as in gstsanavalues.h. */
 typedef struct
 {
   gdouble strength;
   SanaStrengthMode strength_mode;
   GstSanaNoiseMode noise_mode;
+
+  guint process_width, process_height;
+  GstSanaFit fit;
+  gdouble mix;
+  gboolean bypass;
+  gdouble temporal_smoothing;
 
   GstClockTime latency;         /* NONE: as measured */
   gboolean qos;
@@ -58,6 +68,13 @@ enum
   GST_SANA_IMG2IMG_PROP_LAST =
       GST_SANA_PROP_LAST + sizeof (GstSanaImg2imgValues)
 };
+
+/* The size to work at. */
+GstSanaProcess gst_sana_img2img_values_get_process (const GstSanaImg2imgValues *
+    values);
+
+/* Whether the output is the input, so that nothing is to be computed. */
+gboolean gst_sana_img2img_values_copy (const GstSanaImg2imgValues * values);
 
 void gst_sana_img2img_values_install (GObjectClass * klass);
 

@@ -339,11 +339,15 @@ push (GstSanaImg2img * self, GstSanaFrame * frame)
 GstFlowReturn
 gst_sana_img2img_show (GstSanaImg2img * self, GstSanaFrame * frame)
 {
+  GstSanaProcess process = gst_sana_img2img_values_get_process (&frame->values);
   GstBuffer *out = NULL;
   GstFlowReturn ret;
 
-  if (frame->restart)
+  if (frame->restart) {
     gst_sana_pace_reset (&self->pace);
+    self->epoch++;
+  }
+  frame->epoch = self->epoch;
   if (is_late (self, frame)) {
     gst_sana_img2img_drop (self, frame, GST_SANA_COUNT_QOS_DROPPED);
     self->missed = TRUE;
@@ -353,8 +357,9 @@ gst_sana_img2img_show (GstSanaImg2img * self, GstSanaFrame * frame)
   if (ret == GST_FLOW_OK)
     ret = gst_buffer_pool_acquire_buffer (self->pool, &out, NULL);
   if (ret == GST_FLOW_OK) {
+    gst_sana_img2img_set_process (self, &process);
     gst_sana_frame_set_output (frame, self->convert, out);
-    if (frame->values.strength <= 0)
+    if (gst_sana_img2img_values_copy (&frame->values))
       ret = copy_input (self, frame);
     else if (frame->values.pacing == GST_SANA_PACING_REPEAT)
       ret = show_newest (self, frame);

@@ -78,6 +78,33 @@ gst_sana_img2img_reset_output (GstSanaImg2img * self)
   self->skipping = FALSE;
 }
 
+/* Takes over what the output's caps say.  FALSE: it cannot be made, and the
+ * element posted so. */
+static gboolean
+set_output (GstSanaImg2img * self, const GstVideoInfo * in,
+    const GstVideoInfo * out)
+{
+  GstSanaImg2imgValues values;
+  GstSanaProcess process;
+
+  if (!gst_sana_check_output (GST_ELEMENT (self), out)) {
+    gst_sana_img2img_set_own_error (self);
+    return FALSE;
+  }
+  gst_sana_img2img_get_values (self, &values);
+  process = gst_sana_img2img_values_get_process (&values);
+  drop_convert (self);
+  self->convert = gst_sana_convert_new (in, out, &process);
+  g_mutex_lock (&self->lock);
+  self->frame_duration = out->fps_n > 0 ?
+      gst_util_uint64_scale (GST_SECOND, out->fps_d, out->fps_n) :
+      GST_CLOCK_TIME_NONE;
+  self->scale_x = (gdouble) in->width / out->width;
+  self->scale_y = (gdouble) in->height / out->height;
+  g_mutex_unlock (&self->lock);
+  return TRUE;
+}
+
 /* Agrees with downstream on what becomes of in_caps, and says so. */
 static GstFlowReturn
 negotiate (GstSanaImg2img * self)
@@ -98,18 +125,13 @@ negotiate (GstSanaImg2img * self)
   if (changed || !self->convert) {
     gst_video_info_from_caps (&in_info, self->in_caps);
     gst_video_info_from_caps (&out_info, out);
-    drop_convert (self);
-    self->convert = gst_sana_convert_new (&in_info, &out_info);
+    if (!set_output (self, &in_info, &out_info))
+      return GST_FLOW_NOT_NEGOTIATED;
   }
   if (!changed)
     return GST_FLOW_OK;
 
   drop_pool (self);
-  g_mutex_lock (&self->lock);
-  self->frame_duration = out_info.fps_n > 0 ?
-      gst_util_uint64_scale (GST_SECOND, out_info.fps_d, out_info.fps_n) :
-      GST_CLOCK_TIME_NONE;
-  g_mutex_unlock (&self->lock);
   gst_pad_push_event (self->srcpad, gst_event_new_caps (out));
   return GST_FLOW_OK;
 }
@@ -128,6 +150,19 @@ set_caps (GstSanaImg2img * self, GstCaps * caps)
   if (ret == GST_FLOW_OK)
     gst_sana_img2img_expect (self, self->convert);
   return ret;
+}
+
+void
+gst_sana_img2img_set_process (GstSanaImg2img * self,
+    const GstSanaProcess * process)
+{
+  GstSanaConvert *last = self->convert;
+
+  if (gst_sana_convert_is_for (last, process))
+    return;
+  self->convert = gst_sana_convert_new (gst_sana_convert_in_info (last),
+      gst_sana_convert_out_info (last), process);
+  gst_sana_convert_unref (last);
 }
 
 GstFlowReturn

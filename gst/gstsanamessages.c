@@ -7,6 +7,8 @@
 
 #include "gstsanamessages.h"
 
+#include <gst/video/video.h>
+
 #define GST_CAT_DEFAULT gst_sana_category ()
 
 static gchar *

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <glib/gi18n-lib.h>
+
 #include "gstsananegotiate.h"
 
-#include "gstsanacommon.h"
+#include "gstsanacolour.h"
 
 /* Frames of upstream's that the element may hold: one waits, one is read. */
 #define N_HELD 2
@@ -89,13 +95,24 @@ gst_sana_append_refused_caps (GstCaps * caps)
   return caps;
 }
 
-const gchar *
-gst_sana_refuse_info (const GstVideoInfo * info, const gchar ** what)
+static gchar *
+insert_before (const gchar * what, const gchar * element, const gchar * name)
 {
-  if (GST_VIDEO_INFO_IS_INTERLACED (info)) {
-    *what = "interlaced";
-    return "deinterlace";
-  }
+  return g_strdup_printf (_("The video is %s; insert %s before %s."), what,
+      element, name);
+}
+
+gchar *
+gst_sana_refuse_info (const GstVideoInfo * info, const gchar * name)
+{
+  const gchar *hdr = gst_sana_hdr_name (info);
+
+  if (GST_VIDEO_INFO_IS_INTERLACED (info))
+    return insert_before ("interlaced", "deinterlace", name);
+  if (hdr)
+    return g_strdup_printf (_("The video is HDR (%s); convert it to SDR, "
+            "colorimetry=bt709, before %s, for example with vapostproc "
+            "hdr-tone-mapping=true."), hdr, name);
   switch (GST_VIDEO_INFO_MULTIVIEW_MODE (info)) {
     case GST_VIDEO_MULTIVIEW_MODE_NONE:
     case GST_VIDEO_MULTIVIEW_MODE_MONO:
@@ -103,9 +120,22 @@ gst_sana_refuse_info (const GstVideoInfo * info, const gchar ** what)
     case GST_VIDEO_MULTIVIEW_MODE_RIGHT:
       return NULL;
     default:
-      *what = "stereoscopic";
-      return "glviewconvert output-mode-override=mono";
+      return insert_before ("stereoscopic",
+          "glviewconvert output-mode-override=mono", name);
   }
+}
+
+gboolean
+gst_sana_check_output (GstElement * element, const GstVideoInfo * info)
+{
+  const gchar *hdr = gst_sana_hdr_name (info);
+
+  if (!hdr)
+    return TRUE;
+  GST_ELEMENT_ERROR (element, STREAM, FORMAT,
+      (_("HDR video (%s) is asked for behind %s, which makes SDR; ask for "
+              "colorimetry=bt709."), hdr, GST_OBJECT_NAME (element)), (NULL));
+  return FALSE;
 }
 
 /* What is lost by turning `from` into `to`, the most visible first. */
@@ -310,6 +340,19 @@ gst_sana_fixate_output (GstCaps * in, GstCaps * peer)
   if (!gst_video_info_from_caps (&out_info, out))
     gst_clear_caps (&out);
   return out;
+}
+
+GstEvent *
+gst_sana_scale_pointer (GstEvent * event, gdouble scale_x, gdouble scale_y)
+{
+  gdouble x, y;
+
+  if ((scale_x == 1 && scale_y == 1) ||
+      !gst_navigation_event_get_coordinates (event, &x, &y))
+    return event;
+  event = gst_event_make_writable (event);
+  gst_navigation_event_set_coordinates (event, x * scale_x, y * scale_y);
+  return event;
 }
 
 /* --- buffers -------------------------------------------------------------- */

@@ -23,10 +23,14 @@ GstCaps *gst_sana_transform_caps (GstCaps * caps, gboolean refused);
  * fields or views, which are refused by a sentence when they come. */
 GstCaps *gst_sana_append_refused_caps (GstCaps * caps);
 
-/* Which element takes away what a picture of this kind has too much; NULL:
- * nothing, it is progressive and one view.  what: "interlaced", … */
-const gchar *gst_sana_refuse_info (const GstVideoInfo * info,
-    const gchar ** what);
+/* Why the element `name` takes no pictures of this kind, and what to do: a
+ * sentence (g_free).  NULL: they are progressive, one view and SDR. */
+gchar *gst_sana_refuse_info (const GstVideoInfo * info, const gchar * name);
+
+/* Whether element can make pictures of this kind, SDR; FALSE: an ERROR message
+ * was posted.  Call with no lock held. */
+gboolean gst_sana_check_output (GstElement * element,
+    const GstVideoInfo * info);
 
 /*
  * The caps made of pictures of `in`: the same if peer takes them; else peer's
@@ -42,6 +46,11 @@ GstCaps *gst_sana_fixate_output (GstCaps * in, GstCaps * peer);
  */
 GstBufferPool *gst_sana_decide_allocation (GstPad * srcpad, GstCaps * caps,
     const GstVideoInfo * info);
+
+/* A pointer on the output made one on the input; takes the event, whatever it
+ * is. */
+GstEvent *gst_sana_scale_pointer (GstEvent * event, gdouble scale_x,
+    gdouble scale_y);
 
 /* Answers upstream's ALLOCATION query: GstVideoMeta and a pool of our own. */
 gboolean gst_sana_propose_allocation (GstQuery * query);

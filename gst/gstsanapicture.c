@@ -5,6 +5,10 @@
 
 #include "gstsanapicture.h"
 
+#include "gstsanaconverter.h"
+#include "gstsanageometry.h"
+#include "gstsanaimage.h"
+
 struct _GstSanaCanvas
 {
   gint refs;                    /* atomic */
@@ -14,7 +18,7 @@ struct _GstSanaCanvas
    * factor is known */
   GstVideoInfo work;            /* what the model draws */
   GstBuffer *work_buffer;       /* NULL: it draws straight into the picture */
-  GstVideoConverter *converter;
+  GstSanaConverter *converter;
 };
 
 GstSanaCanvas *
@@ -46,7 +50,7 @@ gst_sana_canvas_unref (GstSanaCanvas * canvas)
   if (!g_atomic_int_dec_and_test (&canvas->refs))
     return;
   if (canvas->converter)
-    gst_video_converter_free (canvas->converter);
+    gst_sana_converter_free (canvas->converter);
   gst_clear_buffer (&canvas->work_buffer);
   g_free (canvas);
 }
@@ -71,21 +75,21 @@ prepare (GstSanaCanvas * canvas, gint factor, gboolean binning)
   const GstVideoInfo *info = &canvas->info;
   gint width = GST_VIDEO_INFO_WIDTH (info);
   gint height = GST_VIDEO_INFO_HEIGHT (info);
-  GstVideoInfo work;
+  GstVideoInfo work, middle;
   gboolean ok;
 
   /* with binning the pipeline itself scales and crops to any size */
   if (!binning)
     ok = gst_sana_work_info (&work, info, gst_sana_round_up (width, factor),
-        gst_sana_round_up (height, factor));
+        gst_sana_round_up (height, factor), NULL);
   else
-    ok = gst_sana_work_info (&work, info, width, height);
+    ok = gst_sana_work_info (&work, info, width, height, NULL);
   if (!ok)
     return FALSE;
 
   if (canvas->work.finfo && gst_video_info_is_equal (&work, &canvas->work))
     return TRUE;
-  g_clear_pointer (&canvas->converter, gst_video_converter_free);
+  g_clear_pointer (&canvas->converter, gst_sana_converter_free);
   gst_clear_buffer (&canvas->work_buffer);
   canvas->work = work;
   if (gst_sana_canvas_fits (canvas, &work))
@@ -96,12 +100,11 @@ prepare (GstSanaCanvas * canvas, gint factor, gboolean binning)
     memset (&canvas->work, 0, sizeof (canvas->work));
     return FALSE;
   }
-  canvas->converter = gst_video_converter_new (&canvas->work, info,
-      gst_structure_new ("GstVideoConverter",
-          GST_VIDEO_CONVERTER_OPT_SRC_X, G_TYPE_INT, (work.width - width) / 2,
-          GST_VIDEO_CONVERTER_OPT_SRC_Y, G_TYPE_INT, (work.height - height) / 2,
-          GST_VIDEO_CONVERTER_OPT_SRC_WIDTH, G_TYPE_INT, width,
-          GST_VIDEO_CONVERTER_OPT_SRC_HEIGHT, G_TYPE_INT, height, NULL));
+  middle = canvas->work;
+  middle.width = width;
+  middle.height = height;
+  canvas->converter = gst_sana_converter_new (&middle, info,
+      GST_VIDEO_DITHER_BAYER, NULL);
   return TRUE;
 }
 
@@ -132,7 +135,11 @@ draw_into (GstSanaPicture * picture, GstBuffer * buffer,
 static gboolean
 convert (GstSanaCanvas * canvas, GstBuffer * buffer, GError ** error)
 {
-  GstVideoFrame in, out;
+  GstVideoRectangle middle = { (canvas->work.width - canvas->info.width) / 2,
+    (canvas->work.height - canvas->info.height) / 2, canvas->info.width,
+    canvas->info.height
+  };
+  GstVideoFrame in, out, part;
 
   if (canvas->converter == NULL) {
     g_set_error (error, SANA_ERROR, SANA_ERROR_SETTINGS,
@@ -147,7 +154,8 @@ convert (GstSanaCanvas * canvas, GstBuffer * buffer, GError ** error)
     gst_video_frame_unmap (&in);
     goto no_map;
   }
-  gst_video_converter_frame (canvas->converter, &in, &out);
+  gst_sana_image_cut_frame (&part, &in, &middle);
+  gst_sana_converter_run (canvas->converter, &part, &out);
   gst_video_frame_unmap (&out);
   gst_video_frame_unmap (&in);
   return TRUE;

@@ -6,6 +6,7 @@
 #ifndef GST_SANA_PICTURE_H
 #define GST_SANA_PICTURE_H
 
+#include "gstsanacolour.h"
 #include "gstsanaworker.h"
 
 G_BEGIN_DECLS

@@ -37,6 +37,7 @@
 #include "gstsanamessages.h"
 #include "gstsanapace.h"
 #include "gstsanapreset.h"
+#include "gstsananegotiate.h"
 #include "gstsanasrccaps.h"
 #include "gstsanasrcprivate.h"
 
@@ -193,6 +194,8 @@ gst_sana_src_set_caps (GstBaseSrc * src, GstCaps * caps)
         ("caps %" GST_PTR_FORMAT, caps));
     return FALSE;
   }
+  if (!gst_sana_check_output (GST_ELEMENT (self), &info))
+    return FALSE;
   GST_DEBUG_OBJECT (self, "caps %" GST_PTR_FORMAT, caps);
 
   gst_sana_timeline_set_rate (&self->line, info.fps_n, info.fps_d);

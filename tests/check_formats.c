@@ -43,6 +43,50 @@ squares_a_single_given_side(void)
     pipe_close(&pipe);
 }
 
+/* A picture's green at a pixel: of RGB, or of ARGB64, which the model draws in 16 bits. */
+static int
+green_at(GstVideoFrame *frame, int x, int y)
+{
+    const guint8 *row = (const guint8 *)GST_VIDEO_FRAME_PLANE_DATA(frame, 0) +
+                        y * GST_VIDEO_FRAME_PLANE_STRIDE(frame, 0);
+
+    return GST_VIDEO_FRAME_FORMAT(frame) == GST_VIDEO_FORMAT_RGB
+               ? row[3 * x + 1]
+               : ((const guint16 *)row)[4 * x + 2] / 257;
+}
+
+static void
+expect_middle(const char *format, int w, int h)
+{
+    int left = ((w + 7) / 8 * 8 - w) / 2, top = ((h + 7) / 8 * 8 - h) / 2;
+    Pipe pipe;
+    GstVideoInfo info;
+    GstVideoFrame frame;
+    guint8 colour[3];
+    char *line = g_strdup_printf("sanasrc name=e num-buffers=1 prompt=x model-path=fake: ! "
+                                 "video/x-raw,format=%s,width=%d,height=%d ! "
+                                 "appsink name=out sync=false",
+                                 format, w, h);
+
+    g_test_message("%s, %d × %d", format, w, h);
+    pipe_open(&pipe, line);
+    g_free(line);
+    pipe_play(&pipe);
+    GstSample *sample = pipe_pull(&pipe);
+    g_assert_nonnull(sample);
+    g_assert_true(gst_video_info_from_caps(&info, gst_sample_get_caps(sample)));
+    g_assert_true(gst_video_frame_map(&frame, &info, gst_sample_get_buffer(sample), GST_MAP_READ));
+    fake_sana_colour("x", 0, 2, 4.5, colour);
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++) {
+            int dx = x + left - (w + 7) / 8 * 8 / 2, dy = y + top - (h + 7) / 8 * 8 / 2;
+            g_assert_cmpint(green_at(&frame, x, y), ==, (guint8)(colour[1] + dx + 2 * dy));
+        }
+    gst_video_frame_unmap(&frame);
+    gst_sample_unref(sample);
+    pipe_close(&pipe);
+}
+
 /* The middle is kept whatever the size: x − width/2 at a pixel is that of the larger picture. */
 static void
 cuts_the_middle_of_a_larger_picture(void)
@@ -50,36 +94,8 @@ cuts_the_middle_of_a_larger_picture(void)
     static const int sizes[][2] = {{16, 16}, {1, 1}, {2, 2}, {1, 9}, {33, 15}, {17, 8}, {100, 7}};
 
     for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
-        int w = sizes[i][0], h = sizes[i][1], left = ((w + 7) / 8 * 8 - w) / 2,
-            top = ((h + 7) / 8 * 8 - h) / 2;
-        Pipe pipe;
-        GstVideoInfo info;
-        GstVideoFrame frame;
-        guint8 colour[3];
-        char *line = g_strdup_printf("sanasrc name=e num-buffers=1 prompt=x model-path=fake: ! "
-                                     "video/x-raw,format=RGB,width=%d,height=%d ! "
-                                     "appsink name=out sync=false",
-                                     w, h);
-        g_test_message("%d × %d", w, h);
-        pipe_open(&pipe, line);
-        g_free(line);
-        pipe_play(&pipe);
-        GstSample *sample = pipe_pull(&pipe);
-        g_assert_nonnull(sample);
-        g_assert_true(gst_video_info_from_caps(&info, gst_sample_get_caps(sample)));
-        g_assert_true(
-            gst_video_frame_map(&frame, &info, gst_sample_get_buffer(sample), GST_MAP_READ));
-        fake_sana_colour("x", 0, 2, 4.5, colour);
-        for (int y = 0; y < h; y++)
-            for (int x = 0; x < w; x++) {
-                const guint8 *p = (const guint8 *)GST_VIDEO_FRAME_PLANE_DATA(&frame, 0) +
-                                  y * GST_VIDEO_FRAME_PLANE_STRIDE(&frame, 0) + 3 * x;
-                int dx = x + left - (w + 7) / 8 * 8 / 2, dy = y + top - (h + 7) / 8 * 8 / 2;
-                g_assert_cmpint(p[1], ==, (guint8)(colour[1] + dx + 2 * dy));
-            }
-        gst_video_frame_unmap(&frame);
-        gst_sample_unref(sample);
-        pipe_close(&pipe);
+        expect_middle("RGB", sizes[i][0], sizes[i][1]);
+        expect_middle("ARGB64", sizes[i][0], sizes[i][1]);
     }
 }
 
@@ -202,6 +218,18 @@ refuses_a_picture_larger_than_memory(void)
 }
 
 static void
+makes_no_hdr(void)
+{
+    Pipe pipe;
+
+    pipe_open(&pipe, "sanasrc name=e num-buffers=1 model-path=fake: ! "
+                     "video/x-raw,format=P010_10LE,colorimetry=bt2100-pq ! fakesink");
+    pipe_play(&pipe);
+    pipe_assert_error(&pipe, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "HDR video (PQ)");
+    pipe_close(&pipe);
+}
+
+static void
 makes_progressive_video_only(void)
 {
     GstElementFactory *factory = gst_element_factory_find("sanasrc");
@@ -227,6 +255,7 @@ main(int argc, char **argv)
     TEST(names_the_colours_of_yuv);
     TEST(leaves_any_size_to_binning);
     TEST(refuses_a_picture_larger_than_memory);
+    TEST(makes_no_hdr);
     TEST(makes_progressive_video_only);
     return g_test_run();
 }

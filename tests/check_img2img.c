@@ -13,6 +13,10 @@ main(int argc, char **argv)
     add_stop_tests();
     add_caps_tests();
     add_picture_tests();
+    add_geometry_tests();
+    add_blend_tests();
+    add_colour_tests();
+    add_buffer_tests();
     add_values_tests();
     add_live_tests();
     int status = g_test_run();

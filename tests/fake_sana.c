@@ -425,7 +425,11 @@ begin_frame(SanaSession *session, const SanaParams *params, const SanaImage *ima
                                  .transformer = spec->frame_ms * 0.5e-3,
                                  .decode = spec->frame_ms * 0.25e-3,
                                  .total = spec->frame_ms * 1e-3};
-    count(&fake.counts.frames, 1);
+    g_mutex_lock(&fake.lock);
+    fake.counts.frames++;
+    fake.counts.width = image->width;
+    fake.counts.height = image->height;
+    g_mutex_unlock(&fake.lock);
     return TRUE;
 }
 

@@ -42,6 +42,7 @@ typedef struct {
     int sessions;      /* alive now */
     int prompts;       /* encoded, refused ones not counted */
     int frames;        /* finished, failed ones not counted */
+    int width, height; /* of the last frame */
     int cancelled;     /* calls and loads that ended by cancellation */
     int busy;          /* calls of one session that met another: always 0 */
 } FakeSanaCounts;

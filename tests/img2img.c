@@ -80,6 +80,27 @@ filter_picture(const char *caps_string, guint seed, guint n)
     return buffer;
 }
 
+void
+filter_info(GstVideoInfo *info, const char *string)
+{
+    GstCaps *caps = gst_caps_from_string(string);
+
+    g_assert_true(gst_video_info_from_caps(info, caps));
+    gst_caps_unref(caps);
+}
+
+GstBuffer *
+filter_through(GstHarness *h, GstBuffer *buffer)
+{
+    g_assert_cmpint(gst_harness_push(h, buffer), ==, GST_FLOW_OK);
+    buffer = gst_harness_pull(h);
+    if (!buffer) {
+        filter_expect_no_error(h->element);
+        g_error("nothing came");
+    }
+    return buffer;
+}
+
 GstMessage *
 filter_message(GstElement *element, GstMessageType types)
 {

@@ -20,6 +20,12 @@ void filter_stop(GstHarness *h);
 /* Noise as a picture of these caps; the same for the same seed; frame n of the caps' rate. */
 GstBuffer *filter_picture(const char *caps, guint seed, guint n);
 
+/* The picture of fixed caps. */
+void filter_info(GstVideoInfo *info, const char *caps);
+
+/* What comes out of `buffer` (taken). */
+GstBuffer *filter_through(GstHarness *h, GstBuffer *buffer);
+
 /* The next message of these types within 5 s; NULL: none came. */
 GstMessage *filter_message(GstElement *element, GstMessageType types);
 /* An ERROR must have come, of this domain and code, with this in its sentence. */
@@ -57,6 +63,10 @@ void add_flow_tests(void);
 void add_stop_tests(void);
 void add_caps_tests(void);
 void add_picture_tests(void);
+void add_geometry_tests(void);
+void add_blend_tests(void);
+void add_colour_tests(void);
+void add_buffer_tests(void);
 void add_live_tests(void);
 void add_values_tests(void);
 

@@ -4,15 +4,6 @@
 
 #include <string.h>
 
-static void
-info_from_string(GstVideoInfo *info, const char *string)
-{
-    GstCaps *caps = gst_caps_from_string(string);
-
-    g_assert_true(gst_video_info_from_caps(info, caps));
-    gst_caps_unref(caps);
-}
-
 /* The largest difference of any byte of two pictures, but not of what fills up their rows. */
 static int
 largest_difference(const char *caps, GstBuffer *a, GstBuffer *b)
@@ -21,7 +12,7 @@ largest_difference(const char *caps, GstBuffer *a, GstBuffer *b)
     GstVideoFrame x, y;
     int largest = 0;
 
-    info_from_string(&info, caps);
+    filter_info(&info, caps);
     g_assert_true(gst_video_frame_map(&x, &info, a, GST_MAP_READ));
     g_assert_true(gst_video_frame_map(&y, &info, b, GST_MAP_READ));
     for (guint p = 0; p < GST_VIDEO_FRAME_N_PLANES(&x); p++) {
@@ -112,73 +103,6 @@ test_flat_stays_flat_at_odd_sizes(void)
     gst_buffer_memset(in, 0, 120, gst_buffer_get_size(in));
     g_assert_cmpint(difference_through(h, caps, in), <=, 2);
     filter_stop(h);
-}
-
-/* Colour bars as videotestsrc draws them. */
-static GstBuffer *
-colour_bars(const char *caps)
-{
-    char *line =
-        g_strdup_printf("videotestsrc num-buffers=1 pattern=smpte75 ! %s ! appsink name=s", caps);
-    GstElement *pipeline = gst_parse_launch(line, NULL);
-    GstElement *sink = gst_bin_get_by_name(GST_BIN(pipeline), "s");
-    GstSample *sample = NULL;
-
-    gst_element_set_state(pipeline, GST_STATE_PLAYING);
-    g_signal_emit_by_name(sink, "pull-sample", &sample);
-    g_assert_nonnull(sample);
-    GstBuffer *bars = gst_buffer_copy(gst_sample_get_buffer(sample));
-    gst_sample_unref(sample);
-    gst_element_set_state(pipeline, GST_STATE_NULL);
-    gst_object_unref(sink);
-    gst_object_unref(pipeline);
-    g_free(line);
-    return bars;
-}
-
-static void
-test_colour_bars(void)
-{
-    static const char *const formats[] = {"I420", "NV12", "Y444", "YUY2"};
-    static const char *const colours[] = {"bt601", "bt709", "1:4:0:0", "1:3:5:1"};
-
-    for (guint i = 0; i < G_N_ELEMENTS(formats) * G_N_ELEMENTS(colours); i++) {
-        char *caps = g_strdup_printf(
-            "video/x-raw,format=%s,colorimetry=%s,width=322,height=242,framerate=25/1",
-            formats[i / 4], colours[i % 4]);
-        GstHarness *h =
-            filter_start(filter_make("model-path", "fake:factor=32,copy", NULL), caps, FALSE);
-        GstBuffer *in = colour_bars(caps);
-        g_assert_cmpint(gst_harness_push(h, gst_buffer_ref(in)), ==, GST_FLOW_OK);
-        GstBuffer *out = gst_harness_pull(h);
-        /* the flat parts: bar by bar, eight pixels away from where they meet */
-        GstVideoInfo info;
-        GstVideoFrame from, to;
-        int largest = 0;
-        info_from_string(&info, caps);
-        gst_video_frame_map(&from, &info, in, GST_MAP_READ);
-        gst_video_frame_map(&to, &info, out, GST_MAP_READ);
-        for (guint k = 0; k < 3; k++) {
-            const guint8 *a = GST_VIDEO_FRAME_COMP_DATA(&from, k);
-            const guint8 *b = GST_VIDEO_FRAME_COMP_DATA(&to, k);
-            int step = GST_VIDEO_FRAME_COMP_PSTRIDE(&from, k);
-            int width = GST_VIDEO_FRAME_COMP_WIDTH(&from, k);
-            for (int y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT(&from, k) * 6 / 10; y++)
-                for (int bar = 0; bar < 7; bar++)
-                    for (int x = width * bar / 7 + 8; x < width * (bar + 1) / 7 - 8; x++)
-                        largest = MAX(largest,
-                                      ABS(a[y * GST_VIDEO_FRAME_COMP_STRIDE(&from, k) + x * step] -
-                                          b[y * GST_VIDEO_FRAME_COMP_STRIDE(&to, k) + x * step]));
-        }
-        gst_video_frame_unmap(&from);
-        gst_video_frame_unmap(&to);
-        g_test_message("%s %s: %d of 255", formats[i / 4], colours[i % 4], largest);
-        g_assert_cmpint(largest, <=, 2);
-        gst_buffer_unref(in);
-        gst_buffer_unref(out);
-        filter_stop(h);
-        g_free(caps);
-    }
 }
 
 static void
@@ -316,7 +240,6 @@ add_picture_tests(void)
     g_test_add_func("/img2img/pictures/nothing moves", test_nothing_moves);
     g_test_add_func("/img2img/pictures/flat stays flat at odd sizes",
                     test_flat_stays_flat_at_odd_sizes);
-    g_test_add_func("/img2img/pictures/colour bars", test_colour_bars);
     g_test_add_func("/img2img/pictures/timestamps and flags", test_timestamps_and_flags);
     g_test_add_func("/img2img/pictures/metas", test_metas);
     g_test_add_func("/img2img/pictures/input is let go", test_input_is_let_go);
