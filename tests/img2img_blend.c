@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How the drawn picture and its source become the output: mix, bypass, temporal-smoothing, alpha. */
+/* How the drawn picture and its source become the output: mix, bypass, smoothing, alpha. */
 #include "img2img.h"
 
 #include <gst/controller/controller.h>
