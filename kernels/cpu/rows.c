@@ -17,17 +17,6 @@
 /* Bytes of x that go over the weights at a time: half a second-level cache. */
 #define ROWS_BYTES ((size_t)512 << 10)
 
-INLINE float
-vec_sum(Vec v)
-{
-    float lanes[LANES], sum = 0;
-    vec_store(lanes, v);
-#pragma omp simd reduction(+ : sum)
-    for (int i = 0; i < LANES; i++)
-        sum += lanes[i];
-    return sum;
-}
-
 /* sums[o][r] = w[o] · x[r] over n elements */
 INLINE void
 dots(float sums[OUTS][ROWS], const uint16_t *const *w, const float *const *x, int n)

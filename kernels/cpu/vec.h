@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-#ifdef __AVX512BF16__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
 
@@ -260,12 +260,21 @@ vec_store(float *to, Vec v)
     memcpy(to, &v, sizeof v);
 }
 
+/* Written out where compilers take the conversion apart and put it together through memory. */
 INLINE Vec
 vec_load_bf16(const uint16_t *from)
 {
+#if defined(__AVX512F__)
+    __m256i half = _mm256_loadu_si256((const __m256i *)from);
+    return (Vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
+#elif defined(__AVX2__)
+    __m128i half = _mm_loadu_si128((const __m128i *)from);
+    return (Vec)_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16);
+#else
     VecHalf half;
     memcpy(&half, from, sizeof half);
     return (Vec)(__builtin_convertvector(half, VecBits) << 16);
+#endif
 }
 
 INLINE Vec
@@ -273,6 +282,60 @@ vec_set(float x)
 {
     return (Vec){0} + x;
 }
+
+INLINE float
+vec_sum(Vec v)
+{
+    float lanes[LANES];
+    vec_store(lanes, v);
+#pragma GCC unroll 4
+    for (int half = LANES / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+        for (int i = 0; i < half; i++)
+            lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
+/* n ≤ LANES elements of what dtype stores, zeros behind them. */
+INLINE Vec
+vec_read(const void *from, SanaDType dtype, int n)
+{
+    if (n == LANES && dtype == SANA_BF16)
+        return vec_load_bf16(from);
+    if (n == LANES && dtype == SANA_F32)
+        return vec_load(from);
+    float lanes[LANES] = {0};
+    load_from(lanes, from, dtype, n);
+    return vec_load(lanes);
+}
+
+INLINE void
+vec_write(void *to, SanaDType dtype, Vec v, int n)
+{
+#ifdef __AVX512BF16__
+    if (n == LANES && dtype == SANA_BF16) {
+        __m256bh rounded = _mm512_cvtneps_pbh((__m512)v);
+        memcpy(to, &rounded, sizeof rounded);
+        return;
+    }
+#endif
+    float lanes[LANES];
+    vec_store(lanes, v);
+    store_to(to, dtype, lanes, n);
+}
+
+INLINE Vec
+vec_activate(Vec v, SanaAct act, SanaDType to)
+{
+    float lanes[LANES];
+    vec_store(lanes, v);
+    activate(lanes, LANES, act, to);
+    return vec_load(lanes);
+}
+
+/* Vectors of n channels from channel ch of c. */
+#define FOR_VECTORS(ch, n, c) \
+    for (int ch = 0, n; n = (c)-ch < LANES ? (c)-ch : LANES, ch < (c); ch += LANES)
 
 /*
  * C (rows, cols) = [C +] A·B over `steps`: element (r, p) of A at a[r·a_row + p·a_step], rows of B
