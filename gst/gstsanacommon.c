@@ -173,6 +173,19 @@ install_model_properties (GObjectClass * klass)
 }
 
 static void
+install_text_encoder_properties (GObjectClass * klass)
+{
+  g_object_class_install_property (klass, GST_SANA_PROP_TEXT_ENCODER_MEMORY,
+      g_param_spec_enum ("text-encoder-memory", "Text encoder memory",
+          "Whether the text encoder's weights stay in memory between two "
+          "prompts; released ones are read from their files again (no effect "
+          "where the device has copies of its own)",
+          GST_TYPE_SANA_TEXT_ENCODER_MEMORY, GST_SANA_TEXT_ENCODER_KEEP,
+          PLAYING));
+  gst_type_mark_as_plugin_api (GST_TYPE_SANA_TEXT_ENCODER_MEMORY, 0);
+}
+
+static void
 install_prompt_properties (GObjectClass * klass)
 {
   g_object_class_install_property (klass, GST_SANA_PROP_PROMPT,
@@ -226,6 +239,7 @@ gst_sana_common_install_properties (GObjectClass * klass, guint default_steps)
 {
   gst_sana_category ();
   install_model_properties (klass);
+  install_text_encoder_properties (klass);
   install_prompt_properties (klass);
 
   g_object_class_install_property (klass, GST_SANA_PROP_SEED,
@@ -336,6 +350,9 @@ set_locked (GstSanaSettings * s, guint id, const GValue * value)
     case GST_SANA_PROP_PRECISION:
       s->precision = g_value_get_enum (value);
       return TRUE;
+    case GST_SANA_PROP_TEXT_ENCODER_MEMORY:
+      s->text_encoder_memory = g_value_get_enum (value);
+      return TRUE;
     case GST_SANA_PROP_PROMPT:
       replace_string (&s->prompt, string ? string : DEFAULT_PROMPT);
       return TRUE;
@@ -420,6 +437,9 @@ get_locked (const GstSanaSettings * s, guint id, GValue * value)
       return TRUE;
     case GST_SANA_PROP_PRECISION:
       g_value_set_enum (value, s->precision);
+      return TRUE;
+    case GST_SANA_PROP_TEXT_ENCODER_MEMORY:
+      g_value_set_enum (value, s->text_encoder_memory);
       return TRUE;
     case GST_SANA_PROP_PROMPT:
       g_value_set_string (value, s->prompt);

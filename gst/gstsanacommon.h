@@ -29,6 +29,16 @@ GstDebugCategory *gst_sana_category (void);
 #define GST_TYPE_SANA_PRECISION (gst_sana_precision_get_type ())
 GType gst_sana_precision_get_type (void);
 
+#define GST_TYPE_SANA_TEXT_ENCODER_MEMORY \
+    (gst_sana_text_encoder_memory_get_type ())
+GType gst_sana_text_encoder_memory_get_type (void);
+
+typedef enum
+{
+  GST_SANA_TEXT_ENCODER_KEEP,
+  GST_SANA_TEXT_ENCODER_RELEASE,        /* between prompts */
+} GstSanaTextEncoderMemory;
+
 /* Property ids of the common properties; an element's own follow. */
 enum
 {
@@ -36,6 +46,7 @@ enum
   GST_SANA_PROP_MODEL_PATH,
   GST_SANA_PROP_DEVICE,
   GST_SANA_PROP_PRECISION,
+  GST_SANA_PROP_TEXT_ENCODER_MEMORY,
   GST_SANA_PROP_PROMPT,
   GST_SANA_PROP_SEED,
   GST_SANA_PROP_STEPS,
@@ -59,6 +70,7 @@ typedef struct
   char *model_path;             /* or NULL */
   char *device;
   SanaPrecision precision;
+  GstSanaTextEncoderMemory text_encoder_memory;
   char *prompt;
   guint64 seed;
   guint steps;

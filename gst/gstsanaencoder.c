@@ -39,6 +39,7 @@ struct _GstSanaEncoder
   GstSanaSettings ahead;        /* prompt NULL: nothing */
   Kept kept[N_KEPT];
   guint64 uses;
+  gboolean used;                /* since the text encoder was released */
 
   Kept newest;                  /* the newest one that was wanted and is there */
   SanaPrompt *to;               /* where jobs are going, or are; */
@@ -46,6 +47,23 @@ struct _GstSanaEncoder
   GstClockTime begin;           /* since then, in running time */
   SanaPrompt *shown;            /* what the last job was computed with */
 };
+
+GType
+gst_sana_text_encoder_memory_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {GST_SANA_TEXT_ENCODER_KEEP, "Always", "keep"},
+    {GST_SANA_TEXT_ENCODER_RELEASE, "Only while a prompt is encoded",
+        "release"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type,
+        g_enum_register_static ("GstSanaTextEncoderMemory", values));
+  return type;
+}
 
 static void
 kept_clear (Kept * kept)
@@ -147,6 +165,21 @@ encode (SanaSession * session, const GstSanaSettings * settings,
   return sana_session_encode (session, settings->prompt, &params, error);
 }
 
+/* Nothing is to be encoded. */
+static void
+idle_locked (GstSanaEncoder * self)
+{
+  if (!self->used ||
+      self->wanted.text_encoder_memory != GST_SANA_TEXT_ENCODER_RELEASE) {
+    g_cond_wait (self->news, self->lock);
+    return;
+  }
+  self->used = FALSE;
+  g_mutex_unlock (self->lock);
+  sana_model_release_text_encoder (sana_session_get_model (self->session));
+  g_mutex_lock (self->lock);
+}
+
 static gpointer
 encoder_thread (gpointer data)
 {
@@ -159,9 +192,10 @@ encoder_thread (gpointer data)
     GError *error = NULL, *told = NULL;
 
     if (next == NULL) {
-      g_cond_wait (self->news, self->lock);
+      idle_locked (self);
       continue;
     }
+    self->used = TRUE;
     gst_sana_settings_copy (&self->making, next);
     self->making_wanted = next == &self->wanted;
     self->encoding = TRUE;

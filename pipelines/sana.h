@@ -178,6 +178,9 @@ typedef struct _SanaSession SanaSession;
 SanaSession *sana_session_new(SanaModel *model, GError **error);
 void sana_session_free(SanaSession *session); /* NULL is fine */
 
+/* Owned by the session. */
+SanaModel *sana_session_get_model(SanaSession *session);
+
 /* From any thread: the call in progress, or else the next one, ends between two layers with
  * SANA_ERROR_CANCELLED. */
 void sana_session_cancel(SanaSession *session);

@@ -25,6 +25,12 @@ sana_session_new(SanaModel *model, GError **error)
     return NULL;
 }
 
+SanaModel *
+sana_session_get_model(SanaSession *s)
+{
+    return s->model;
+}
+
 void
 sana_session_free(SanaSession *s)
 {

@@ -70,7 +70,8 @@ fake_sana_forget(void)
 {
     g_mutex_lock(&fake.lock);
     fake.counts.checks = fake.counts.loads = fake.counts.prompts = 0;
-    fake.counts.frames = fake.counts.cancelled = fake.frames_begun = 0;
+    fake.counts.frames = fake.counts.cancelled = fake.counts.released = 0;
+    fake.frames_begun = 0;
     g_mutex_unlock(&fake.lock);
 }
 
@@ -248,6 +249,18 @@ sana_session_free(SanaSession *session)
     g_cond_clear(&session->news);
     g_free(session);
     count(&fake.counts.sessions, -1);
+}
+
+SanaModel *
+sana_session_get_model(SanaSession *session)
+{
+    return session->model;
+}
+
+void
+sana_model_release_text_encoder(SanaModel *model)
+{
+    count(&fake.counts.released, 1);
 }
 
 void

@@ -44,12 +44,13 @@ typedef struct {
     int frames;        /* finished, failed ones not counted */
     int width, height; /* of the last frame */
     int cancelled;     /* calls and loads that ended by cancellation */
+    int released;      /* calls of sana_model_release_text_encoder() */
     int busy;          /* calls of one session that met another: always 0 */
 } FakeSanaCounts;
 
 void fake_sana_counts(FakeSanaCounts *counts);
 
-/* Zeroes checks, loads, prompts, frames, cancelled. */
+/* Zeroes checks, loads, prompts, frames, cancelled, released. */
 void fake_sana_forget(void);
 
 #endif

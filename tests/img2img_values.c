@@ -88,6 +88,44 @@ test_noise_modes(void)
     filter_stop(h);
 }
 
+/* How often the text encoder was released within a second, until it is `enough`. */
+static int
+releases(int enough)
+{
+    FakeSanaCounts counts;
+    gint64 end = g_get_monotonic_time() + G_TIME_SPAN_SECOND;
+
+    do {
+        g_usleep(1000);
+        fake_sana_counts(&counts);
+    } while (counts.released < enough && g_get_monotonic_time() < end);
+    return counts.released;
+}
+
+/* Kept by default; else given back once after each prompt, however many frames follow. */
+static void
+test_text_encoder_memory(void)
+{
+    GstHarness *h = filter_start(filter_make("strength", 1.0, "prompt", "one", NULL), SMALL, FALSE);
+
+    fake_sana_forget();
+    push(h, 0);
+    expect_colour(h, "one", 0, 1, 4.5);
+    g_assert_cmpint(releases(1), ==, 0);
+    gst_util_set_object_arg(G_OBJECT(h->element), "text-encoder-memory", "release");
+    for (guint n = 1; n < 4; n++) {
+        push(h, n);
+        expect_colour(h, "one", 0, 1, 4.5);
+    }
+    g_assert_cmpint(releases(1), ==, 1);
+    g_object_set(h->element, "prompt", "two", NULL);
+    push(h, 4);
+    expect_colour(h, "two", 0, 1, 4.5);
+    g_assert_cmpint(releases(2), ==, 2);
+    g_assert_cmpint(releases(3), ==, 2);
+    filter_stop(h);
+}
+
 /* File to file: a frame that came before a change has the old prompt, one that came after the new,
  * though the embedding takes longer than the frame. */
 static void
@@ -250,6 +288,7 @@ add_values_tests(void)
     g_test_add_func("/img2img/values/defaults", test_defaults);
     g_test_add_func("/img2img/values/of a frame", test_values_of_a_frame);
     g_test_add_func("/img2img/values/noise modes", test_noise_modes);
+    g_test_add_func("/img2img/values/text encoder memory", test_text_encoder_memory);
     g_test_add_func("/img2img/values/prompt changes between frames",
                     test_prompt_changes_between_frames);
     g_test_add_func("/img2img/values/prompt is announced", test_prompt_is_announced);
