@@ -164,10 +164,17 @@ what_can_be_controlled_says_so(void)
         const char *factory, *property;
         gboolean controllable;
     } all[] = {
-        {"sanasrc", "guidance-scale", TRUE},  {"sanaimg2img", "guidance-scale", TRUE},
-        {"sanaimg2img", "strength", TRUE},    {"sanaimg2img", "seed", FALSE},
-        {"sanaimg2img", "prompt", FALSE},     {"sanaimg2img", "steps", FALSE},
-        {"sanasrc", "image-duration", FALSE}, {"sanasrc", "seed", FALSE},
+        {"sanasrc", "guidance-scale", TRUE},
+        {"sanaimg2img", "guidance-scale", TRUE},
+        {"sanaimg2img", "mix", TRUE},
+        {"sanaimg2img", "bypass", TRUE},
+        {"sanaimg2img", "temporal-smoothing", TRUE},
+        {"sanaimg2img", "strength", TRUE},
+        {"sanaimg2img", "seed", FALSE},
+        {"sanaimg2img", "prompt", FALSE},
+        {"sanaimg2img", "steps", FALSE},
+        {"sanasrc", "image-duration", FALSE},
+        {"sanasrc", "seed", FALSE},
     };
     for (guint i = 0; i < G_N_ELEMENTS(all); i++) {
         GstElement *element = gst_element_factory_make(all[i].factory, NULL);

@@ -60,10 +60,14 @@ a_look_is_a_launch_line(void)
     GstElement *element = gst_parse_launch("sanaimg2img @preset=watercolour seed=7", &error);
     char *prompt;
     guint64 seed;
+    double strength, smoothing;
 
     g_assert_no_error(error);
-    g_object_get(element, "prompt", &prompt, "seed", &seed, NULL);
+    g_object_get(element, "prompt", &prompt, "seed", &seed, "strength", &strength,
+                 "temporal-smoothing", &smoothing, NULL);
     g_assert_nonnull(strstr(prompt, "watercolour"));
+    g_assert_cmpfloat(strength, ==, 0.35);
+    g_assert_cmpfloat(smoothing, ==, 0.2);
     g_assert_cmpuint(seed, ==, 7);
     g_free(prompt);
     gst_object_unref(element);
