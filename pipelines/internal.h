@@ -133,6 +133,9 @@ gboolean sana_session_sample(SanaSession *s, const SanaSchedule *schedule, const
 /* The clean latents of the last step as the caller sees them, x0/σd, channels first. */
 void sana_session_read_latents(SanaSession *s, int n_images, float *out);
 
+/* Ends a call that drew pictures, whose clean latents must be finite. */
+gboolean sana_session_finish_images(SanaSession *s, int n_images, GError **error);
+
 /* The start noise of all pictures into s->frame.host: the caller's, or drawn. */
 void sana_session_draw(SanaSession *s, const SanaParams *params, SanaGenerator *g);
 

@@ -4,6 +4,7 @@
 
 #include "kernels/convert.h"
 
+#include <math.h>
 #include <string.h>
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -405,6 +406,33 @@ sana_session_read_latents(SanaSession *s, int n_images, float *out)
             f->turned[k] *= scale;
         to_channels_first(f->turned, f->h * f->w, f->x.c, out + (size_t)i * size);
     }
+}
+
+/* The clean latents of the pictures that were drawn. */
+static gboolean
+latents_are_finite(SanaSession *s, int n_images)
+{
+    SanaFrame *f = &s->frame;
+    const size_t size = latent_size(f);
+    for (int i = 0; i < n_images; i++) {
+        sana_download(s->stream, f->turned, sana_frame_slice(f, f->x0, i));
+        for (size_t k = 0; k < size; k++)
+            if (!isfinite(f->turned[k]))
+                return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
+sana_session_finish_images(SanaSession *s, int n_images, GError **error)
+{
+    gboolean finite = latents_are_finite(s, n_images);
+    if (!sana_session_finish(s, error) || finite)
+        return finite;
+    g_set_error_literal(error, SANA_ERROR, SANA_ERROR_NOT_FINITE,
+                        "the picture came out with infinite or undefined values; choose another "
+                        "seed or prompt, or precision f32");
+    return FALSE;
 }
 
 void
