@@ -50,7 +50,7 @@ struct _GstSanaImg2img
   gboolean asked_live;
   guint64 n_frames;
   GstClockTime last_time;       /* running time of the last frame, or NONE */
-  gboolean restart;             /* of a frame that was dropped */
+  gboolean restart;             /* of the next one: a scene begins */
 
   /* the task */
   GstCaps *in_caps, *out_caps;
@@ -60,7 +60,7 @@ struct _GstSanaImg2img
   GstSanaSettings announced;    /* the prompt last said to be applied */
   gchar *pictures;              /* that times are measured of */
   guint64 epoch;                /* of the frames; with pace */
-  GstSanaPace pace;             /* while it is stopped, who flushes */
+  GstSanaPace pace;
   gboolean missed;              /* frames were dropped since the last pushed */
   gboolean failing;             /* the last frame failed, which was said */
   guint n_prompts;              /* of which key frames were asked for */

@@ -212,8 +212,7 @@ flush_stop (GstSanaImg2img * self, GstEvent * event)
   gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
   self->n_frames = 0;
   self->last_time = GST_CLOCK_TIME_NONE;
-  gst_sana_pace_reset (&self->pace);
-  self->epoch++;
+  self->restart = TRUE;
   gst_sana_cues_restart (&self->cues);
   set_pool_flushing (self, FALSE);
   g_mutex_lock (&self->lock);

@@ -30,6 +30,8 @@ scale_down (GstSanaSimilar * similar, const GstVideoInfo * info,
   gboolean ok = FALSE;
 
   gst_video_info_set_format (&small, GST_VIDEO_FORMAT_RGB, SIDE, SIDE);
+  GST_VIDEO_INFO_FPS_N (&small) = GST_VIDEO_INFO_FPS_N (info);
+  GST_VIDEO_INFO_FPS_D (&small) = GST_VIDEO_INFO_FPS_D (info);
   if (!similar->converter || !gst_video_info_is_equal (info, &similar->info)) {
     gst_sana_similar_clear (similar);
     similar->info = *info;

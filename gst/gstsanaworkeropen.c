@@ -137,7 +137,7 @@ warm_up (GstSanaWorker * worker)
     gst_sana_worker_leave (worker);
   }
   g_mutex_lock (&worker->lock);
-  if (!worker->warm)
+  if (!worker->warm && !worker->stopping)
     worker->warm = g_steal_pointer (&job);
   while (worker->warm && !worker->stopping)
     gst_sana_worker_run_warm_up_locked (worker);
