@@ -138,6 +138,16 @@ filter_expect_no_error(GstElement *element)
 }
 
 void
+filter_query_latency(GstHarness *h, gboolean *live, GstClockTime *min, GstClockTime *max)
+{
+    GstQuery *query = gst_query_new_latency();
+
+    g_assert_true(gst_pad_peer_query(h->sinkpad, query));
+    gst_query_parse_latency(query, live, min, max);
+    gst_query_unref(query);
+}
+
+void
 filter_wait_for(const gint *value, gint least)
 {
     gint64 deadline = g_get_monotonic_time() + PATIENCE;

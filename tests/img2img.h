@@ -32,6 +32,9 @@ GstMessage *filter_message(GstElement *element, GstMessageType types);
 void filter_expect_error(GstElement *element, GQuark domain, gint code, const char *part);
 void filter_expect_no_error(GstElement *element);
 
+/* What the element's source pad answers. */
+void filter_query_latency(GstHarness *h, gboolean *live, GstClockTime *min, GstClockTime *max);
+
 /* Waits up to 5 s until *value (atomic) is at least `least`. */
 void filter_wait_for(const gint *value, gint least);
 

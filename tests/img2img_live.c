@@ -129,16 +129,6 @@ test_prompt_change_does_not_stutter(void)
 }
 
 static void
-query_latency(GstHarness *h, gboolean *live, GstClockTime *min, GstClockTime *max)
-{
-    GstQuery *query = gst_query_new_latency();
-
-    g_assert_true(gst_pad_peer_query(h->sinkpad, query));
-    gst_query_parse_latency(query, live, min, max);
-    gst_query_unref(query);
-}
-
-static void
 test_latency(void)
 {
     GstHarness *h = filter_start(
@@ -152,7 +142,7 @@ test_latency(void)
     GstMessage *message = filter_message(h->element, GST_MESSAGE_LATENCY);
     g_assert_nonnull(message);
     gst_message_unref(message);
-    query_latency(h, &live, &min, &max);
+    filter_query_latency(h, &live, &min, &max);
     g_assert_true(live);
     /* one that waits and one that is computed, and the upstream's */
     g_assert_cmpuint(min, >=, 110 * GST_MSECOND);
@@ -164,12 +154,12 @@ test_latency(void)
         gst_buffer_unref(gst_harness_pull(h));
     }
     GstClockTime again;
-    query_latency(h, &live, &again, &max);
+    filter_query_latency(h, &live, &again, &max);
     g_assert_cmpuint(again, ==, min);
     filter_stop(h);
 
     h = filter_start(filter_make("model-path", "fake:frame=50", NULL), SMALL, FALSE);
-    query_latency(h, &live, &min, &max);
+    filter_query_latency(h, &live, &min, &max);
     g_assert_false(live);
     filter_stop(h);
 }

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Row 30: what the element tells of itself, and how often. */
+#include "timing.h"
+
+static double
+number(const GstStructure *stats, const char *name)
+{
+    double value;
+
+    g_assert_true(gst_structure_get_double(stats, name, &value));
+    return value;
+}
+
+static void
+fields(void)
+{
+    static const char *const integers[] = {
+        "in",         "out",     "dropped",    "qos-dropped",   "repeated", "passed-through",
+        "not-finite", "latency", "vram-bytes", "model-load-ms", "seed"};
+    static const char *const parts[] = {"encode", "transformer", "decode", "total"};
+    GstHarness *h = filter_start(
+        filter_make("model-path", "fake:load=100,frame=20", "seed", G_GUINT64_CONSTANT(77), NULL),
+        SMALL, FALSE);
+    GstStructure *stats;
+
+    for (guint n = 0; n < 10; n++) {
+        timing_push(h, filter_picture(SMALL, n, n));
+        gst_buffer_unref(timing_pull(h));
+    }
+    g_object_get(h->element, "stats", &stats, NULL);
+    char *text = gst_structure_to_string(stats);
+    g_test_message("%s", text);
+    g_free(text);
+    for (guint i = 0; i < G_N_ELEMENTS(integers); i++)
+        g_assert_true(gst_structure_has_field_typed(stats, integers[i], G_TYPE_UINT64));
+    for (guint i = 0; i < G_N_ELEMENTS(parts); i++) {
+        char *mean = g_strdup_printf("%s-ms-avg", parts[i]);
+        char *p95 = g_strdup_printf("%s-ms-p95", parts[i]);
+        g_assert_cmpfloat(number(stats, mean), >, 0);
+        g_assert_cmpfloat(number(stats, p95), >=, number(stats, mean) - 1e-9);
+        g_free(mean);
+        g_free(p95);
+    }
+    g_assert_cmpfloat_with_epsilon(number(stats, "total-ms-avg"), 20, 1e-6);
+    g_assert_cmpfloat_with_epsilon(number(stats, "transformer-ms-avg"), 10, 1e-6);
+    g_assert_true(gst_structure_has_field_typed(stats, "fps", G_TYPE_DOUBLE));
+    gst_structure_free(stats);
+    g_assert_cmpuint(timing_stat(h->element, "in"), ==, 10);
+    g_assert_cmpuint(timing_stat(h->element, "out"), ==, 10);
+    g_assert_cmpuint(timing_stat(h->element, "dropped"), ==, 0);
+    g_assert_cmpuint(timing_stat(h->element, "seed"), ==, 77);
+    g_assert_cmpuint(timing_stat(h->element, "model-load-ms"), >=, 90);
+
+    /* from zero with each start */
+    gst_element_set_state(h->element, GST_STATE_READY);
+    gst_element_set_state(h->element, GST_STATE_PLAYING);
+    g_assert_cmpuint(timing_stat(h->element, "in"), ==, 0);
+    g_assert_cmpuint(timing_stat(h->element, "seed"), ==, 0);
+    filter_stop(h);
+}
+
+static void
+on_notify(GObject *object, GParamSpec *spec, gpointer user_data)
+{
+    GstStructure *stats;
+
+    /* no lock is held: it may be read at once */
+    g_object_get(object, "stats", &stats, NULL);
+    gst_structure_free(stats);
+    g_atomic_int_inc((gint *)user_data);
+}
+
+/* 25 frames a second for 2.4 s. */
+static void
+once_a_second(void)
+{
+    GstHarness *h = filter_start(filter_make(NULL, NULL), SMALL, FALSE);
+    gint notified = 0;
+    guint posted = 0;
+
+    g_signal_connect(h->element, "notify::stats", G_CALLBACK(on_notify), &notified);
+    for (guint n = 0; n < 60; n++) {
+        if (n == 30)
+            g_object_set(h->element, "post-messages", TRUE, NULL);
+        timing_push(h, filter_picture(SMALL, n, n));
+        gst_buffer_unref(timing_pull(h));
+        g_usleep(40000);
+    }
+    g_assert_cmpint(g_atomic_int_get(&notified), >=, 1);
+    g_assert_cmpint(g_atomic_int_get(&notified), <=, 4);
+    GstBus *bus = gst_element_get_bus(h->element);
+    GstMessage *message;
+    while ((message = gst_bus_pop_filtered(bus, GST_MESSAGE_ELEMENT))) {
+        const GstStructure *structure = gst_message_get_structure(message);
+        if (gst_structure_has_name(structure, "sana-stats")) {
+            posted++;
+            g_assert_cmpfloat(number(structure, "fps"), >, 10);
+            g_assert_cmpfloat(number(structure, "fps"), <, 27);
+        }
+        gst_message_unref(message);
+    }
+    gst_object_unref(bus);
+    /* those of the first half were not asked for */
+    g_assert_cmpint((gint)posted, >=, 1);
+    g_assert_cmpint((gint)posted, <, g_atomic_int_get(&notified));
+    filter_stop(h);
+}
+
+/* prompt-applied is what an application waits for, not a statistic. */
+static void
+prompts_are_told_whatever(void)
+{
+    GstHarness *h = filter_start(filter_make("prompt", "one", NULL), SMALL, FALSE);
+
+    timing_push(h, filter_picture(SMALL, 0, 0));
+    gst_buffer_unref(timing_pull(h));
+    GstMessage *message = filter_message(h->element, GST_MESSAGE_ELEMENT);
+    g_assert_nonnull(message);
+    g_assert_true(gst_message_has_name(message, "sana-prompt-applied"));
+    gst_message_unref(message);
+    filter_stop(h);
+}
+
+void
+add_timing_stats_tests(void)
+{
+#define TEST(name, f) g_test_add_func("/timing/30 " name, f)
+    TEST("the fields of stats", fields);
+    TEST("stats are told once a second", once_a_second);
+    TEST("post-messages does not gate prompts", prompts_are_told_whatever);
+#undef TEST
+}
