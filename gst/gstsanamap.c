@@ -31,6 +31,8 @@ plane_is_inside (GstBuffer * buffer, const GstVideoInfo * info,
     return meta->stride[plane] == info->stride[plane] &&
         meta->offset[plane] == info->offset[plane] && size >= (gint64)
         info->size;
+  if (meta->offset[plane] > (gsize) size)
+    return FALSE;
   gst_video_format_info_component (info->finfo, plane, comp);
   last = first + (gint64) meta->stride[plane] *
       (GST_VIDEO_INFO_COMP_HEIGHT (info, comp[0]) - 1);
