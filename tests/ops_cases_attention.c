@@ -78,6 +78,7 @@ check_attention(Runner *r)
         run_attention(r, 1, 300, 72, pad, (SanaAttention){2, 2});
         run_attention(r, 15, 9, 112, pad, (SanaAttention){3, 3});
         run_attention(r, 91, 40, 72, pad, (SanaAttention){4, 4});
+        run_attention(r, 3, 5, 288, pad, (SanaAttention){1, 1});
         run_attention(r, 7, 13, 16, pad, (SanaAttention){4, 2});
         run_attention(r, 33, 33, 12, pad, (SanaAttention){6, 1, .causal = true});
         run_attention(r, 5, 33, 256, pad, (SanaAttention){4, 2, .softcap = 1.5f, .causal = true});

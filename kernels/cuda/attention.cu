@@ -2,9 +2,10 @@
 /*
  * attention: a block has 32 queries of one head and walks over the keys 32 at a time, holding for
  * each query the largest score, the sum of exponentials and the weighted sum of values so far.
- * Products go through shared memory 32 channels at a time.  rope: a vector of pairs a thread.
+ * Products go through shared memory 32 channels at a time; those that tensor cores take are
+ * attention_mma.cu's.  rope: a vector of pairs a thread.
  */
-#include "kernels/cuda/elements.h"
+#include "kernels/cuda/attention.h"
 
 #define THREADS 128
 #define TILE 32           /* queries, keys, channels */
@@ -12,14 +13,6 @@
 #define LANES 8           /* threads that share a query */
 
 /* --- kernels ---------------------------------------------------------------------------------- */
-
-struct Attention {
-    Map y, q, k, v;
-    int n, t, d, group; /* queries, keys, channels of a head, query heads of a key head */
-    float scale, softcap;
-    bool causal;
-    int window;
-};
 
 typedef float Tile[TILE][STRIDE];
 
@@ -91,59 +84,6 @@ add_values(float (&o)[2][4], const Tile &p, const Tile &v, int query, int lane)
     }
 }
 
-/* What is known of a query after some of its keys. */
-struct Running {
-    float largest, sum;
-};
-
-/* Scores of keys first … to exponentials of them, in p; returns what sums so far are worth now. */
-static __device__ __forceinline__ float
-exponentials(float (&s)[4], Running &r, const Attention &a, int query, int first, int lane)
-{
-    const int position = query + a.t - a.n;
-    float largest = r.largest, sum = 0;
-#pragma unroll
-    for (int j = 0; j < 4; j++) {
-        const int key = first + lane + LANES * j;
-        bool seen = key < a.t;
-        if (a.causal)
-            seen = seen && key <= position && (a.window == 0 || key > position - a.window);
-        s[j] *= a.scale;
-        if (a.softcap > 0)
-            s[j] = a.softcap * tanhf(s[j] / a.softcap);
-        s[j] = seen ? s[j] : -INFINITY;
-        largest = fmaxf(largest, s[j]);
-    }
-#pragma unroll
-    for (int other = LANES / 2; other > 0; other /= 2)
-        largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, other));
-    const float base = largest == -INFINITY ? 0 : largest; /* no key seen yet */
-    const float factor = expf(r.largest - base);
-#pragma unroll
-    for (int j = 0; j < 4; j++)
-        sum += s[j] = expf(s[j] - base);
-#pragma unroll
-    for (int other = LANES / 2; other > 0; other /= 2)
-        sum += __shfl_xor_sync(0xffffffffu, sum, other);
-    r.largest = largest;
-    r.sum = r.sum * factor + sum;
-    return factor;
-}
-
-/* The keys that some query of first … first + TILE − 1 sees: [begin, end), begin of whole tiles. */
-static __device__ __forceinline__ void
-keys_of(const Attention &a, int first, int *begin, int *end)
-{
-    *begin = 0;
-    *end = a.t;
-    if (!a.causal)
-        return;
-    const int position = first + a.t - a.n;
-    *end = position + TILE < a.t ? position + TILE : a.t;
-    if (a.window > 0 && position - a.window + 1 > 0)
-        *begin = (position - a.window + 1) / TILE * TILE;
-}
-
 template <int S, int W>
 static __device__ __forceinline__ void
 store_four(const Map &y, size_t row, size_t ch, int left, const float (&v)[4])
@@ -174,7 +114,7 @@ __launch_bounds__(THREADS) attention_kernel(Attention a)
     Running running[2] = {{-INFINITY, 0}, {-INFINITY, 0}};
     int begin, end;
 
-    keys_of(a, first, &begin, &end);
+    keys_of(a, first, TILE, TILE, &begin, &end);
     for (int key = begin; key < end; key += TILE) {
         float s[2][4] = {};
         for (int ch = 0; ch < a.d; ch += TILE) {
@@ -186,7 +126,8 @@ __launch_bounds__(THREADS) attention_kernel(Attention a)
         }
 #pragma unroll
         for (int i = 0; i < 2; i++) {
-            float factor = exponentials(s[i], running[i], a, first + query + 16 * i, key, lane);
+            const float factor = exponentials(s[i], running[i], a, first + query + 16 * i, LANES,
+                                              [&](int j) { return key + lane + LANES * j; });
 #pragma unroll
             for (int j = 0; j < 4; j++)
                 p_tile[query + 16 * i][lane + LANES * j] = s[i][j];
@@ -298,7 +239,13 @@ sana_cuda_attention(SanaStream *s, SanaTensor y, SanaTensor q, SanaTensor k, San
         run_width<ANY, 1>(s, a, options.heads);
     else
         with_form({q, k, v, y}, {}, [&](auto form) {
-            run_width<decltype(form)::S, decltype(form)::W>(s, a, options.heads);
+            typedef decltype(form) F;
+            if constexpr (F::S != SANA_BF16)
+                run_width<F::S, F::W>(s, a, options.heads);
+            else if (a.d <= 128)
+                sana_cuda_attention_mma(s, a, options.heads);
+            else
+                run_attention<F::S, F::W, 8>(s, a, options.heads);
         });
 }
 

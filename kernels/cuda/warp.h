@@ -58,6 +58,16 @@ load_matrices(uint32_t (&r)[4], const void *shared)
                  : "memory");
 }
 
+/* The same with each matrix transposed: lane l gets element l/4 of rows 2(l%4) and the next. */
+inline __device__ void
+load_matrices_turned(uint32_t (&r)[4], const void *shared)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];\n"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(shared_address(shared))
+                 : "memory");
+}
+
 /*
  * d (16, 8) += a (16, 16) · b (16, 8), BF16 with f32 sums.  Lane l, row = l/4, column = 2(l%4):
  * d   (row, column), (row, column + 1), (row + 8, column), (row + 8, column + 1)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <array>
 #include <deque>
 #include <vector>
 
@@ -87,6 +88,20 @@ multiply(const Product &p)
     }
 }
 
+/* The rows that the lanes of this warp point to. */
+std::array<const char *, 32>
+rows_of(const void *mine)
+{
+    static Exchange<2> exchange;
+    std::array<const char *, 32> rows;
+    uint32_t given[2];
+    memcpy(given, &mine, sizeof given);
+    const uint32_t(*lanes)[2] = exchange(given);
+    for (unsigned lane = 0; lane < 32; lane++)
+        memcpy(&rows[lane], lanes[lane], sizeof rows[lane]);
+    return rows;
+}
+
 } // namespace
 
 uint64_t
@@ -161,17 +176,25 @@ cuda_host_copy_wait(int left)
 void
 load_matrices(uint32_t (&r)[4], const void *shared)
 {
-    static Exchange<2> exchange;
     const unsigned lane = cuda_host_lane();
-    uint32_t mine[2];
-    memcpy(mine, &shared, sizeof mine);
-    const uint32_t(*lanes)[2] = exchange(mine);
-    for (unsigned i = 0; i < 4; i++) {
-        const char *row;
-        memcpy(&row, lanes[8 * i + lane / 4], sizeof row);
-        memcpy(&r[i], row + lane % 4 * 4, sizeof r[i]);
-    }
+    const auto rows = rows_of(shared);
+    for (unsigned i = 0; i < 4; i++)
+        memcpy(&r[i], rows[8 * i + lane / 4] + lane % 4 * 4, sizeof r[i]);
     /* nobody writes there before all have read */
+    __syncwarp();
+}
+
+void
+load_matrices_turned(uint32_t (&r)[4], const void *shared)
+{
+    const unsigned lane = cuda_host_lane();
+    const auto rows = rows_of(shared);
+    for (unsigned i = 0; i < 4; i++)
+        for (unsigned e = 0; e < 2; e++) {
+            uint16_t half;
+            memcpy(&half, rows[8 * i + lane % 4 * 2 + e] + lane / 4 * 2, sizeof half);
+            r[i] = e == 0 ? half : r[i] | (uint32_t)half << 16;
+        }
     __syncwarp();
 }
 

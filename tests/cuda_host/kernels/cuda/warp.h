@@ -22,6 +22,7 @@ copy_wait(void)
 }
 
 void load_matrices(uint32_t (&r)[4], const void *shared);
+void load_matrices_turned(uint32_t (&r)[4], const void *shared);
 uint64_t matrix_descriptor(const void *shared);
 void show_to_tensor_cores(void);
 void products_begin(void);
