@@ -427,8 +427,10 @@ gboolean
 sana_session_finish_images(SanaSession *s, int n_images, GError **error)
 {
     gboolean finite = latents_are_finite(s, n_images);
-    if (!sana_session_finish(s, error) || finite)
-        return finite;
+    if (!sana_session_finish(s, error))
+        return FALSE;
+    if (finite)
+        return TRUE;
     g_set_error_literal(error, SANA_ERROR, SANA_ERROR_NOT_FINITE,
                         "the picture came out with infinite or undefined values; choose another "
                         "seed or prompt, or precision f32");
