@@ -203,7 +203,7 @@ install_prompt_properties (GObjectClass * klass)
   g_object_class_install_property (klass, GST_SANA_PROP_CLEAN_CAPTION,
       g_param_spec_boolean ("clean-caption", "Clean caption",
           "Remove addresses, markup and the like from the prompt, as the "
-          "reference does for captions found in the web",
+          "reference does for captions found on the web",
           DEFAULT_CLEAN_CAPTION, PLAYING));
   g_object_class_install_property (klass, GST_SANA_PROP_MAX_SEQUENCE_LENGTH,
       g_param_spec_uint ("max-sequence-length", "Maximum sequence length",
