@@ -15,14 +15,20 @@ gst_sana_preset_names (GstPreset * preset, const gchar * const *names)
 }
 
 /* Has GStreamer load it into another element, as it sets one property after the
- * other. */
+ * other.  One at a time: it keeps what it read of a type's presets with the
+ * type, without a lock. */
 static gboolean
 load_into (GObject * other, const gchar * name)
 {
+  static GMutex reading;
   GstPresetInterface *standard =
       g_type_default_interface_peek (GST_TYPE_PRESET);
+  gboolean ok;
 
-  return standard->load_preset (GST_PRESET (other), name);
+  g_mutex_lock (&reading);
+  ok = standard->load_preset (GST_PRESET (other), name);
+  g_mutex_unlock (&reading);
+  return ok;
 }
 
 gboolean
