@@ -264,15 +264,6 @@ take_values(SanaBinder *b, Source *s, const char *name, const char *suffix, Shap
 
 /* --- vectors ---------------------------------------------------------------------------------- */
 
-static float
-element(SanaTensor x, int i)
-{
-    if (x.dtype == SANA_F32)
-        return ((const float *)x.data)[i];
-    uint16_t half = ((const uint16_t *)x.data)[i];
-    return x.dtype == SANA_BF16 ? sana_bf16_to_f32(half) : sana_f16_to_f32(half);
-}
-
 /* A vector as F32 (zeros on the planner; g_free), NULL after a problem. */
 static float *
 take_vector(SanaBinder *b, const char *name, const char *suffix, int c)
@@ -283,7 +274,7 @@ take_vector(SanaBinder *b, const char *name, const char *suffix, int c)
         return NULL;
     float *values = g_new0(float, (gsize)c);
     for (int i = 0; i < c && !b->planner; i++)
-        values[i] = element(s.view, i);
+        values[i] = sana_host_value(s.view, (size_t)i);
     close_values(b, &s, false);
     return values;
 }

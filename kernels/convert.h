@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "tensor.h"
+
 static inline uint32_t
 sana_f32_bits(float x)
 {
@@ -75,6 +77,20 @@ sana_f32_to_f16(float x)
     /* adding 1/2 leaves the sum's last bit worth 2^-24, the half's smallest step, and lets the
      * adder round */
     return (uint16_t)(sign | (sana_f32_bits(sana_f32_from_bits(magnitude) + 0.5f) & 0x7ff));
+}
+
+/* Element i of a dense tensor of F32, BF16 or F16 in host memory. */
+static inline float
+sana_host_value(SanaTensor x, size_t i)
+{
+    switch (x.dtype) {
+    case SANA_BF16:
+        return sana_bf16_to_f32(((const uint16_t *)x.data)[i]);
+    case SANA_F16:
+        return sana_f16_to_f32(((const uint16_t *)x.data)[i]);
+    default:
+        return ((const float *)x.data)[i];
+    }
 }
 
 #endif

@@ -68,19 +68,6 @@ cpu_computes_in_place(const SanaDevice *dev, SanaDType dtype, SanaDType stored)
     return stored == dtype || (stored == SANA_BF16 && dtype == SANA_F32);
 }
 
-static float
-to_f32(SanaTensor x, size_t i)
-{
-    switch (x.dtype) {
-    case SANA_BF16:
-        return sana_bf16_to_f32(((const uint16_t *)x.data)[i]);
-    case SANA_F16:
-        return sana_f16_to_f32(((const uint16_t *)x.data)[i]);
-    default:
-        return ((const float *)x.data)[i];
-    }
-}
-
 static bool
 cpu_upload_convert(SanaDevice *dev, SanaTensor dst, SanaTensor src)
 {
@@ -90,7 +77,7 @@ cpu_upload_convert(SanaDevice *dev, SanaTensor dst, SanaTensor src)
         return true;
     }
     for (size_t i = 0; i < n; i++) {
-        float v = to_f32(src, i);
+        float v = sana_host_value(src, i);
         if (dst.dtype == SANA_BF16)
             ((uint16_t *)dst.data)[i] = sana_f32_to_bf16(v);
         else if (dst.dtype == SANA_F16)

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "kernels/convert.h"
+
 /* Each candidate runs this often; the fastest of them counts. */
 #define TRIALS 3
 
@@ -100,7 +102,7 @@ same_result(const Sample *a, const Sample *b, bool bf16)
         x.data = (void *)a->bytes[i];
         y.data = (void *)b->bytes[i];
         for (size_t e = 0; e < a->each / sana_dtype_size(x.dtype); e++) {
-            double u = sana_cuda_host_value(x, e), v = sana_cuda_host_value(y, e);
+            double u = sana_host_value(x, e), v = sana_host_value(y, e);
             if (u != u && v != v) /* beside a view, or not a number in either */
                 continue;
             power += u * u;

@@ -159,8 +159,7 @@ void sana_cuda_plans_free(SanaCudaPlans *plans);
 /* gemm_tiled.cu: success, or why the kernels of this build do not run on the current GPU. */
 cudaError_t sana_cuda_has_code(void);
 
-/* weights.c: element i of a host tensor, and of an array of F32 or BF16. */
-float sana_cuda_host_value(SanaTensor host, size_t i);
+/* weights.c: element i of an array of F32 or BF16. */
 void sana_cuda_set_host_value(void *data, SanaDType dtype, size_t i, float value);
 
 static inline bool

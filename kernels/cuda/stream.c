@@ -230,7 +230,7 @@ sana_cuda_embed_tokens(SanaStream *s, SanaTensor y, SanaTensor table, const int3
     size_t rows = sana_positions(y), width = (size_t)y.c;
     char *host = g_malloc(sana_bytes(y));
     for (size_t i = 0; i < rows * width; i++) {
-        float v = scale * sana_cuda_host_value(table, (size_t)ids[i / width] * width + i % width);
+        float v = scale * sana_host_value(table, (size_t)ids[i / width] * width + i % width);
         sana_cuda_set_host_value(host, y.dtype, i, v);
     }
     sana_cuda_copy_in(s, y.data, host, sana_bytes(y));

@@ -9,19 +9,6 @@
 /* Numbers converted at a time. */
 #define CHUNK ((size_t)1 << 20)
 
-float
-sana_cuda_host_value(SanaTensor x, size_t i)
-{
-    switch (x.dtype) {
-    case SANA_BF16:
-        return sana_bf16_to_f32(((const uint16_t *)x.data)[i]);
-    case SANA_F16:
-        return sana_f16_to_f32(((const uint16_t *)x.data)[i]);
-    default:
-        return ((const float *)x.data)[i];
-    }
-}
-
 void
 sana_cuda_set_host_value(void *data, SanaDType dtype, size_t i, float value)
 {
@@ -55,7 +42,7 @@ sana_cuda_upload_convert(SanaDevice *dev, SanaTensor dst, SanaTensor src)
     for (size_t at = 0; at < n && ok; at += CHUNK) {
         size_t count = MIN(CHUNK, n - at);
         for (size_t i = 0; i < count; i++)
-            sana_cuda_set_host_value(converted, dst.dtype, i, sana_cuda_host_value(src, at + i));
+            sana_cuda_set_host_value(converted, dst.dtype, i, sana_host_value(src, at + i));
         ok = copy(dev, (char *)dst.data + at * size, converted, count * size);
     }
     g_free(converted);
@@ -146,7 +133,7 @@ pack_taps(SanaDevice *dev, SanaCudaPacked *p, const SanaConv *k, SanaTensor sour
     size_t taps = (size_t)(k->kernel * k->kernel), out = (size_t)k->out;
     float *host = g_new(float, taps *out);
     for (size_t i = 0; i < taps * out; i++) {
-        float v = sana_cuda_host_value(source, i);
+        float v = sana_host_value(source, i);
         host[i % taps * out + i / taps] =
             p->dtype == SANA_BF16 ? sana_bf16_to_f32(sana_f32_to_bf16(v)) : v;
     }
@@ -184,7 +171,7 @@ pack_dense(SanaDevice *dev, SanaCudaPacked *p, const SanaConv *k, SanaTensor sou
     for (size_t o = 0; o < parts * out; o++)
         for (size_t c = 0; c < in; c++) {
             for (size_t t = 0; t < from; t++)
-                w[t] = sana_cuda_host_value(source, (o % out * in + c) * from + t);
+                w[t] = sana_host_value(source, (o % out * in + c) * from + t);
             if (folded)
                 fold(sums, w, o / out / 2, o / out % 2);
             for (size_t t = 0; t < taps; t++)
