@@ -172,18 +172,25 @@ typedef struct {
     int forwards;
 } Frame;
 
+/* On the driver as it was told to be. */
 static void
-frame_open(Frame *f)
+frame_open_as_is(Frame *f)
 {
     const float host[4] = {1, 2, 3, 4};
     *f = (Frame){0};
-    cuda_host_reset();
     f->dev = open_device();
     f->pool = sana_pool_new(f->dev);
     f->stream = open_stream(f->dev);
     f->x = sana_pool_tensor(f->pool, SANA_F32, 1, 1, 4);
     f->y = sana_pool_tensor(f->pool, SANA_F32, 1, 1, 4);
     sana_upload(f->stream, f->x, host);
+}
+
+static void
+frame_open(Frame *f)
+{
+    cuda_host_reset();
+    frame_open_as_is(f);
 }
 
 static void
@@ -389,6 +396,29 @@ cancel_ends_a_capture(void)
     frame_close(&f);
 }
 
+/* --- order ------------------------------------------------------------------------------------ */
+
+/* Those that do not wait for the one before them must not come before it has ended. */
+static void
+lets_kernels_come_early_only_where_they_wait(void)
+{
+    const int made_for[] = {80, 90, 100};
+    for (size_t i = 0; i < G_N_ELEMENTS(made_for); i++) {
+        Frame f;
+        cuda_host_reset();
+        cuda_host.capability = 100;
+        cuda_host.made_for = made_for[i];
+        frame_open_as_is(&f);
+        run(&f);
+        assert_y(&f, 2);
+        g_assert_cmpint(cuda_host.early, ==, made_for[i] >= 90 ? 2 : 0);
+        run(&f);
+        assert_y(&f, 2);
+        g_assert_cmpint(cuda_host.early, ==, made_for[i] >= 90 ? 4 : 0);
+        frame_close(&f);
+    }
+}
+
 /* --- copies ----------------------------------------------------------------------------------- */
 
 static void
@@ -436,6 +466,8 @@ main(int argc, char **argv)
     g_test_add_func("/cuda/runs_plainly_while_a_tap_listens", runs_plainly_while_a_tap_listens);
     g_test_add_func("/cuda/captures_again_after_a_failure", captures_again_after_a_failure);
     g_test_add_func("/cuda/cancel_ends_a_capture", cancel_ends_a_capture);
+    g_test_add_func("/cuda/lets_kernels_come_early_only_where_they_wait",
+                    lets_kernels_come_early_only_where_they_wait);
     g_test_add_func("/cuda/copies_more_than_its_slots_hold", copies_more_than_its_slots_hold);
     return g_test_run();
 }

@@ -97,6 +97,15 @@ none "no library ends the process or prints" "$libraries" \
     "(^|[^a-zA-Z0-9_.>])(exit|_exit|abort|printf|vprintf|puts|putchar|perror|g_print|g_printerr|g_error|fprintf) *\("
 none "no conditional compilation in the networks" "$(in_floor '^engine/.*\.c$')" "#[ \t]*if(def|ndef)?[ \t]"
 
+# shellcheck disable=SC2046 # a list of files
+found=$(code $(in_floor '^kernels/cuda/.*\.cu$') | awk -F: '
+    { text = $0; sub(/^[^:]*:[0-9]*:/, "", text) }
+    text ~ /__global__/ { kernel = $1 ":" $2 }
+    begun && text !~ /^ *after_previous\(\);$/ { print begun }
+    { begun = "" }
+    kernel != "" && text == "{" { begun = kernel; kernel = "" }')
+report "every CUDA kernel begins with after_previous()" "$found"
+
 # --- form ---
 all=$(find gst pipelines engine kernels tools tests examples scripts models .ci meson.build \
     meson_options.txt -type f ! -path '*/golden/*' ! -path 'models/demo/*' ! -name '*.pyc' ! -name '*.py[co]')

@@ -106,6 +106,7 @@ template <int S, int W, int CHUNKS>
 static __global__ void
 __launch_bounds__(THREADS) attention_kernel(Attention a)
 {
+    after_previous();
     ALIGNED_SHARED Tile q_tile, kv_tile, p_tile;
     const int query = (int)threadIdx.x / LANES, lane = (int)threadIdx.x % LANES;
     const int head = (int)blockIdx.y, kv_head = head / a.group;
@@ -173,6 +174,7 @@ static __global__ void
 __launch_bounds__(THREADS) rope_kernel(Map x, Frequencies f, size_t items, int heads, int half,
                                        int from, int count, int first)
 {
+    after_previous();
     const int per_head = count / W;
     const size_t step = (size_t)gridDim.x * THREADS;
     for (size_t item = (size_t)blockIdx.x * THREADS + threadIdx.x; item < items; item += step) {

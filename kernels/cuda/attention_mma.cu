@@ -85,6 +85,7 @@ template <int STEPS>
 static __global__ void
 __launch_bounds__(THREADS) attention_mma_kernel(Attention a)
 {
+    after_previous();
     __shared__ Eight q[QUERIES][2 * STEPS + 1], k[KEYS][2 * STEPS + 1], v[KEYS][2 * STEPS + 1];
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
     const int head = (int)blockIdx.y, first = (int)blockIdx.x * QUERIES;

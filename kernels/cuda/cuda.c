@@ -105,9 +105,11 @@ read_properties(SanaCudaDevice *dev, char **why)
                                p.name, p.major, p.minor);
         return false;
     }
+    int made_for = 0;
     status = forget(cudaSetDevice(dev->ordinal));
     if (status == cudaSuccess)
-        status = forget(sana_cuda_has_code());
+        status = forget(sana_cuda_has_code(&made_for));
+    dev->overlaps = made_for >= 90; /* code for less, compiled by the driver, does not wait */
     if (status == cudaErrorNoKernelImageForDevice || status == cudaErrorInvalidDeviceFunction)
         *why = g_strdup_printf("%s has compute capability %d.%d, which this build holds no code "
                                "for; build with ptx in -Dgpu_archs",

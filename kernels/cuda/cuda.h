@@ -21,7 +21,7 @@
  *     stream is in order; every tensor has at least one element and lies in device memory, unless
  *     ops.h says host; storage is F32 or BF16 (pictures: also U8, U16); x and y may differ in type
  *   - launches on sana_cuda_stream(s) and nowhere else, at most 2³¹ − 1 blocks in x, 65535 in y
- *     and z, and ends each launch with SANA_CUDA_LAUNCHED(s)
+ *     and z, by launch() of elements.h; each kernel begins with after_previous() (warp.h)
  *   - counts elements and offsets in size_t (or 64 bits) where they can pass 2³¹
  *   - may read and write 16 bytes at once only where sana_cuda_vectors() allows it: a tensor of the
  *     pool or scratch begins at a multiple of 64 bytes, a view at any multiple of its element
@@ -45,6 +45,7 @@ typedef struct {
     SanaDevice base;
     int ordinal;         /* CUDA's number of it */
     int capability;      /* 10·major + minor, ≥ 80 */
+    bool overlaps;       /* kernels may be launched before the one before them has ended */
     int multiprocessors; /* to spread a grid over */
     size_t shared_bytes; /* shared memory a block may opt in to */
     cublasLtHandle_t blas;
@@ -103,9 +104,6 @@ sana_cuda_stream(SanaStream *s)
  */
 bool sana_cuda_check(SanaStream *s, cudaError_t status, const char *what);
 
-/* After each <<<>>>: whether the launch was accepted. */
-#define SANA_CUDA_LAUNCHED(s) sana_cuda_check(s, cudaGetLastError(), __func__)
-
 /* Device memory of this stream, 256-byte aligned, until the next call; NULL after sana_fail().
  * Nothing is kept between operations. */
 void *sana_cuda_workspace(SanaStream *s, size_t bytes);
@@ -156,8 +154,9 @@ GHashTable *sana_cuda_choices_new(void);
 /* linear.c; plans may be NULL. */
 void sana_cuda_plans_free(SanaCudaPlans *plans);
 
-/* gemm_tiled.cu: success, or why the kernels of this build do not run on the current GPU. */
-cudaError_t sana_cuda_has_code(void);
+/* gemm_tiled.cu: success, or why the kernels of this build do not run on the current GPU; *made_for
+ * is the compute capability whose instructions they were compiled to, 10·major + minor. */
+cudaError_t sana_cuda_has_code(int *made_for);
 
 /* weights.c: element i of an array of F32 or BF16. */
 void sana_cuda_set_host_value(void *data, SanaDType dtype, size_t i, float value);

@@ -92,6 +92,7 @@ template <int S, int C, int J>
 static __global__ void
 __launch_bounds__(LANES *GROUPS) glu_kernel(Map y, Kernel k, int channels)
 {
+    after_previous();
     const int ch = (int)(blockIdx.x * LANES + threadIdx.x) * C;
     const int j = (int)(blockIdx.y * GROUPS + threadIdx.y) * J, first = (int)blockIdx.z * BAND;
     if (ch >= channels || j >= k.w)
@@ -124,6 +125,7 @@ template <int S, int K, int C, int J>
 static __global__ void
 __launch_bounds__(LANES *GROUPS) sweep_kernel(Map y, Kernel k, int channels, SanaAct act)
 {
+    after_previous();
     const int ch = (int)(blockIdx.x * LANES + threadIdx.x) * C;
     const int j = (int)(blockIdx.y * GROUPS + threadIdx.y) * J, first = (int)blockIdx.z * BAND;
     if (ch >= channels || j >= k.w)
@@ -151,6 +153,7 @@ static __global__ void __launch_bounds__(256)
     window_kernel(Map y, int y_w, Kernel k, int kernel, int stride, size_t items, int per_row,
                   SanaAct act)
 {
+    after_previous();
     const size_t step = (size_t)gridDim.x * 256;
     for (size_t i = (size_t)blockIdx.x * 256 + threadIdx.x; i < items; i += step) {
         const size_t position = i / per_row;

@@ -15,6 +15,7 @@
 #include <initializer_list>
 
 #include "kernels/cuda/cuda.h"
+#include "kernels/cuda/warp.h"
 
 /* --- elements --------------------------------------------------------------------------------- */
 
@@ -189,7 +190,11 @@ activate(float (&v)[W], SanaAct act)
 
 /* --- launching -------------------------------------------------------------------------------- */
 
-/* With `shared` bytes for DYNAMIC_SHARED() (warp.h). */
+/*
+ * With `shared` bytes for DYNAMIC_SHARED().  Where the device overlaps, the kernel may take its
+ * place while the one before it, ours or cuBLASLt's, still runs: after_previous() waits there.  A
+ * copy is waited for at the launch.  A capture keeps this as a programmatic edge.
+ */
 template <typename... Parameters, typename... Arguments>
 static void
 launch_shared(SanaStream *s, const char *op, dim3 grid, dim3 block, size_t shared,
@@ -200,6 +205,11 @@ launch_shared(SanaStream *s, const char *op, dim3 grid, dim3 block, size_t share
     config.blockDim = block;
     config.dynamicSmemBytes = shared;
     config.stream = sana_cuda_stream(s);
+    cudaLaunchAttribute early = {};
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    config.attrs = &early;
+    config.numAttrs = sana_cuda_device(s)->overlaps ? 1 : 0;
     sana_cuda_check(s, cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...),
                     op);
 }

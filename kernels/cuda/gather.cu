@@ -10,6 +10,7 @@
 static __global__ void
 gather(__nv_bfloat16 *y, const SanaCudaGemm g, int terms, size_t vectors)
 {
+    after_previous();
     const size_t at = (size_t)blockIdx.x * THREADS + threadIdx.x;
     if (at >= vectors)
         return;

@@ -74,6 +74,7 @@ static __global__ void
 __launch_bounds__(THREADS_OF<BM, BN, WM, WN>, BLOCKS_OF<BM, BN, WM, WN>)
     gemm_mma(const SanaCudaGemm g, const bool vectors)
 {
+    after_previous();
     constexpr int THREADS = THREADS_OF<BM, BN, WM, WN>, STAGE = (BM + BN) * ROW_BYTES;
     DYNAMIC_SHARED(shared);
     const Tile tile = tile_of<BM, BN>(g);

@@ -24,6 +24,7 @@ template <typename T, typename Y>
 static __global__ void
 __launch_bounds__(THREADS) gemm_tiled(const SanaCudaGemm g)
 {
+    after_previous();
     __shared__ float a[DEPTH][TILE + 4], b[DEPTH][TILE + 4];
     const int channels = g.in / g.groups, outs = g.out / g.groups;
     const int rows = g.y_h * g.y_w, terms = g.kernel * g.kernel * channels;
@@ -79,8 +80,11 @@ run(SanaStream *s, const SanaCudaGemm *g)
 const SanaCudaGemmKernel sana_cuda_gemm_tiled = {"tiled", takes, run};
 
 cudaError_t
-sana_cuda_has_code(void)
+sana_cuda_has_code(int *made_for)
 {
-    cudaFuncAttributes attributes;
-    return cudaFuncGetAttributes(&attributes, (const void *)gemm_tiled<float, float>);
+    cudaFuncAttributes attributes = {};
+    const void *any = (const void *)gemm_tiled<float, float>;
+    const cudaError_t status = cudaFuncGetAttributes(&attributes, any);
+    *made_for = attributes.ptxVersion;
+    return status;
 }

@@ -20,6 +20,7 @@ template <int BM, typename Y>
 static __global__ void
 __launch_bounds__(THREADS, 1) gemm_wgmma(const SanaCudaGemm g, const bool vectors)
 {
+    after_previous();
 #if HOPPER
     constexpr int PARTS = BM / 128, WIDTH = BN + 4, STAGE = (BM + BN) * DEPTH * 2;
     DYNAMIC_SHARED(shared);

@@ -12,6 +12,7 @@ static __global__ void
 __launch_bounds__(THREADS)
     load_kernel(Map y, const T *x, size_t stride, float scale, float offset, size_t pixels)
 {
+    after_previous();
     const size_t step = (size_t)gridDim.x * THREADS;
     for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < pixels; i += step)
 #pragma unroll
@@ -46,6 +47,7 @@ static __global__ void
 __launch_bounds__(THREADS)
     store_kernel(T *y, Map x, int channels, size_t stride, float white, size_t pixels)
 {
+    after_previous();
     const size_t step = (size_t)gridDim.x * THREADS;
     for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < pixels; i += step) {
 #pragma unroll

@@ -94,6 +94,7 @@ template <int S, int W>
 static __global__ void
 __launch_bounds__(THREADS) state_kernel(Heads h)
 {
+    after_previous();
     ALIGNED_SHARED float k[SPAN][STRIDE], v[SPAN][STRIDE];
     ALIGNED_SHARED float sums[TEAMS][TILE][STRIDE], totals[TEAMS][TILE];
     const int thread = (int)threadIdx.x, team = thread / 64, lane = thread % 64;
@@ -172,6 +173,7 @@ template <int S, int W>
 static __global__ void
 __launch_bounds__(THREADS) apply_kernel(Heads h, size_t span)
 {
+    after_previous();
     ALIGNED_SHARED float s[TILE][TILE], total[TILE];
     const int head = (int)blockIdx.x, tile_i = (int)blockIdx.z * TILE;
     const int i0 = (int)threadIdx.x % 4 * 8;

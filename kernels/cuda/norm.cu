@@ -83,6 +83,7 @@ template <int S, int W, int PARTS>
 static __global__ void
 __launch_bounds__(THREADS) norm_kernel(Norm n, size_t rows, int c, int lanes)
 {
+    after_previous();
     const Team t = team_of(lanes, rows);
     float held[PARTS > 0 ? PARTS : 1][W], factor = 1;
 
@@ -130,6 +131,7 @@ template <int S, int W, int PARTS>
 static __global__ void
 __launch_bounds__(THREADS) modulate_kernel(Modulate n, size_t rows, int c, int lanes)
 {
+    after_previous();
     const Team t = team_of(lanes, rows);
     float held[PARTS > 0 ? PARTS : 1][W], mean = 0, squares = 0;
 

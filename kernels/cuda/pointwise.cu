@@ -101,6 +101,7 @@ template <int S, int W, typename Op>
 static __global__ void
 __launch_bounds__(THREADS) pointwise_kernel(Op op, size_t vectors, size_t per_row)
 {
+    after_previous();
     const size_t step = (size_t)gridDim.x * THREADS;
     for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < vectors; i += step)
         op.template run<S, W>(i / per_row, i % per_row * W);
@@ -118,6 +119,7 @@ static __global__ void
 __launch_bounds__(THREADS)
     timestep_kernel(Map y, const float *t, Frequencies f, int first, int count, int half)
 {
+    after_previous();
     const int i = (int)(blockIdx.x * THREADS + threadIdx.x);
     if (i >= count)
         return;

@@ -46,6 +46,7 @@ template <typename T, int C, bool UNSHUFFLE>
 static __global__ void
 __launch_bounds__(THREADS) shuffle_kernel(T *large, T *small, size_t items, int w, int per_row)
 {
+    after_previous();
     const int c = per_row * C;
     const size_t step = (size_t)gridDim.x * THREADS;
     for (size_t item = (size_t)blockIdx.x * THREADS + threadIdx.x; item < items; item += step) {
@@ -77,6 +78,7 @@ template <int S, int G>
 static __global__ void
 __launch_bounds__(THREADS) mean_kernel(Map y, Map x, size_t items, int w, int per_row)
 {
+    after_previous();
     const size_t step = (size_t)gridDim.x * THREADS;
     for (size_t item = (size_t)blockIdx.x * THREADS + threadIdx.x; item < items; item += step) {
         const Place p = place_of(item, w, per_row, 8);
@@ -103,6 +105,7 @@ template <int S, int R>
 static __global__ void
 __launch_bounds__(THREADS) repeat_kernel(Map y, Map x, size_t items, int w, int per_row, bool add)
 {
+    after_previous();
     const size_t step = (size_t)gridDim.x * THREADS;
     for (size_t item = (size_t)blockIdx.x * THREADS + threadIdx.x; item < items; item += step) {
         const Place p = place_of(item, w, per_row, 8);
@@ -137,6 +140,7 @@ static __global__ void
 __launch_bounds__(THREADS)
     any_mean_kernel(Map y, Map x, size_t items, int w, int c, int f, int group, bool add)
 {
+    after_previous();
     const size_t step = (size_t)gridDim.x * THREADS;
     for (size_t item = (size_t)blockIdx.x * THREADS + threadIdx.x; item < items; item += step) {
         const size_t row = item / c, i = row / w, j = row % w;
@@ -156,6 +160,7 @@ static __global__ void
 __launch_bounds__(THREADS)
     any_repeat_kernel(Map y, Map x, size_t items, int w, int c, int f, int repeats, bool add)
 {
+    after_previous();
     const size_t step = (size_t)gridDim.x * THREADS;
     for (size_t item = (size_t)blockIdx.x * THREADS + threadIdx.x; item < items; item += step) {
         const size_t row = item / c, i = row / w, j = row % w;

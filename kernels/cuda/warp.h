@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Instructions that C++ has no words for: copies that run beside the code, and tensor cores. */
+/* Instructions that C++ has no words for: the order of kernels, copies that run beside the code,
+ * and tensor cores. */
 #ifndef SANA_KERNELS_CUDA_WARP_H
 #define SANA_KERNELS_CUDA_WARP_H
 
@@ -15,6 +16,27 @@
 #else
 #define HOPPER 0
 #endif
+
+/*
+ * The first statement of every kernel: waits until all that was launched before on this stream is
+ * done and seen, and lets the next kernel take its place on the multiprocessors meanwhile.
+ *
+ * A kernel waits for the end of the one before it, and that one has not ended before its own
+ * predecessor has: so it is safe to let the next one come before having waited, as long as no
+ * thread of any kernel touches global memory, or ends, without this call.  The next kernel comes
+ * when all blocks of this one run or have ended, and so takes no block's place.
+ *
+ * launch_shared() launches so where the GPU can.  Elsewhere, and below compute capability 9.0, a
+ * kernel begins when the one before it has ended, and this does nothing.
+ */
+inline __device__ void
+after_previous(void)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;\n" ::);
+    asm volatile("griddepcontrol.wait;\n" ::: "memory");
+#endif
+}
 
 inline __device__ uint32_t
 shared_address(const void *p)

@@ -14,6 +14,7 @@ typedef struct {
     int capability; /* of each GPU, 90 */
     int status;     /* what counting the GPUs gives, 0 */
     int code;       /* what asking for the code of kernels gives, 0 */
+    int made_for;   /* the capability that it was compiled for, 90 */
     size_t memory;  /* that there is to give, 4 GiB */
 
     /* the nth next call of this name (from 1) fails with this; not NULL until then */
@@ -22,6 +23,7 @@ typedef struct {
 
     /* what was done since */
     int mallocs, synchronisations, launches, captures, replays;
+    int early;   /* launches that may begin before the one before them has ended */
     size_t used; /* of memory, now */
 } CudaHost;
 

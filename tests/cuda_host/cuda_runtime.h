@@ -34,15 +34,29 @@ struct dim3 {
 extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 
+enum cudaLaunchAttributeID { cudaLaunchAttributeProgrammaticStreamSerialization = 6 };
+
+struct cudaLaunchAttribute {
+    cudaLaunchAttributeID id;
+    struct {
+        int programmaticStreamSerializationAllowed;
+    } val;
+};
+
 struct cudaLaunchConfig_t {
     dim3 gridDim, blockDim;
     size_t dynamicSmemBytes;
     cudaStream_t stream;
+    cudaLaunchAttribute *attrs;
+    unsigned numAttrs;
 };
 
-/* Runs all threads of all blocks, with `shared` bytes for DYNAMIC_SHARED(). */
-cudaError_t cuda_host_launch(dim3 grid, dim3 block, size_t shared,
+/* Runs all threads of all blocks.  Where the launch is early, each must wait for the one before. */
+cudaError_t cuda_host_launch(const cudaLaunchConfig_t &how, bool early,
                              const std::function<void()> &thread);
+
+/* Whether it may begin before the one before it has ended; counted. */
+bool cuda_host_is_early(const cudaLaunchConfig_t &how);
 
 /* Does it, or keeps it while the stream captures; a call named so may be made to fail. */
 cudaError_t cuda_host_submit(const char *name, cudaStream_t stream,
@@ -55,9 +69,9 @@ cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters..
 {
     const std::tuple<Parameters...> copies(std::forward<Arguments>(arguments)...);
     const cudaLaunchConfig_t how = *config;
+    const bool early = cuda_host_is_early(how);
     return cuda_host_submit("cudaLaunchKernel", how.stream, [=] {
-        return cuda_host_launch(how.gridDim, how.blockDim, how.dynamicSmemBytes,
-                                [=] { std::apply(kernel, copies); });
+        return cuda_host_launch(how, early, [=] { std::apply(kernel, copies); });
     });
 }
 

@@ -63,7 +63,7 @@ enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost, cudaMe
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 typedef struct cudaFuncAttributes {
-    size_t sharedSizeBytes;
+    int ptxVersion;
 } cudaFuncAttributes;
 
 #define cudaStreamNonBlocking 1

@@ -36,7 +36,18 @@ struct CUgraphExec_st {
     Work work;
 };
 
-CudaHost cuda_host = {1, 13000, 90, 0, 0, (size_t)4 << 30, nullptr, 0, 0, 0, 0, 0, 0, 0, 0};
+static CudaHost
+as_at_first()
+{
+    CudaHost h = {};
+    h.gpus = 1;
+    h.driver = 13000;
+    h.capability = h.made_for = 90;
+    h.memory = (size_t)4 << 30;
+    return h;
+}
+
+CudaHost cuda_host = as_at_first();
 
 static cudaError_t last, lost;
 
@@ -80,7 +91,8 @@ void
 cuda_host_reset(void)
 {
     size_t used = cuda_host.used;
-    cuda_host = {1, 13000, 90, 0, 0, (size_t)4 << 30, nullptr, 0, 0, 0, 0, 0, 0, 0, used};
+    cuda_host = as_at_first();
+    cuda_host.used = used;
     last = lost = cudaSuccess;
 }
 
@@ -97,6 +109,18 @@ cuda_host_submit(const char *name, cudaStream_t stream, std::function<cudaError_
     }
     cudaError_t status = work();
     return status ? fail(status) : cudaSuccess;
+}
+
+bool
+cuda_host_is_early(const cudaLaunchConfig_t &how)
+{
+    for (unsigned i = 0; i < how.numAttrs; i++)
+        if (how.attrs[i].id == cudaLaunchAttributeProgrammaticStreamSerialization &&
+            how.attrs[i].val.programmaticStreamSerializationAllowed) {
+            cuda_host.early++;
+            return true;
+        }
+    return false;
 }
 
 /* --- devices ---------------------------------------------------------------------------------- */
@@ -180,6 +204,7 @@ cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *kernel)
 {
     ENTER;
     *attributes = {};
+    attributes->ptxVersion = cuda_host.made_for;
     return cuda_host.code ? fail((cudaError_t)cuda_host.code) : cudaSuccess;
 }
 

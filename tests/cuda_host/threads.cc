@@ -44,6 +44,7 @@ struct Thread {
     State state;
     Fibre *fibre;
     unsigned shuffles;
+    bool waited; /* for the launch before */
 };
 
 struct Machine {
@@ -58,7 +59,7 @@ struct Machine {
     const void *home_stack;
     size_t home_size;
     unsigned current;
-    bool backwards;
+    bool backwards, early;
 } machine;
 
 [[noreturn]] void
@@ -138,6 +139,8 @@ fibre_main()
         unsigned thread = machine.current;
         Fibre *self = machine.threads[thread].fibre;
         (*machine.body)();
+        if (machine.early && !machine.threads[thread].waited)
+            undefined("a kernel that does not wait for the one before it");
         machine.threads[thread].state = DONE;
         unsigned next = after(thread);
         if (next < machine.threads.size() && machine.threads[next].state == FRESH) {
@@ -210,7 +213,7 @@ run_block()
     unsigned count = (unsigned)machine.threads.size();
     unsigned warps = (count + WARP - 1) / WARP, waiting;
     for (Thread &thread : machine.threads)
-        thread = Thread{FRESH, nullptr, 0};
+        thread = Thread{FRESH, nullptr, 0, false};
     do {
         machine.backwards = !machine.backwards;
         for (unsigned w = 0; w < warps; w++)
@@ -237,14 +240,16 @@ wait(State how)
 } // namespace
 
 cudaError_t
-cuda_host_launch(dim3 grid, dim3 block, size_t shared, const std::function<void()> &thread)
+cuda_host_launch(const cudaLaunchConfig_t &how, bool early, const std::function<void()> &thread)
 {
+    const dim3 grid = how.gridDim, block = how.blockDim;
     size_t threads = (size_t)block.x * block.y * block.z;
     if (threads == 0 || threads > 1024 || grid.x == 0 || grid.x > INT32_MAX || grid.y == 0 ||
         grid.y > UINT16_MAX || grid.z == 0 || grid.z > UINT16_MAX)
         return cudaErrorInvalidConfiguration;
-    cuda_host_dynamic = (char *)aligned_alloc(1024, (shared + 1023) / 1024 * 1024);
+    cuda_host_dynamic = (char *)aligned_alloc(1024, (how.dynamicSmemBytes + 1023) / 1024 * 1024);
     machine.body = &thread;
+    machine.early = early;
     machine.threads.resize(threads);
     machine.given.resize(2 * threads);
     blockDim = block;
@@ -255,6 +260,12 @@ cuda_host_launch(dim3 grid, dim3 block, size_t shared, const std::function<void(
                 run_block();
     free(cuda_host_dynamic);
     return cudaSuccess;
+}
+
+void
+after_previous()
+{
+    machine.threads[machine.current].waited = true;
 }
 
 void

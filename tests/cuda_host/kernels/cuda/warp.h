@@ -10,6 +10,7 @@
 
 extern char *cuda_host_dynamic;
 
+void after_previous(void);
 void copy_start(void *shared, const void *global, bool valid);
 void copy_group(void);
 void cuda_host_copy_wait(int groups);
