@@ -236,6 +236,9 @@ check_conv_depthwise(Runner *r)
         run_conv(r, h, w, (SanaConv){.in = 9, .out = 9, .kernel = 5, .stride = 2, .groups = 9});
         run_conv(r, h, w, (SanaConv){.in = 6, .out = 6, .kernel = 7, .groups = 6});
     }
+    /* more columns, rows and channels than one block of a device has */
+    run_conv(r, 37, 35, (SanaConv){.in = 136, .out = 136, .kernel = 5, .groups = 136});
+    run_conv(r, 37, 35, (SanaConv){.in = 72, .out = 72, .kernel = 3, .groups = 72});
     check_conv_forms(r, (SanaConv){.in = 24, .out = 24, .kernel = 3, .groups = 24});
     check_conv_forms(r, (SanaConv){.in = 16, .out = 16, .kernel = 5, .groups = 16});
 }
@@ -295,6 +298,7 @@ check_glu_depthwise(Runner *r)
         run_glu_depthwise(r, maps[i][0], maps[i][1], 64, false);
     }
     run_glu_depthwise(r, 33, 40, 47, true);
+    run_glu_depthwise(r, 33, 40, 136, true);
 }
 
 static void

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * glu_depthwise, depthwise: a thread sweeps down BAND rows of J columns of C channels.  Taps and
- * the unfinished sums stay in registers, so that an input is fetched (J + K − 1) / J times and not
- * K² times, from the first cache after the first time.  8 channels would be 16 bytes of bf16, but
- * the taps of so many do not fit.
+ * glu_depthwise, depthwise: a block sweeps down 16 columns of 64 channels.  Rows of its inputs come
+ * into shared memory K − 1 ahead of their use; a thread keeps the taps and the unfinished sums of
+ * 4 columns of 2 channels in registers, so that an input is read from shared memory (4 + K − 1) / 4
+ * times and not K² times.  Kernels of other sizes, strides, and what is not aligned go output by
+ * output.
  */
+#include <type_traits>
+
 #include "kernels/cuda/elements.h"
 
 #define LANES 32 /* along channels */
-#define GROUPS 4 /* of J columns */
-#define BAND 8   /* rows */
+#define GROUPS 4 /* of columns */
+#define THREADS (LANES * GROUPS)
+#define C 2 /* channels of a thread */
+#define J 4 /* columns of a thread */
+#define CHANNELS (LANES * C)
+#define COLUMNS (GROUPS * J)
 
 /* --- kernels ---------------------------------------------------------------------------------- */
 
@@ -21,12 +28,91 @@ struct Kernel {
     int taps_row;
 };
 
-/* J columns from j of C channels from ch, downwards. */
-template <int S, int K, int C, int J> struct Sweep {
-    float tap[K][K][C], start[C];
-    float sum[K][J][C]; /* sum[a] belongs to output row r + K/2 − a while input row r is added */
+template <int S>
+using Element = typename std::conditional<S == SANA_BF16, __nv_bfloat16, float>::type;
 
-    __device__ __forceinline__ Sweep(const Kernel &k, int ch)
+/* A block's part of PARTS rows of channels, `channels` apart, on its way through shared memory. */
+template <int S, int K, int PARTS> struct Rows {
+    typedef Element<S> T;
+    typedef Vector<T, 16 / sizeof(T)> Sixteen;
+    static constexpr int WIDTH = COLUMNS + K - 1, VECTORS = CHANNELS * (int)sizeof(T) / 16;
+    static constexpr int COUNT = PARTS * WIDTH * VECTORS, COPIES = (COUNT + THREADS - 1) / THREADS;
+    typedef Sixteen Stage[PARTS * WIDTH][VECTORS];
+
+    uintptr_t next; /* where the next row's first column would be */
+    size_t pitch;
+    int row, h;
+    uint32_t offset[COPIES]; /* from there, in bytes; NOWHERE outside of the map */
+    static constexpr uint32_t NOWHERE = 0xfffffff0;
+
+    __device__ __forceinline__ Rows(const Kernel &k, int first, int left, int ch, int channels)
+    {
+        const size_t stride = k.x.stride * sizeof(T);
+        row = first;
+        h = k.h;
+        pitch = (size_t)k.w * stride;
+        /* may lie before the map, where nothing is read */
+        next = (uintptr_t)k.x.data + (size_t)first * pitch + (size_t)left * stride;
+#pragma unroll
+        for (int n = 0; n < COPIES; n++) {
+            const int i = thread() + n * THREADS;
+            const int part = i / VECTORS / WIDTH, column = i / VECTORS % WIDTH;
+            const int within = ch + i % VECTORS * (16 / (int)sizeof(T));
+            const bool inside = left + column >= 0 && left + column < k.w && within < channels;
+            const size_t at =
+                (size_t)column * stride + (size_t)(part * channels + within) * sizeof(T);
+            offset[n] = inside ? (uint32_t)at : NOWHERE;
+        }
+    }
+
+    static __device__ __forceinline__ int thread()
+    {
+        return (int)(threadIdx.y * LANES + threadIdx.x);
+    }
+
+    /* Starts the copy of the next row, if it is before `end`; zeros outside of the map. */
+    __device__ __forceinline__ void start(Stage &stage, int end)
+    {
+        if (row < end) {
+            const bool inside = row >= 0 && row < h;
+#pragma unroll
+            for (int n = 0; n < COPIES; n++)
+                if ((n + 1) * THREADS <= COUNT || thread() + n * THREADS < COUNT)
+                    copy_start(&stage[0][0] + thread() + n * THREADS,
+                               (const void *)(next + offset[n]), inside && offset[n] != NOWHERE);
+        }
+        copy_group();
+        next += pitch;
+        row++;
+    }
+};
+
+/* silu, in 5 instructions; elements.h's takes 15, and more time than the memory. */
+static __device__ __forceinline__ float
+gate_of(float x)
+{
+    return x * reciprocal(1 + power_of_two(-1.44269504f * x));
+}
+
+/* Two channels as f32. */
+template <int S>
+static __device__ __forceinline__ void
+load_two(float (&v)[2], const Element<S> *from)
+{
+    if constexpr (S == SANA_BF16) {
+        const uint32_t both = *(const uint32_t *)from, bits[2] = {both << 16, both & 0xffff0000};
+        memcpy(v, bits, sizeof v);
+    } else {
+        load_as<float>(v, (const char *)from);
+    }
+}
+
+/* J columns of C channels, downwards. */
+template <int S, int K> struct Sweep {
+    float tap[K][K][C], start[C];
+    float sum[K][J][C]; /* of K output rows, each in its place until it is done */
+
+    __device__ __forceinline__ void begin(const Kernel &k, int ch)
     {
 #pragma unroll
         for (int t = 0; t < K * K; t++)
@@ -36,122 +122,114 @@ template <int S, int K, int C, int J> struct Sweep {
             start[c] = 0;
         if (k.bias)
             load_as<float>(start, (const char *)(k.bias + ch));
-#pragma unroll
-        for (int a = 0; a < K; a++)
-            reset(a);
     }
 
-    __device__ __forceinline__ void reset(int a)
+    /* One row, the n-th.  The sums of output row n begin with it, those of n − K + 1 are then done;
+     * u = n mod K. */
+    template <typename Column> __device__ __forceinline__ void add_row(const Column *columns, int u)
     {
 #pragma unroll
         for (int j = 0; j < J; j++)
 #pragma unroll
             for (int c = 0; c < C; c++)
-                sum[a][j][c] = start[c];
-    }
-
-    __device__ __forceinline__ void add_row(const Kernel &k, int row, int j, int ch)
-    {
-        float v[J + K - 1][C];
+                sum[u][j][c] = start[c];
 #pragma unroll
         for (int q = 0; q < J + K - 1; q++) {
-            const int column = j - K / 2 + q;
+            float v[C];
+            load_two<S>(v, (const Element<S> *)columns[q] + threadIdx.x * C);
 #pragma unroll
-            for (int c = 0; c < C; c++)
-                v[q][c] = 0;
-            if (column >= 0 && column < k.w)
-                load<S>(v[q], k.x, (size_t)row * k.w + column, ch);
-        }
-#pragma unroll
-        for (int q = 0; q < J + K - 1; q++)
-#pragma unroll
-            for (int j1 = 0; j1 < J; j1++)
-                if (q - j1 >= 0 && q - j1 < K)
+            for (int j = 0; j < J; j++)
+                if (q - j >= 0 && q - j < K)
 #pragma unroll
                     for (int a = 0; a < K; a++)
 #pragma unroll
                         for (int c = 0; c < C; c++)
-                            sum[a][j1][c] += v[q][c] * tap[a][q - j1][c];
-    }
-
-    /* The oldest row is done; the next ones move up. */
-    __device__ __forceinline__ void next_row()
-    {
-#pragma unroll
-        for (int a = K - 1; a > 0; a--)
-#pragma unroll
-            for (int j = 0; j < J; j++)
-#pragma unroll
-                for (int c = 0; c < C; c++)
-                    sum[a][j][c] = sum[a - 1][j][c];
-        reset(0);
+                            sum[(u - a + K) % K][j][c] += v[c] * tap[a][q - j][c];
+        }
     }
 };
 
-template <int S, int C, int J>
+/* Stride 1.  Blocks: channels; columns; bands of rows.  GATED: x has twice the channels of y. */
+template <int S, int K, bool GATED>
 static __global__ void
-__launch_bounds__(LANES *GROUPS) glu_kernel(Map y, Kernel k, int channels)
+__launch_bounds__(THREADS, 4) sweep_kernel(Map y, Kernel k, int channels, int band)
 {
     after_previous();
-    const int ch = (int)(blockIdx.x * LANES + threadIdx.x) * C;
-    const int j = (int)(blockIdx.y * GROUPS + threadIdx.y) * J, first = (int)blockIdx.z * BAND;
-    if (ch >= channels || j >= k.w)
-        return;
-    const int end = first + BAND < k.h ? first + BAND : k.h;
-    Sweep<S, 3, C, J> value(k, ch), gate(k, channels + ch);
-#pragma unroll 1
-    for (int row = first - 1; row <= end; row++) {
-        if (row >= 0 && row < k.h) {
-            value.add_row(k, row, j, ch);
-            gate.add_row(k, row, j, channels + ch);
-        }
-        if (row > first)
+    constexpr int PARTS = GATED ? 2 : 1;
+    typedef Rows<S, K, PARTS> R;
+    ALIGNED_SHARED typename R::Stage stages[K];
+    const int ch = (int)(blockIdx.x * CHANNELS + threadIdx.x * C);
+    const int left = (int)(blockIdx.y * COLUMNS), j = left + (int)threadIdx.y * J;
+    const int first = (int)blockIdx.z * band, end = first + band < k.h ? first + band : k.h;
+    const int columns = ch < channels ? k.w - j : 0; /* that this thread writes, of J */
+    R rows(k, first - K / 2, left - K / 2, (int)blockIdx.x * CHANNELS, channels);
+    Sweep<S, K> sweep[PARTS];
+
+#pragma unroll
+    for (int i = 0; i < K - 1; i++)
+        rows.start(stages[i], end + K / 2);
+#pragma unroll
+    for (int part = 0; part < PARTS; part++)
+        sweep[part].begin(k, part * channels + (ch < channels ? ch : 0));
+    y.data += ((size_t)first * k.w + j) * y.stride * sizeof(Element<S>);
+    for (int n = 0;; n += K)
+#pragma unroll
+        for (int u = 0; u < K; u++) {
+            if (first + n + u >= end + K - 1)
+                return;
+            copy_wait<K - 2>();
+            __syncthreads();
+            rows.start(stages[(u + K - 1) % K], end + K / 2);
+#pragma unroll
+            for (int part = 0; part < PARTS; part++)
+                sweep[part].add_row(&stages[u][part * R::WIDTH + (int)threadIdx.y * J], u);
+            if (n + u < K - 1)
+                continue;
 #pragma unroll
             for (int j1 = 0; j1 < J; j1++) {
                 float v[C];
 #pragma unroll
-                for (int c = 0; c < C; c++)
-                    v[c] = value.sum[2][j1][c] * silu(gate.sum[2][j1][c]);
-                if (j + j1 < k.w)
-                    store<S>(y, (size_t)(row - 1) * k.w + j + j1, ch, v);
+                for (int c = 0; c < C; c++) {
+                    v[c] = sweep[0].sum[(u + 1) % K][j1][c];
+                    if constexpr (GATED)
+                        v[c] *= gate_of(sweep[PARTS - 1].sum[(u + 1) % K][j1][c]);
+                }
+                if (j1 < columns)
+                    store<S>(y, j1, ch, v);
             }
-        value.next_row();
-        gate.next_row();
-    }
+            y.data += (size_t)k.w * y.stride * sizeof(Element<S>);
+        }
 }
 
-/* Stride 1. */
-template <int S, int K, int C, int J>
-static __global__ void
-__launch_bounds__(LANES *GROUPS) sweep_kernel(Map y, Kernel k, int channels, SanaAct act)
+/* Output row, column of kernel k around it: sums of W channels from ch of x. */
+template <int S, int W>
+static __device__ __forceinline__ void
+add_window(float (&sum)[W], const Kernel &k, int kernel, int top, int left, int ch)
 {
-    after_previous();
-    const int ch = (int)(blockIdx.x * LANES + threadIdx.x) * C;
-    const int j = (int)(blockIdx.y * GROUPS + threadIdx.y) * J, first = (int)blockIdx.z * BAND;
-    if (ch >= channels || j >= k.w)
-        return;
-    const int end = first + BAND < k.h ? first + BAND : k.h;
-    Sweep<S, K, C, J> sweep(k, ch);
-#pragma unroll 1
-    for (int row = first - K / 2; row < end + K / 2; row++) {
-        if (row >= 0 && row < k.h)
-            sweep.add_row(k, row, j, ch);
-        if (row - K / 2 >= first)
 #pragma unroll
-            for (int j1 = 0; j1 < J; j1++) {
-                activate(sweep.sum[K - 1][j1], act);
-                if (j + j1 < k.w)
-                    store<S>(y, (size_t)(row - K / 2) * k.w + j + j1, ch, sweep.sum[K - 1][j1]);
-            }
-        sweep.next_row();
+    for (int e = 0; e < W; e++)
+        sum[e] = 0;
+    if (k.bias)
+        load_as<float>(sum, (const char *)(k.bias + ch));
+    for (int t = 0; t < kernel * kernel; t++) {
+        float v[W], tap[W];
+        const int row = top + t / kernel, column = left + t % kernel;
+        if (row < 0 || row >= k.h || column < 0 || column >= k.w)
+            continue;
+        load<S>(v, k.x, (size_t)row * k.w + column, ch);
+        load_as<float>(tap, (const char *)(k.taps + (size_t)t * k.taps_row + ch));
+#pragma unroll
+        for (int e = 0; e < W; e++)
+            sum[e] += v[e] * tap[e];
     }
 }
 
-/* Any kernel and stride, one output of W channels a thread. */
+/* Any kernel and stride, one output of W channels a thread.  gate: how many channels further the
+ * gate's are, 0 without. */
 template <int S, int W>
 static __global__ void __launch_bounds__(256)
     window_kernel(Map y, int y_w, Kernel k, int kernel, int stride, size_t items, int per_row,
-                  SanaAct act)
+                  SanaAct act, int gate)
 {
     after_previous();
     const size_t step = (size_t)gridDim.x * 256;
@@ -160,18 +238,14 @@ static __global__ void __launch_bounds__(256)
         const int ch = (int)(i % per_row) * W;
         const int top = (int)(position / y_w) * stride - kernel / 2;
         const int left = (int)(position % y_w) * stride - kernel / 2;
-        float sum[W] = {}, v[W], tap[W];
-        if (k.bias)
-            load_as<float>(sum, (const char *)(k.bias + ch));
-        for (int t = 0; t < kernel * kernel; t++) {
-            const int row = top + t / kernel, column = left + t % kernel;
-            if (row < 0 || row >= k.h || column < 0 || column >= k.w)
-                continue;
-            load<S>(v, k.x, (size_t)row * k.w + column, ch);
-            load_as<float>(tap, (const char *)(k.taps + (size_t)t * k.taps_row + ch));
+        float sum[W];
+        add_window<S>(sum, k, kernel, top, left, ch);
+        if (gate > 0) {
+            float factor[W];
+            add_window<S>(factor, k, kernel, top, left, gate + ch);
 #pragma unroll
             for (int e = 0; e < W; e++)
-                sum[e] += v[e] * tap[e];
+                sum[e] *= silu(factor[e]);
         }
         activate(sum, act);
         store<S>(y, position, ch, sum);
@@ -187,24 +261,45 @@ kernel_of(SanaTensor x, const SanaConv *k)
     return Kernel{map_of(x), x.h, x.w, packed->taps, (const float *)k->bias.data, k->out};
 }
 
-static dim3
-grid_of(SanaTensor y, int c, int j)
+/* Rows of a band: such that the busiest multiprocessor reads as few rows as possible. */
+static int
+band_of(SanaStream *s, size_t blocks, int h, int kernel)
 {
-    return dim3(sana_cuda_blocks((size_t)y.c, (unsigned)(LANES * c)),
-                sana_cuda_blocks((size_t)y.w, (unsigned)(GROUPS * j)),
-                sana_cuda_blocks((size_t)y.h, BAND));
+    const size_t processors = (size_t)sana_cuda_device(s)->multiprocessors;
+    size_t least = SIZE_MAX;
+    int best = h;
+    for (int bands = 1; bands <= h; bands++) {
+        const int band = (h + bands - 1) / bands;
+        const size_t rows =
+            (blocks * (size_t)bands + processors - 1) / processors * (size_t)(band + kernel - 1);
+        if (rows < least) {
+            least = rows;
+            best = band;
+        }
+    }
+    return best;
 }
 
-template <int K, int C, int J>
+template <int S, int K, bool GATED>
 static void
-run_sweep(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
+run_sweep(SanaStream *s, const char *op, SanaTensor y, SanaTensor x, const SanaConv *k)
 {
-    with_form({x, y}, {k->bias}, [&](auto form) {
-        typedef decltype(form) F;
-        constexpr int c = F::W > 1 ? C : 1;
-        launch(s, "conv", grid_of(y, c, J), dim3(LANES, GROUPS), sweep_kernel<F::S, K, c, J>,
-               map_of(y), kernel_of(x, k), y.c, act);
-    });
+    dim3 grid(sana_cuda_blocks((size_t)y.c, CHANNELS), sana_cuda_blocks((size_t)y.w, COLUMNS));
+    const int band = band_of(s, (size_t)grid.x * grid.y, y.h, K);
+    grid.z = sana_cuda_blocks((size_t)y.h, (unsigned)band);
+    launch(s, op, grid, dim3(LANES, GROUPS), sweep_kernel<S, K, GATED>, map_of(y), kernel_of(x, k),
+           y.c, band);
+}
+
+template <int S, int W>
+static void
+run_window(SanaStream *s, const char *op, SanaTensor y, SanaTensor x, const SanaConv *k,
+           SanaAct act, int gate)
+{
+    const int per_row = y.c / W;
+    const size_t items = sana_positions(y) * (size_t)per_row;
+    launch(s, op, blocks_for(s, items, 256), 256, window_kernel<S, W>, map_of(y), y.w,
+           kernel_of(x, k), k->kernel, k->stride, items, per_row, act, gate);
 }
 
 /* --- operations ------------------------------------------------------------------------------- */
@@ -212,16 +307,16 @@ run_sweep(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct 
 void
 sana_cuda_depthwise(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
 {
-    if (k->stride == 1 && k->kernel == 3)
-        return run_sweep<3, 4, 2>(s, y, x, k, act);
-    if (k->stride == 1 && k->kernel == 5)
-        return run_sweep<5, 2, 4>(s, y, x, k, act);
     with_form({x, y}, {k->bias}, [&](auto form) {
         typedef decltype(form) F;
-        const int per_row = y.c / F::W;
-        const size_t items = sana_positions(y) * (size_t)per_row;
-        launch(s, "conv", blocks_for(s, items, 256), 256, window_kernel<F::S, F::W>, map_of(y), y.w,
-               kernel_of(x, k), k->kernel, k->stride, items, per_row, act);
+        if constexpr (F::S != ANY) {
+            const bool sweeps = k->stride == 1 && act == SANA_ACT_NONE;
+            if (sweeps && k->kernel == 3)
+                return run_sweep<F::S, 3, false>(s, "conv", y, x, k);
+            if (sweeps && k->kernel == 5)
+                return run_sweep<F::S, 5, false>(s, "conv", y, x, k);
+        }
+        run_window<F::S, F::W>(s, "conv", y, x, k, act, 0);
     });
 }
 
@@ -230,8 +325,9 @@ sana_cuda_glu_depthwise(SanaStream *s, SanaTensor y, SanaTensor x, const SanaCon
 {
     with_form({x, y}, {k->bias}, [&](auto form) {
         typedef decltype(form) F;
-        constexpr int C = F::W > 1 ? 4 : 1, J = 2;
-        launch(s, "glu_depthwise", grid_of(y, C, J), dim3(LANES, GROUPS), glu_kernel<F::S, C, J>,
-               map_of(y), kernel_of(x, k), y.c);
+        if constexpr (F::S != ANY)
+            run_sweep<F::S, 3, true>(s, "glu_depthwise", y, x, k);
+        else
+            run_window<F::S, F::W>(s, "glu_depthwise", y, x, k, SANA_ACT_NONE, y.c);
     });
 }

@@ -105,6 +105,23 @@ multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+/* 2ˣ and 1/x within 2⁻²² of it, infinities and zeros as they should be; subnormals are zeros. */
+inline __device__ float
+power_of_two(float x)
+{
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+inline __device__ float
+reciprocal(float x)
+{
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 /* --- Hopper: products of four warps that run beside the code --------------------------------- */
 
 #if HOPPER

@@ -214,3 +214,15 @@ multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
         }
     }
 }
+
+float
+power_of_two(float x)
+{
+    return exp2f(x);
+}
+
+float
+reciprocal(float x)
+{
+    return 1 / x;
+}
