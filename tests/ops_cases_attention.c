@@ -31,9 +31,10 @@ run_linear_attention(Runner *r, int n, int heads, int d, int pad)
 static void
 check_linear_attention(Runner *r)
 {
-    static const int shapes[][3] = {{1, 1, 32},  {15, 3, 32}, {91, 2, 32},  {35, 5, 8},
-                                    {64, 1, 16}, {33, 2, 7},  {300, 4, 32}, {2500, 1, 32},
-                                    {70, 1, 64}, {20, 2, 40}};
+    static const int shapes[][3] = {{1, 1, 32},    {15, 3, 32}, {91, 2, 32},   {35, 5, 8},
+                                    {64, 1, 16},   {33, 2, 7},  {300, 4, 32},  {2500, 1, 32},
+                                    {70, 1, 64},   {20, 2, 40}, {1024, 2, 32}, {1025, 3, 32},
+                                    {1300, 66, 32}};
     for (size_t i = 0; i < G_N_ELEMENTS(shapes); i++) {
         run_linear_attention(r, shapes[i][0], shapes[i][1], shapes[i][2], 0);
         run_linear_attention(r, shapes[i][0], shapes[i][1], shapes[i][2], 12);

@@ -29,17 +29,6 @@ stage(Eight (&tile)[ROWS][VECTORS + 1], const Map &x, int first, int rows, size_
     }
 }
 
-static __device__ __forceinline__ uint32_t
-pair_of(float low, float high)
-{
-    Vector<__nv_bfloat16, 2> pair;
-    uint32_t bits;
-    from_f32(&pair.e[0], low);
-    from_f32(&pair.e[1], high);
-    memcpy(&bits, &pair, sizeof bits);
-    return bits;
-}
-
 /* s += q·kᵀ for 16 queries from `row` of the tile; s[i] has keys 8i … */
 template <int STEPS>
 static __device__ __forceinline__ void

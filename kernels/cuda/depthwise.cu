@@ -99,12 +99,10 @@ template <int S>
 static __device__ __forceinline__ void
 load_two(float (&v)[2], const Element<S> *from)
 {
-    if constexpr (S == SANA_BF16) {
-        const uint32_t both = *(const uint32_t *)from, bits[2] = {both << 16, both & 0xffff0000};
-        memcpy(v, bits, sizeof v);
-    } else {
+    if constexpr (S == SANA_BF16)
+        from_pair(v, *(const uint32_t *)from);
+    else
         load_as<float>(v, (const char *)from);
-    }
 }
 
 /* J columns of C channels, downwards. */

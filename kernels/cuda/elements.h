@@ -130,6 +130,25 @@ store(const Map &y, size_t row, size_t ch, const float (&v)[W])
         store_as<float>(y.data + 4 * i, v);
 }
 
+/* Two BF16 in a register, as tensor cores take them. */
+inline __device__ uint32_t
+pair_of(float low, float high)
+{
+    Vector<__nv_bfloat16, 2> pair;
+    uint32_t bits;
+    from_f32(&pair.e[0], low);
+    from_f32(&pair.e[1], high);
+    memcpy(&bits, &pair, sizeof bits);
+    return bits;
+}
+
+inline __device__ void
+from_pair(float (&v)[2], uint32_t pair)
+{
+    const uint32_t bits[2] = {pair << 16, pair & 0xffff0000};
+    memcpy(v, bits, sizeof v);
+}
+
 /* --- activations ------------------------------------------------------------------------------ */
 
 inline __device__ float

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * linear_attention, in f32: one pass over keys and values sums S and Σ relu(k) of a head over each
- * of a few chunks of positions; one pass over queries adds the chunks in their order and applies
- * them.  Each reads its part of qkv once.  Heads are cut into tiles of 32 channels, one at SANA.
+ * linear_attention on the arithmetic units, in f32: one pass over keys and values sums S and
+ * Σ relu(k) of a head over each of a few chunks of positions; one pass over queries adds the
+ * chunks in their order and applies them.  Each reads its part of qkv once.  Heads are cut into
+ * tiles of 32 channels.
  */
-#include "kernels/cuda/elements.h"
+#include "kernels/cuda/linear_attention.h"
 
 #define THREADS 256
 #define TILE 32           /* channels */
@@ -17,26 +18,17 @@
 
 /* --- kernels ---------------------------------------------------------------------------------- */
 
-struct Heads {
-    Map y, qkv;
-    size_t n;
-    int d, heads, tiles; /* tiles of TILE channels in a head */
-    bool by_head;
+/* How it is cut. */
+struct Cut : Heads {
+    int tiles; /* of TILE channels in a head */
     int chunks;
     size_t chunk; /* positions of one */
     float *state; /* per chunk and head: S, and Σ relu(k), padded to whole tiles */
 };
 
-/* First channel of part 0 (q), 1 (k) or 2 (v) of a head. */
-static __device__ __forceinline__ int
-channel_of(const Heads &h, int head, int part)
-{
-    return h.by_head ? (3 * head + part) * h.d : (part * h.heads + head) * h.d;
-}
-
 /* Where S (row j of k, column i of v) of a chunk and head begins; its Σ relu(k) is behind it. */
 static __device__ __forceinline__ float *
-state_of(const Heads &h, int chunk, int head)
+state_of(const Cut &h, int chunk, int head)
 {
     const size_t width = (size_t)h.tiles * TILE;
     return h.state + ((size_t)chunk * h.heads + head) * (width + 1) * width;
@@ -45,7 +37,7 @@ state_of(const Heads &h, int chunk, int head)
 /* 8 channels of one part from channel `within` of the head; beyond the head 0. */
 template <int S, int W>
 static __device__ __forceinline__ void
-load_eight(float (&v)[8], const Heads &h, size_t row, int head, int part, int within)
+load_eight(float (&v)[8], const Cut &h, size_t row, int head, int part, int within)
 {
     const int ch = channel_of(h, head, part) + within;
     if constexpr (W == 8) {
@@ -68,7 +60,7 @@ load_eight(float (&v)[8], const Heads &h, size_t row, int head, int part, int wi
 
 /* The sum of the teams' sums to memory. */
 static __device__ __forceinline__ void
-write_sums(const Heads &h, int chunk, int head, int tile_j, int tile_i,
+write_sums(const Cut &h, int chunk, int head, int tile_j, int tile_i,
            const float (&sums)[TEAMS][TILE][STRIDE], const float (&totals)[TEAMS][TILE])
 {
     float *state = state_of(h, chunk, head);
@@ -92,7 +84,7 @@ write_sums(const Heads &h, int chunk, int head, int tile_j, int tile_i,
 /* Blocks: head; chunk; tile of k · tiles + tile of v. */
 template <int S, int W>
 static __global__ void
-__launch_bounds__(THREADS) state_kernel(Heads h)
+__launch_bounds__(THREADS) state_kernel(Cut h)
 {
     after_previous();
     ALIGNED_SHARED float k[SPAN][STRIDE], v[SPAN][STRIDE];
@@ -150,7 +142,7 @@ __launch_bounds__(THREADS) state_kernel(Heads h)
 
 /* A tile of S, and Σ relu(k) of its rows, over all chunks. */
 static __device__ __forceinline__ void
-add_chunks(float (&s)[TILE][TILE], float (&total)[TILE], const Heads &h, int head, int tile_j,
+add_chunks(float (&s)[TILE][TILE], float (&total)[TILE], const Cut &h, int head, int tile_j,
            int tile_i)
 {
     const size_t width = (size_t)h.tiles * TILE;
@@ -171,7 +163,7 @@ add_chunks(float (&s)[TILE][TILE], float (&total)[TILE], const Heads &h, int hea
 /* Blocks: head; span of positions; tile of v.  A thread has 8 outputs of two positions. */
 template <int S, int W>
 static __global__ void
-__launch_bounds__(THREADS) apply_kernel(Heads h, size_t span)
+__launch_bounds__(THREADS) apply_kernel(Cut h, size_t span)
 {
     after_previous();
     ALIGNED_SHARED float s[TILE][TILE], total[TILE];
@@ -240,19 +232,15 @@ whole_spans(size_t positions)
     return (positions + SPAN - 1) / SPAN * SPAN;
 }
 
-void
-sana_cuda_linear_attention(SanaStream *s, SanaTensor y, SanaTensor qkv, int head_dim,
-                           SanaQkvOrder order)
+/* Any width of heads, in f32. */
+template <int S, int W>
+static void
+run_tiles(SanaStream *s, const Heads &heads)
 {
-    const size_t n = sana_positions(y);
-    Heads h = {};
-    h.y = map_of(y);
-    h.qkv = map_of(qkv);
-    h.n = n;
-    h.d = head_dim;
-    h.heads = y.c / head_dim;
-    h.tiles = (head_dim + TILE - 1) / TILE;
-    h.by_head = order == SANA_QKV_BY_HEAD;
+    const size_t n = heads.n;
+    Cut h = {};
+    static_cast<Heads &>(h) = heads;
+    h.tiles = (h.d + TILE - 1) / TILE;
     h.chunk = whole_spans(n > MOST_CHUNKS * CHUNK ? (n + MOST_CHUNKS - 1) / MOST_CHUNKS : CHUNK);
     h.chunks = (int)((n + h.chunk - 1) / h.chunk);
     const size_t width = (size_t)h.tiles * TILE;
@@ -261,20 +249,27 @@ sana_cuda_linear_attention(SanaStream *s, SanaTensor y, SanaTensor qkv, int head
     h.state = (float *)sana_cuda_workspace(s, floats * sizeof(float));
     if (!h.state)
         return;
+    launch(s, "linear_attention",
+           dim3((unsigned)h.heads, (unsigned)h.chunks, (unsigned)(h.tiles * h.tiles)), THREADS,
+           state_kernel<S, W>, h);
+    launch(s, "linear_attention",
+           dim3((unsigned)h.heads, (unsigned)((n + span - 1) / span), (unsigned)h.tiles), THREADS,
+           apply_kernel<S, W>, h, span);
+}
+
+void
+sana_cuda_linear_attention(SanaStream *s, SanaTensor y, SanaTensor qkv, int head_dim,
+                           SanaQkvOrder order)
+{
+    const Heads h = {map_of(y), map_of(qkv),    sana_positions(y),
+                     head_dim,  y.c / head_dim, order == SANA_QKV_BY_HEAD};
     with_form({qkv, y}, {}, [&](auto form) {
-        /* 8 channels must not reach into the next head */
         typedef decltype(form) F;
-        const auto run = [&](auto state, auto apply) {
-            launch(s, "linear_attention",
-                   dim3((unsigned)h.heads, (unsigned)h.chunks, (unsigned)(h.tiles * h.tiles)),
-                   THREADS, state, h);
-            launch(s, "linear_attention",
-                   dim3((unsigned)h.heads, (unsigned)((n + span - 1) / span), (unsigned)h.tiles),
-                   THREADS, apply, h, span);
-        };
-        if (head_dim % TILE == 0)
-            run(state_kernel<F::S, F::W>, apply_kernel<F::S, F::W>);
-        else
-            run(state_kernel<ANY, 1>, apply_kernel<ANY, 1>);
+        if (F::S == SANA_BF16 && head_dim == 32)
+            sana_cuda_linear_attention_mma(s, h);
+        else if (head_dim % TILE == 0)
+            run_tiles<F::S, F::W>(s, h);
+        else /* 8 channels must not reach into the next head */
+            run_tiles<ANY, 1>(s, h);
     });
 }

@@ -122,6 +122,15 @@ reciprocal(float x)
     return y;
 }
 
+/* max(x, 0) of two BF16; a NaN stays one. */
+inline __device__ uint32_t
+relu_pair(uint32_t x)
+{
+    uint32_t y;
+    asm("max.NaN.bf16x2 %0, %1, %2;" : "=r"(y) : "r"(x), "r"(0));
+    return y;
+}
+
 /* --- Hopper: products of four warps that run beside the code --------------------------------- */
 
 #if HOPPER

@@ -215,6 +215,15 @@ multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
     }
 }
 
+uint32_t
+relu_pair(uint32_t x)
+{
+    for (unsigned half = 0; half < 2; half++)
+        if (half_of(x, half) < 0)
+            x &= half ? 0xffff : 0xffff0000;
+    return x;
+}
+
 float
 power_of_two(float x)
 {

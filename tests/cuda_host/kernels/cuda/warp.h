@@ -39,6 +39,7 @@ products_wait(void)
 
 void multiply_add_64x128(float (&d)[64], uint64_t a, uint64_t b);
 void multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+uint32_t relu_pair(uint32_t x);
 float power_of_two(float x);
 float reciprocal(float x);
 
