@@ -2,8 +2,9 @@
 /* Cases of norms and pointwise operations. */
 #include "ops_case.h"
 
-static const int shapes[][3] = {{1, 1, 1},   {1, 1, 48},   {1, 17, 5},   {3, 5, 33},
-                                {7, 13, 64}, {2, 3, 1152}, {1, 3, 2304}, {31, 33, 40}};
+static const int shapes[][3] = {{1, 1, 1},    {1, 1, 48},   {1, 17, 5},  {3, 5, 33},
+                                {7, 13, 64},  {3, 3, 256},  {2, 5, 264}, {2, 3, 1152},
+                                {1, 3, 2304}, {1, 2, 3080}, {31, 33, 40}};
 
 /* --- norm: y, x, residual, weight, bias ------------------------------------------------------ */
 
@@ -74,9 +75,14 @@ check_norm(Runner *r)
         r->run(r, &c);
     }
     for (int kind = SANA_NORM_RMS; kind <= SANA_NORM_AFFINE; kind++) {
+        const int widths[] = {48, 264, 1152, 2304};
+        for (size_t i = 0; i < G_N_ELEMENTS(widths); i++) {
+            Case c = norm(3, 3, widths[i]);
+            c.norm = (SanaNormKind)kind;
+            check_norm_forms(r, c);
+        }
         Case c = norm(5, 7, 48);
         c.norm = (SanaNormKind)kind;
-        check_norm_forms(r, c);
         for (c.act = SANA_ACT_SILU; c.act <= SANA_ACT_MISH; c.act++)
             r->run(r, &c);
         c.act = SANA_ACT_RELU; /* before the residual */
@@ -120,6 +126,8 @@ check_norm_modulate(Runner *r)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(shapes); i++) {
         Case c = norm_modulate(shapes[i][0], shapes[i][1], shapes[i][2]);
+        r->run(r, &c);
+        c.args[3].type = FIXED_F32;
         r->run(r, &c);
         c.args[1].lo = 3; /* mean far from zero: the variance must not be a difference of sums */
         c.args[1].hi = 5;

@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * norm, norm_modulate: 4 to 32 lanes of a warp have a row, each of them up to PARTS vectors of it
- * in registers between the sums and the result, so that a map is read once and written once.
- * Longer rows, and activations whose code is long, are taken vector by vector (PARTS 0) and read
- * again, from the cache.
+ * norm, norm_modulate: 4 to 32 lanes of a warp, or a block, have a row, each thread up to PARTS
+ * vectors of it in registers between the sums and the result, so that a map is read once and
+ * written once.  A thread asks for all that it reads before it uses any of it: a small map costs
+ * the latency of memory once, and for a large one enough is on its way.  Longer rows, and
+ * activations whose code is long, are taken vector by vector and read again, from the cache.
  */
 #include "kernels/cuda/elements.h"
 
 #define THREADS 128
-#define WARP 32
+#define WARP_SHIFT 5  /* 32 lanes have a row */
+#define BLOCK_SHIFT 7 /* all threads */
 
 /* --- kernels ---------------------------------------------------------------------------------- */
 
+/* Rows of c channels, 2^shift threads to each. */
+struct Rows {
+    size_t count;
+    int c, shift;
+    float inverse; /* 1 / c */
+};
+
 struct Norm {
-    Map y, x, residual;
-    const float *weight, *bias; /* bias or NULL */
+    Map y, x, residual, weight, bias; /* of residual and bias data or NULL */
     bool rms;
     float eps;
     SanaAct act;
@@ -25,180 +33,394 @@ struct Modulate {
     float eps;
 };
 
-/* The lanes that share a row, and which row. */
-struct Team {
-    int lanes, lane;
-    size_t row;
-    bool idle; /* past the last row: computes as row 0, stores nothing */
+/* What a thread holds: N vectors of each of R rows of 2^SH threads (ANY: known at run time). */
+template <int N, int SH, int R> struct Hold {
+    static constexpr int PARTS = N, SHIFT = SH, ROWS = R;
+    static constexpr int BLOCKS = N > 2 ? 4 : 8; /* of a multiprocessor */
 };
 
-static __device__ __forceinline__ Team
-team_of(int lanes, size_t rows)
+/* A row, and a thread's share of it: each `lanes`th vector from `lane`, as far as `end`. */
+struct Share {
+    size_t row;
+    int lanes, lane;
+    int end; /* c; 0 past the last row, where nothing is read or written */
+
+    /* Where its part p begins, if it has one. */
+    template <int W> __device__ __forceinline__ int channel(int p) const
+    {
+        return (p * lanes + lane) * W;
+    }
+};
+
+/* Of the nth of the ROWS rows of this thread.  SHIFT is that of the rows, or ANY. */
+template <int SHIFT, int ROWS>
+static __device__ __forceinline__ Share
+share_of(const Rows &rows, int nth)
 {
-    Team t;
-    t.lanes = lanes;
-    t.lane = (int)threadIdx.x % lanes;
-    t.row = (size_t)blockIdx.x * (size_t)(THREADS / lanes) + threadIdx.x / (unsigned)lanes;
-    t.idle = t.row >= rows;
-    if (t.idle)
-        t.row = 0;
-    return t;
+    const int shift = SHIFT == ANY ? rows.shift : SHIFT;
+    Share s;
+    s.lanes = 1 << shift;
+    s.lane = (int)threadIdx.x & (s.lanes - 1);
+    s.row = ((size_t)blockIdx.x * ROWS + nth) * (THREADS >> shift) + (threadIdx.x >> shift);
+    s.end = s.row < rows.count ? rows.c : 0;
+    return s;
 }
 
-/* Adds over a team; every lane gets the sum. */
-static __device__ __forceinline__ float
-sum_over(const Team &t, float x)
+/* Adds over the threads of each of N rows; each gets the sum. */
+template <int SHIFT, int N>
+static __device__ __forceinline__ void
+sum_over(float (&x)[N], int lanes)
 {
-    for (int other = t.lanes / 2; other > 0; other /= 2)
-        x += __shfl_xor_sync(0xffffffffu, x, other);
-    return x;
+#pragma unroll
+    for (int other = 1 << WARP_SHIFT >> 1; other > 0; other /= 2)
+        if (other < lanes)
+#pragma unroll
+            for (int n = 0; n < N; n++)
+                x[n] += __shfl_xor_sync(0xffffffffu, x[n], other);
+    if constexpr (SHIFT == BLOCK_SHIFT) {
+        __shared__ float sums[THREADS >> WARP_SHIFT];
+        static_assert(N == 1, "a block has one row");
+        __syncthreads(); /* those of the sum before have been read */
+        if (threadIdx.x % (1 << WARP_SHIFT) == 0)
+            sums[threadIdx.x >> WARP_SHIFT] = x[0];
+        __syncthreads();
+        x[0] = 0;
+#pragma unroll
+        for (int w = 0; w < THREADS >> WARP_SHIFT; w++)
+            x[0] += sums[w];
+    }
 }
 
-/* Calls f(slot, ch) for this lane's vectors of a row of c channels. */
+/* The sum of term(part, e) over a share, each part's by itself: additions that wait for few. */
 template <int W, int PARTS, typename F>
-static __device__ __forceinline__ void
-each_vector(const Team &t, int c, F f)
+static __device__ __forceinline__ float
+sum_parts(const Share &s, F term)
 {
-    if (PARTS > 0) {
+    float sum = 0;
 #pragma unroll
-        for (int p = 0; p < PARTS; p++) {
-            int ch = (p * t.lanes + t.lane) * W;
-            if (ch < c)
-                f(p, ch);
-        }
-    } else {
-        for (int ch = t.lane * W; ch < c; ch += t.lanes * W)
-            f(0, ch);
-    }
-}
-
-template <int W>
-static __device__ __forceinline__ void
-load_floats(float (&v)[W], const float *from)
-{
-    load_as<float>(v, (const char *)from);
-}
-
-template <int S, int W, int PARTS>
-static __global__ void
-__launch_bounds__(THREADS) norm_kernel(Norm n, size_t rows, int c, int lanes)
-{
-    after_previous();
-    const Team t = team_of(lanes, rows);
-    float held[PARTS > 0 ? PARTS : 1][W], factor = 1;
-
-    if (PARTS > 0 || n.rms) {
-        float squares = 0;
-        each_vector<W, PARTS>(t, c, [&](int p, int ch) {
-            load<S>(held[p], n.x, t.row, (size_t)ch);
-#pragma unroll
-            for (int e = 0; e < W; e++)
-                squares += held[p][e] * held[p][e];
-        });
-        if (n.rms)
-            factor = rsqrtf(sum_over(t, squares) / (float)c + n.eps);
-    }
-    if (t.idle)
-        return;
-    each_vector<W, PARTS>(t, c, [&](int p, int ch) {
-        float(&v)[W] = held[p], w[W];
-        if (PARTS == 0)
-            load<S>(v, n.x, t.row, (size_t)ch);
-        load_floats(w, n.weight + ch);
+    for (int p = 0; p < PARTS; p++) {
+        float part = 0;
 #pragma unroll
         for (int e = 0; e < W; e++)
-            v[e] *= factor * w[e];
-        if (n.bias) {
-            load_floats(w, n.bias + ch);
+            part += term(p, e);
+        sum += s.channel<W>(p) < s.end ? part : 0;
+    }
+    return sum;
+}
+
+/* A vector of type S as it was read: nothing waits for it before it is used. */
+template <int S, int W> struct Raw {
+    Vector<float, W> f;
+
+    __device__ __forceinline__ float operator[](int e) const
+    {
+        return f.e[e];
+    }
+};
+
+template <int W> struct Raw<SANA_BF16, W> {
+    Vector<uint32_t, W / 2> pair;
+
+    __device__ __forceinline__ float operator[](int e) const
+    {
+        const uint32_t bits = e % 2 ? pair.e[e / 2] & 0xffff0000u : pair.e[e / 2] << 16;
+        float f;
+        memcpy(&f, &bits, sizeof f);
+        return f;
+    }
+};
+
+/* Calls f(part, ch) for the parts of a share. */
+template <int W, int PARTS, typename F>
+static __device__ __forceinline__ void
+each_part(const Share &s, F f)
+{
+#pragma unroll
+    for (int p = 0; p < PARTS; p++)
+        if (s.channel<W>(p) < s.end)
+            f(p, s.channel<W>(p));
+}
+
+/* The parts of a share of x that begin before `end`; zeros for the others. */
+template <int S, int W, int PARTS>
+static __device__ __forceinline__ void
+load_share(Raw<S, W> (&v)[PARTS], const Map &x, const Share &s, int end)
+{
+    const size_t first = s.row * x.stride;
+#pragma unroll
+    for (int p = 0; p < PARTS; p++) {
+        const int ch = s.channel<W>(p);
+        v[p] = {};
+        if (ch < end) {
+            if constexpr (S == ANY)
+                load<S>(v[p].f.e, x, s.row, (size_t)ch);
+            else
+                v[p] = *((const Raw<S, W> *)(x.data + sizeof(Raw<S, W>) * (first / W)) + ch / W);
+        }
+    }
+}
+
+/*
+ * A vector of c, F32, in shared memory: read once for all rows of a block.  The halves of 32
+ * neighbouring vectors of 8 lie apart, so that 32 lanes read theirs from different banks.
+ */
+template <typename H> struct Staged {
+    typedef Vector<float, 4> Half;
+    static constexpr int HALVES = H::PARTS * 2 * (H::SHIFT == BLOCK_SHIFT ? THREADS : 32);
+    Half v[HALVES];
+
+    __device__ __forceinline__ void ask(const Map &x, int c)
+    {
+        const int t = (int)threadIdx.x, to = t / 64 * 64 + t % 2 * 32 + t % 64 / 2;
+#pragma unroll
+        for (int first = 0; first < HALVES; first += THREADS)
+            if (4 * (first + t) < c)
+                copy_start(&v[first + to], (const Half *)x.data + first + t, true);
+    }
+
+    /* Channels ch … ch + 7 */
+    __device__ __forceinline__ void get(float (&to)[8], int ch) const
+    {
+        const Half *low = &v[ch / 256 * 64 + ch / 8 % 32];
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+            to[e] = low[0].e[e];
+            to[e + 4] = low[32].e[e];
+        }
+    }
+};
+
+/* What was asked for is there, for all threads of the block. */
+static __device__ __forceinline__ void
+wait_for_staged(void)
+{
+    copy_wait<0>();
+    __syncthreads();
+}
+
+/* Never true, which the compiler does not know: it puts no load off past a branch.  In straight
+ * code it would, until others have arrived, to save registers. */
+static __device__ __forceinline__ bool
+never(const Rows &rows)
+{
+    return rows.inverse <= 0;
+}
+
+/* MORE: with a bias, an activation or a residual. */
+template <typename F, typename H, bool MORE>
+static __global__ void
+__launch_bounds__(THREADS, H::BLOCKS) norm_kernel(Norm n, Rows rows)
+{
+    after_previous();
+    constexpr int S = F::S, W = F::W, PARTS = H::PARTS, ROWS = H::ROWS;
+    __shared__ Staged<H> weight, bias;
+    Raw<S, W> x[ROWS][PARTS], residual[ROWS][PARTS];
+    float factor[ROWS];
+    Share share[ROWS];
+
+    weight.ask(n.weight, rows.c);
+    if (MORE && n.bias.data)
+        bias.ask(n.bias, rows.c);
+    copy_group();
+#pragma unroll
+    for (int r = 0; r < ROWS; r++) {
+        share[r] = share_of<H::SHIFT, ROWS>(rows, r);
+        load_share<S, W>(x[r], n.x, share[r], share[r].end);
+        if (MORE)
+            load_share<S, W>(residual[r], n.residual, share[r], n.residual.data ? share[r].end : 0);
+    }
+    if (never(rows))
+        return;
+#pragma unroll
+    for (int r = 0; r < ROWS; r++)
+        factor[r] =
+            sum_parts<W, PARTS>(share[r], [&](int p, int e) { return x[r][p][e] * x[r][p][e]; });
+    sum_over<H::SHIFT>(factor, share[0].lanes);
+    wait_for_staged();
+#pragma unroll
+    for (int r = 0; r < ROWS; r++) {
+        factor[r] = n.rms ? rsqrtf(factor[r] * rows.inverse + n.eps) : 1;
+        each_part<W, PARTS>(share[r], [&](int p, int ch) {
+            float v[W], w[W];
+            weight.get(w, ch);
 #pragma unroll
             for (int e = 0; e < W; e++)
-                v[e] += w[e];
-        }
-        if (PARTS == 0 || n.act == SANA_ACT_RELU)
-            activate(v, PARTS == 0 ? n.act : SANA_ACT_RELU);
-        if (n.residual.data) {
-            load<S>(w, n.residual, t.row, (size_t)ch);
+                v[e] = x[r][p][e] * (factor[r] * w[e]);
+            if (MORE && n.bias.data) {
+                bias.get(w, ch);
+#pragma unroll
+                for (int e = 0; e < W; e++)
+                    v[e] += w[e];
+            }
+            if (MORE && n.act == SANA_ACT_RELU)
+                activate(v, SANA_ACT_RELU);
 #pragma unroll
             for (int e = 0; e < W; e++)
-                v[e] += w[e];
-        }
-        store<S>(n.y, t.row, (size_t)ch, v);
-    });
+                if (MORE)
+                    v[e] += residual[r][p][e];
+            store<S>(n.y, share[r].row, (size_t)ch, v);
+        });
+    }
 }
 
 /* The variance is a mean of squared deviations: a difference of two means would cancel. */
-template <int S, int W, int PARTS>
+template <typename F, typename H>
 static __global__ void
-__launch_bounds__(THREADS) modulate_kernel(Modulate n, size_t rows, int c, int lanes)
+__launch_bounds__(THREADS, H::BLOCKS) modulate_kernel(Modulate n, Rows rows)
 {
     after_previous();
-    const Team t = team_of(lanes, rows);
-    float held[PARTS > 0 ? PARTS : 1][W], mean = 0, squares = 0;
+    constexpr int S = F::S, W = F::W, PARTS = H::PARTS;
+    __shared__ Staged<H> scale, shift;
+    const Share share = share_of<H::SHIFT, 1>(rows, 0);
+    Raw<S, W> x[PARTS];
+    float sum[1];
 
-    each_vector<W, PARTS>(t, c, [&](int p, int ch) {
-        load<S>(held[p], n.x, t.row, (size_t)ch);
+    scale.ask(n.scale, rows.c);
+    shift.ask(n.shift, rows.c);
+    copy_group();
+    load_share<S, W>(x, n.x, share, share.end);
+    if (never(rows))
+        return;
+    sum[0] = sum_parts<W, PARTS>(share, [&](int p, int e) { return x[p][e]; });
+    sum_over<H::SHIFT>(sum, share.lanes);
+    const float mean = sum[0] * rows.inverse;
+    sum[0] = sum_parts<W, PARTS>(share,
+                                 [&](int p, int e) { return (x[p][e] - mean) * (x[p][e] - mean); });
+    sum_over<H::SHIFT>(sum, share.lanes);
+    const float factor = rsqrtf(sum[0] * rows.inverse + n.eps);
+    wait_for_staged();
+    each_part<W, PARTS>(share, [&](int p, int ch) {
+        float v[W], by[W], to[W];
+        scale.get(by, ch);
+        shift.get(to, ch);
 #pragma unroll
         for (int e = 0; e < W; e++)
-            mean += held[p][e];
+            v[e] = (x[p][e] - mean) * factor * (1 + by[e]) + to[e];
+        store<S>(n.y, share.row, (size_t)ch, v);
     });
-    mean = sum_over(t, mean) / (float)c;
-    each_vector<W, PARTS>(t, c, [&](int p, int ch) {
-        if (PARTS == 0)
-            load<S>(held[p], n.x, t.row, (size_t)ch);
+}
+
+/* --- kernels that read again ------------------------------------------------------------------ */
+
+/* Calls f(ch, v) with each vector of a share of x. */
+template <int S, int W, typename F>
+static __device__ __forceinline__ void
+each_vector(const Map &x, const Share &s, F f)
+{
+    float v[W];
+    for (int ch = s.lane * W; ch < s.end; ch += s.lanes * W) {
+        load<S>(v, x, s.row, (size_t)ch);
+        f(ch, v);
+    }
+}
+
+/* The mean over a row. */
+template <int S, int W, typename F>
+static __device__ __forceinline__ float
+mean_of(const Map &x, const Share &s, const Rows &rows, F term)
+{
+    float sum[1] = {0};
+    each_vector<S, W>(x, s, [&](int ch, const float(&v)[W]) {
 #pragma unroll
-        for (int e = 0; e < W; e++) {
-            held[p][e] -= mean;
-            squares += held[p][e] * held[p][e];
-        }
+        for (int e = 0; e < W; e++)
+            sum[0] += term(v[e]);
     });
-    const float factor = rsqrtf(sum_over(t, squares) / (float)c + n.eps);
-    if (t.idle)
-        return;
-    each_vector<W, PARTS>(t, c, [&](int p, int ch) {
-        float(&v)[W] = held[p], scale[W], shift[W];
-        if (PARTS == 0)
-            load<S>(v, n.x, t.row, (size_t)ch);
+    sum_over<ANY>(sum, s.lanes);
+    return sum[0] * rows.inverse;
+}
+
+template <int S, int W>
+static __global__ void
+__launch_bounds__(THREADS) norm_any_kernel(Norm n, Rows rows)
+{
+    after_previous();
+    const Share share = share_of<ANY, 1>(rows, 0);
+    float factor = 1;
+
+    if (n.rms)
+        factor = rsqrtf(mean_of<S, W>(n.x, share, rows, [](float v) { return v * v; }) + n.eps);
+    each_vector<S, W>(n.x, share, [&](int ch, float(&v)[W]) {
+        float w[W], b[W] = {};
+        load<SANA_F32>(w, n.weight, 0, (size_t)ch);
+        if (n.bias.data)
+            load<SANA_F32>(b, n.bias, 0, (size_t)ch);
+#pragma unroll
+        for (int e = 0; e < W; e++)
+            v[e] = v[e] * (factor * w[e]) + b[e];
+        activate(v, n.act);
+        if (n.residual.data) {
+            load<S>(w, n.residual, share.row, (size_t)ch);
+#pragma unroll
+            for (int e = 0; e < W; e++)
+                v[e] += w[e];
+        }
+        store<S>(n.y, share.row, (size_t)ch, v);
+    });
+}
+
+template <int S, int W>
+static __global__ void
+__launch_bounds__(THREADS) modulate_any_kernel(Modulate n, Rows rows)
+{
+    after_previous();
+    const Share share = share_of<ANY, 1>(rows, 0);
+    const float mean = mean_of<S, W>(n.x, share, rows, [](float v) { return v; });
+    const float variance =
+        mean_of<S, W>(n.x, share, rows, [&](float v) { return (v - mean) * (v - mean); });
+    const float factor = rsqrtf(variance + n.eps);
+
+    each_vector<S, W>(n.x, share, [&](int ch, float(&v)[W]) {
+        float scale[W], shift[W];
         load<ANY>(scale, n.scale, 0, (size_t)ch);
         load<ANY>(shift, n.shift, 0, (size_t)ch);
 #pragma unroll
         for (int e = 0; e < W; e++)
-            v[e] = (PARTS == 0 ? v[e] - mean : v[e]) * factor * (1 + scale[e]) + shift[e];
-        store<S>(n.y, t.row, (size_t)ch, v);
+            v[e] = (v[e] - mean) * factor * (1 + scale[e]) + shift[e];
+        store<S>(n.y, share.row, (size_t)ch, v);
     });
 }
 
 /* --- launchers -------------------------------------------------------------------------------- */
 
-template <int P> struct Parts {
-    static constexpr int N = P;
-};
-
 /*
- * Calls f(Form, Parts, lanes): how many lanes have a row of c channels, and how many vectors of it
- * each.  2 × 256, 5 × 256 and 9 × 256 channels hold the rows of all SANA's networks.
+ * Calls f(Form, Hold, rows).  256, 2 × 256, 5 × 256 and 3 × 1024 channels hold the rows of all
+ * SANA's networks.
  */
 template <typename F>
 static void
-with_parts(std::initializer_list<SanaTensor> maps, std::initializer_list<SanaTensor> vectors, int c,
-           bool hold, F f)
+with_rows(std::initializer_list<SanaTensor> maps, std::initializer_list<SanaTensor> vectors,
+          bool hold, F f)
 {
+    const SanaTensor x = *maps.begin();
     with_form(maps, vectors, [&](auto form) {
         typedef decltype(form) Instance;
-        const int count = (c + Instance::W - 1) / Instance::W;
-        int lanes = 4;
-        while (lanes < WARP && lanes < count)
-            lanes *= 2;
-        const int parts = (count + lanes - 1) / lanes;
+        const int count = (x.c + Instance::W - 1) / Instance::W;
+        Rows rows = {sana_positions(x), x.c, 2, 1 / (float)x.c};
+        while (rows.shift < WARP_SHIFT && 1 << rows.shift < count)
+            rows.shift++;
         if constexpr (Instance::W > 1) {
-            if (hold && parts <= 2)
-                return f(form, Parts<2>(), lanes);
-            if (hold && parts <= 5)
-                return f(form, Parts<5>(), lanes);
-            if (hold && parts <= 9)
-                return f(form, Parts<9>(), lanes);
+            if (hold && count <= 32)
+                return f(form, Hold<1, ANY, 2>(), rows);
+            if (hold && count <= 2 * 32)
+                return f(form, Hold<2, WARP_SHIFT, 1>(), rows);
+            if (hold && count <= 5 * 32)
+                return f(form, Hold<5, WARP_SHIFT, 1>(), rows);
+            if (hold && count <= 3 * THREADS) {
+                rows.shift = BLOCK_SHIFT;
+                return f(form, Hold<3, BLOCK_SHIFT, 1>(), rows);
+            }
         }
-        f(form, Parts<0>(), lanes);
+        f(form, Hold<0, ANY, 1>(), rows);
     });
+}
+
+template <typename Operation>
+static void
+run(SanaStream *s, const char *name, void (*kernel)(Operation, Rows), const Operation &op,
+    const Rows &rows, int each)
+{
+    launch(s, name, sana_cuda_blocks(rows.count, (unsigned)((THREADS >> rows.shift) * each)),
+           THREADS, kernel, op, rows);
 }
 
 /* --- operations ------------------------------------------------------------------------------- */
@@ -207,33 +429,37 @@ void
 sana_cuda_norm(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, SanaAct act,
                SanaTensor residual)
 {
-    const size_t rows = sana_positions(x);
     const bool hold = act == SANA_ACT_NONE || act == SANA_ACT_RELU;
-    const Norm n = {map_of(y),
-                    map_of(x),
-                    map_of(residual),
-                    (const float *)norm->weight.data,
-                    (const float *)norm->bias.data,
-                    norm->kind == SANA_NORM_RMS,
-                    norm->eps,
-                    act};
-    with_parts({y, x, residual}, {norm->weight, norm->bias}, x.c, hold,
-               [&](auto form, auto parts, int lanes) {
-                   launch(s, "norm", sana_cuda_blocks(rows, (unsigned)(THREADS / lanes)), THREADS,
-                          norm_kernel<decltype(form)::S, decltype(form)::W, decltype(parts)::N>, n,
-                          rows, x.c, lanes);
-               });
+    const Norm n = {map_of(y),          map_of(x),
+                    map_of(residual),   map_of(norm->weight),
+                    map_of(norm->bias), norm->kind == SANA_NORM_RMS,
+                    norm->eps,          act};
+    const bool more = act != SANA_ACT_NONE || n.bias.data || n.residual.data;
+    with_rows({y, x, residual}, {norm->weight, norm->bias}, hold,
+              [&](auto form, auto held, const Rows &rows) {
+                  typedef decltype(form) F;
+                  typedef decltype(held) H;
+                  if constexpr (H::PARTS == 0)
+                      run(s, "norm", norm_any_kernel<F::S, F::W>, n, rows, 1);
+                  else if (more)
+                      run(s, "norm", norm_kernel<F, H, true>, n, rows, H::ROWS);
+                  else
+                      run(s, "norm", norm_kernel<F, H, false>, n, rows, H::ROWS);
+              });
 }
 
 void
 sana_cuda_norm_modulate(SanaStream *s, SanaTensor y, SanaTensor x, SanaTensor shift,
                         SanaTensor scale, float eps)
 {
-    const size_t rows = sana_positions(x);
     const Modulate n = {map_of(y), map_of(x), map_of(shift), map_of(scale), eps};
-    with_parts({y, x}, {shift, scale}, x.c, true, [&](auto form, auto parts, int lanes) {
-        launch(s, "norm_modulate", sana_cuda_blocks(rows, (unsigned)(THREADS / lanes)), THREADS,
-               modulate_kernel<decltype(form)::S, decltype(form)::W, decltype(parts)::N>, n, rows,
-               x.c, lanes);
+    const bool hold = shift.dtype == SANA_F32 && scale.dtype == SANA_F32; /* as SANA's are */
+    with_rows({y, x}, {shift, scale}, hold, [&](auto form, auto held, const Rows &rows) {
+        typedef decltype(form) F;
+        typedef decltype(held) H;
+        if constexpr (H::PARTS == 0)
+            run(s, "norm_modulate", modulate_any_kernel<F::S, F::W>, n, rows, 1);
+        else
+            run(s, "norm_modulate", modulate_kernel<F, H>, n, rows, 1);
     });
 }
