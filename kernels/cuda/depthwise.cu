@@ -259,7 +259,11 @@ kernel_of(SanaTensor x, const SanaConv *k)
     return Kernel{map_of(x), x.h, x.w, packed->taps, (const float *)k->bias.data, k->out};
 }
 
-/* Rows of a band: such that the busiest multiprocessor reads as few rows as possible. */
+/*
+ * Rows of a band, such that the busiest multiprocessor is done soonest.  Of its blocks four run at
+ * a time; a row takes each of them one turn, and half a turn of waiting that the others of the four
+ * do not add to; a block takes about two rows' time before its first.
+ */
 static int
 band_of(SanaStream *s, size_t blocks, int h, int kernel)
 {
@@ -268,10 +272,10 @@ band_of(SanaStream *s, size_t blocks, int h, int kernel)
     int best = h;
     for (int bands = 1; bands <= h; bands++) {
         const int band = (h + bands - 1) / bands;
-        const size_t rows =
-            (blocks * (size_t)bands + processors - 1) / processors * (size_t)(band + kernel - 1);
-        if (rows < least) {
-            least = rows;
+        const size_t share = (blocks * (size_t)bands + processors - 1) / processors;
+        const size_t halves = (2 * share + (share + 3) / 4) * (size_t)(band + kernel + 1);
+        if (halves < least) {
+            least = halves;
             best = band;
         }
     }

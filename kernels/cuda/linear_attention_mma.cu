@@ -183,15 +183,16 @@ apply_step(const Heads &h, int head, const Factors &f, const Queries &q, size_t 
     for (int t = 0; t < 2; t++) {
         const uint32_t a[4] = {q.q[0][2 * t], q.q[1][2 * t], q.q[0][2 * t + 1], q.q[1][2 * t + 1]};
 #pragma unroll
-        for (int u = 0; u < 5; u++) {
+        for (int u = 0; u < 5; u++)
             multiply_add(o[u], a, f.high[t][u][0], f.high[t][u][1]);
+#pragma unroll
+        for (int u = 0; u < 5; u++)
             multiply_add(o[u], a, f.low[t][u][0], f.low[t][u][1]);
-        }
     }
 #pragma unroll
     for (int i = 0; i < 2; i++) {
         const size_t row = p + 8 * i + lane / 4;
-        const float factor = 1 / (o[4][2 * i] + 1e-15f);
+        const float factor = reciprocal(o[4][2 * i] + 1e-15f);
         float out[8];
 #pragma unroll
         for (int e = 0; e < 8; e++)
