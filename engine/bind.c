@@ -292,16 +292,17 @@ keep_vector(SanaBinder *b, float *values, int c)
 
 /* --- products and convolutions ---------------------------------------------------------------- */
 
-/* <name>.bias (outs[i]) of each of n names, one after the other: total values. */
+/* <name><suffix> (sizes[i]) of each of n names, one after the other: total values. */
 static SanaTensor
-bind_biases(SanaBinder *b, const char *const *names, const int *outs, int n, int total)
+bind_vectors(SanaBinder *b, const char *const *names, const char *suffix, const int *sizes, int n,
+             int total)
 {
     g_autofree float *all = g_new0(float, total);
     bool whole = true;
-    for (int i = 0, at = 0; i < n; at += outs[i++]) {
-        g_autofree float *values = take_vector(b, names[i], ".bias", outs[i]);
+    for (int i = 0, at = 0; i < n; at += sizes[i++]) {
+        g_autofree float *values = take_vector(b, names[i], suffix, sizes[i]);
         if (values)
-            memcpy(all + at, values, (size_t)outs[i] * sizeof *all);
+            memcpy(all + at, values, (size_t)sizes[i] * sizeof *all);
         whole &= values != NULL;
     }
     return keep_vector(b, whole ? g_steal_pointer(&all) : NULL, total);
@@ -317,7 +318,7 @@ sana_bind_stack(SanaBinder *b, SanaLinear *l, const char *const *names, const in
         total += outs[n];
     *l = (SanaLinear){.in = in, .out = total};
     if (bias)
-        l->bias = bind_biases(b, names, outs, n, total);
+        l->bias = bind_vectors(b, names, ".bias", outs, n, total);
 
     g_autofree Source *sources = g_new0(Source, n);
     g_autofree SanaTensor *views = g_new0(SanaTensor, n);
@@ -350,7 +351,7 @@ sana_bind_conv(SanaBinder *b, SanaConv *k, const char *name, bool bias)
     k->stride = MAX(k->stride, 1);
     k->upsample = MAX(k->upsample, 1);
     k->groups = MAX(k->groups, 1);
-    k->bias = bias ? bind_biases(b, &name, &k->out, 1, k->out) : SANA_NONE;
+    k->bias = bias ? bind_vectors(b, &name, ".bias", &k->out, 1, k->out) : SANA_NONE;
     k->packed = NULL;
     Shape shape = {4, {k->out, k->in / k->groups, k->kernel, k->kernel}};
     if (take_values(b, &s, name, ".weight", shape, none) && packing(b))
@@ -370,7 +371,16 @@ sana_bind_rms_norm(SanaBinder *b, SanaNorm *norm, const char *name, int c, float
         weight[i] += offset;
     norm->weight = keep_vector(b, weight, c);
     if (bias)
-        norm->bias = bind_biases(b, &name, &c, 1, c);
+        norm->bias = bind_vectors(b, &name, ".bias", &c, 1, c);
+}
+
+void
+sana_bind_rms_norm_pair(SanaBinder *b, SanaNorm *norm, const char *first, const char *second, int c,
+                        float eps)
+{
+    *norm = (SanaNorm){.kind = SANA_NORM_RMS, .eps = eps, .groups = 2};
+    norm->weight =
+        bind_vectors(b, (const char *[]){first, second}, ".weight", (int[]){c, c}, 2, 2 * c);
 }
 
 void

@@ -67,6 +67,11 @@ void sana_bind_conv(SanaBinder *b, SanaConv *k, const char *name, bool bias);
 void sana_bind_rms_norm(SanaBinder *b, SanaNorm *norm, const char *name, int c, float eps,
                         float offset, bool bias);
 
+/* Two norms of c neighbouring channels each as one of 2·c in two groups: <first>.weight (c) and
+ * <second>.weight (c). */
+void sana_bind_rms_norm_pair(SanaBinder *b, SanaNorm *norm, const char *first, const char *second,
+                             int c, float eps);
+
 /* <name>.weight, .bias, .running_mean, .running_var (c) folded into SANA_NORM_AFFINE. */
 void sana_bind_batch_norm(SanaBinder *b, SanaNorm *norm, const char *name, int c, float eps);
 

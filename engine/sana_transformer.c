@@ -95,10 +95,8 @@ bind_attention(SanaTransformerBlock *w, SanaBinder *b, const SanaTransformerConf
     sana_bind_enter(b, "attn1");
     sana_bind_stack(b, &w->attn1.qkv, (const char *[]){"to_q", "to_k", "to_v", NULL},
                     (const int[]){D, D, D}, D, c->attention_bias);
-    if (c->qk_norm) {
-        sana_bind_rms_norm(b, &w->attn1.norm_q, "norm_q", D, QK_EPS, 0, false);
-        sana_bind_rms_norm(b, &w->attn1.norm_k, "norm_k", D, QK_EPS, 0, false);
-    }
+    if (c->qk_norm)
+        sana_bind_rms_norm_pair(b, &w->attn1.norm_qk, "norm_q", "norm_k", D, QK_EPS);
     sana_bind_linear(b, &w->attn1.out, "to_out.0", D, D, true);
     sana_bind_leave(b);
 
@@ -270,9 +268,8 @@ self_attention(SanaStream *s, const SanaTransformer *net, const SanaTransformerB
     SanaTensor attended = sana_scratch(s, net->dtype, x.h, x.w, c->dim);
     sana_linear(s, qkv, x, &w->attn1.qkv, SANA_ACT_NONE, SANA_NONE);
     if (c->qk_norm) {
-        SanaTensor q = sana_columns(qkv, 0, c->dim), k = sana_columns(qkv, c->dim, c->dim);
-        sana_norm(s, q, q, &w->attn1.norm_q, SANA_ACT_NONE, SANA_NONE);
-        sana_norm(s, k, k, &w->attn1.norm_k, SANA_ACT_NONE, SANA_NONE);
+        SanaTensor qk = sana_columns(qkv, 0, 2 * c->dim);
+        sana_norm(s, qk, qk, &w->attn1.norm_qk, SANA_ACT_NONE, SANA_NONE);
     }
     sana_linear_attention(s, attended, qkv, c->head_dim, SANA_QKV_BY_PART);
     sana_linear(s, y, attended, &w->attn1.out, SANA_ACT_NONE, SANA_NONE);

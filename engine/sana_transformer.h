@@ -43,9 +43,9 @@ typedef struct {
 typedef struct {
     SanaTensor scale_shift_table; /* (6, D) F32: shift, scale, gate of attention, of Mix-FFN */
     struct {
-        SanaLinear qkv;          /* (3·D, D) */
-        SanaNorm norm_q, norm_k; /* (D) */
-        SanaLinear out;          /* (D, D) */
+        SanaLinear qkv;   /* (3·D, D) */
+        SanaNorm norm_qk; /* (2·D) in two groups: norm_q, norm_k */
+        SanaLinear out;   /* (D, D) */
     } attn1;
     struct {
         SanaLinear q;            /* (E, D) */

@@ -117,7 +117,14 @@ typedef struct {
     SanaTensor weight; /* (1, 1, c) F32 */
     SanaTensor bias;   /* (1, 1, c) F32, or SANA_NONE */
     float eps;
+    int groups; /* each of c/groups neighbouring channels has a mean of its own; 0 is 1 */
 } SanaNorm;
+
+static inline int
+sana_norm_groups(const SanaNorm *norm)
+{
+    return norm->groups ? norm->groups : 1;
+}
 
 /*
  * Packs weights for computing in `dtype`.  Sources are host tensors of F32, BF16 or F16, dense, of

@@ -178,6 +178,7 @@ sana_norm(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, SanaA
           SanaTensor residual)
 {
     REQUIRE(valid(x) && valid(y) && same_shape(x, y));
+    REQUIRE(norm->groups >= 0 && x.c % sana_norm_groups(norm) == 0);
     REQUIRE(is_vector(norm->weight, x.c) && norm->weight.dtype == SANA_F32);
     REQUIRE(sana_is_none(norm->bias) ||
             (is_vector(norm->bias, x.c) && norm->bias.dtype == SANA_F32));

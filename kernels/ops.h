@@ -103,7 +103,7 @@ void sana_rope(SanaStream *s, SanaTensor x, int head_dim, int first, float theta
 /* --- norms and modulation --------------------------------------------------------------------- */
 
 /*
- * y (n, c) = act(norm(x)) + residual (SANA_NONE or (n, c) of any dtype).
+ * y (n, c) = act(norm(x)) + residual (SANA_NONE or (n, c) of any dtype).  norm->groups divides c.
  * y may be x or residual (in place).  x, y: views.
  */
 void sana_norm(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, SanaAct act,

@@ -155,6 +155,21 @@ every_storage_type_gives_the_same_values(void)
 }
 
 static void
+a_pair_of_norms_is_one_in_two_groups(void)
+{
+    SanaNorm norm;
+    add("q.weight", "F32", "2", 2, 1);
+    add("k.weight", "BF16", "2", 2, 3);
+    SanaBinder *b = begin();
+    sana_bind_rms_norm_pair(b, &norm, "q", "k", 2, 1e-5f);
+    expect_bound(b);
+    expect_values(norm.weight, 4, 1);
+    g_assert_true(sana_is_none(norm.bias));
+    g_assert_cmpint(norm.groups, ==, 2);
+    g_assert_cmpfloat(norm.eps, ==, 1e-5f);
+}
+
+static void
 odd_addresses_in_a_file_are_read(void)
 {
     SanaLinear l;
@@ -525,6 +540,7 @@ main(int argc, char **argv)
     } tests[] = {
         {"/bind/every-storage-type-gives-the-same-values",
          every_storage_type_gives_the_same_values},
+        {"/bind/a-pair-of-norms-is-one-in-two-groups", a_pair_of_norms_is_one_in_two_groups},
         {"/bind/odd-addresses-in-a-file-are-read", odd_addresses_in_a_file_are_read},
         {"/bind/a-stack-equals-its-parts", a_stack_equals_its_parts},
         {"/bind/a-batch-norm-is-folded", a_batch_norm_is_folded},

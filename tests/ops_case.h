@@ -56,6 +56,7 @@ struct Case {
     /* arguments that are not tensors, as far as the operation has them */
     SanaAct act;
     SanaNormKind norm;
+    int groups; /* of a norm */
     SanaAttention attention;
     SanaQkvOrder order;
     int head_dim, first;

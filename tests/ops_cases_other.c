@@ -11,7 +11,7 @@ static const int shapes[][3] = {{1, 1, 1},    {1, 1, 48},   {1, 17, 5},  {3, 5, 
 static void
 call_norm(SanaStream *s, const Case *c, SanaTensor *t)
 {
-    SanaNorm norm = {c->norm, t[3], t[4], c->number};
+    SanaNorm norm = {c->norm, t[3], t[4], c->number, c->groups};
     sana_norm(s, t[0], t[1], &norm, c->act, t[2]);
 }
 
@@ -80,8 +80,14 @@ check_norm(Runner *r)
             Case c = norm(3, 3, widths[i]);
             c.norm = (SanaNormKind)kind;
             check_norm_forms(r, c);
+            c.groups = 2;
+            check_norm_forms(r, c);
         }
-        Case c = norm(5, 7, 48);
+        Case c = norm(7, 13, 33); /* groups that nothing is aligned to */
+        c.norm = (SanaNormKind)kind;
+        for (c.groups = 3; c.groups <= 33; c.groups *= 11)
+            check_norm_forms(r, c);
+        c = norm(5, 7, 48);
         c.norm = (SanaNormKind)kind;
         for (c.act = SANA_ACT_SILU; c.act <= SANA_ACT_MISH; c.act++)
             r->run(r, &c);

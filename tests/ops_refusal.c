@@ -182,6 +182,13 @@ norm_weight(Bench *b)
 }
 
 static void
+norm_groups(Bench *b)
+{
+    SanaNorm n = {SANA_NORM_RMS, f32(b, 1, 1, 6), SANA_NONE, 1e-5f, 4};
+    sana_norm(b->s, f32(b, 1, 4, 6), f32(b, 1, 4, 6), &n, SANA_ACT_NONE, SANA_NONE);
+}
+
+static void
 norm_residual(Bench *b)
 {
     SanaNorm n = {SANA_NORM_RMS, f32(b, 1, 1, 6), SANA_NONE, 1e-5f};
@@ -367,6 +374,7 @@ static const struct {
     ROW(rope, odd),
     ROW(rope, negative),
     ROW(norm, weight),
+    ROW(norm, groups),
     ROW(norm, residual),
     ROW(norm_modulate, scale),
     ROW(add_gated, gate),

@@ -388,6 +388,9 @@ test_norms(void)
     norm.kind = SANA_NORM_AFFINE;
     sana_norm(b.s, f32(y, 1, 1, 2), f32(x, 1, 1, 2), &norm, SANA_ACT_NONE, SANA_NONE);
     assert_near(y, (float[]){7, -40}, 2);
+    norm = (SanaNorm){SANA_NORM_RMS, f32(weight, 1, 1, 2), SANA_NONE, 16, 2};
+    sana_norm(b.s, f32(y, 1, 1, 2), f32(x, 1, 1, 2), &norm, SANA_ACT_NONE, SANA_NONE);
+    assert_near(y, (float[]){2 * 3 / 5.0f, -10 * 4 / sqrtf(32)}, 2);
     /* mean −1/2, deviations ±7/2 */
     sana_norm_modulate(b.s, f32(y, 1, 1, 2), f32(x, 1, 1, 2), f32(shift, 1, 1, 2),
                        f32(scale, 1, 1, 2), 0);

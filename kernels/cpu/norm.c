@@ -10,10 +10,17 @@ typedef struct {
     size_t size; /* of an element */
 } Row;
 
+/* From channel ch on. */
+INLINE Row
+row_from(SanaTensor x, size_t row, int ch)
+{
+    return (Row){x.data ? address(x, row, ch) : NULL, x.dtype, sana_dtype_size(x.dtype)};
+}
+
 INLINE Row
 row_of(SanaTensor x, size_t row)
 {
-    return (Row){address(x, row, 0), x.dtype, sana_dtype_size(x.dtype)};
+    return row_from(x, row, 0);
 }
 
 INLINE Vec
@@ -58,33 +65,38 @@ row_squares(Row x, int c, float mean)
     return row_moment(x, c, mean, true);
 }
 
+/* Channels first … of a row, to which one mean belongs. */
+INLINE void
+norm_group(SanaTensor y, SanaTensor x, const SanaNorm *norm, SanaAct act, SanaTensor residual,
+           size_t row, int first)
+{
+    const int c = x.c / sana_norm_groups(norm);
+    const Row weight = row_from(norm->weight, 0, first), bias = row_from(norm->bias, 0, first);
+    const Row in = row_from(x, row, first), out = row_from(y, row, first);
+    const Row add = row_from(residual, row, first);
+    float factor = 1;
+    if (norm->kind == SANA_NORM_RMS)
+        factor = 1 / sqrtf(row_squares(in, c, 0) * (1 / (float)c) + norm->eps);
+    FOR_VECTORS(ch, n, c)
+    {
+        Vec v = row_read(in, ch, n) * factor * row_read(weight, ch, n);
+        if (!sana_is_none(norm->bias))
+            v += row_read(bias, ch, n);
+        if (act != SANA_ACT_NONE)
+            v = vec_activate(v, act, y.dtype);
+        if (!sana_is_none(residual))
+            v += row_read(add, ch, n);
+        row_write(out, ch, v, n);
+    }
+}
+
 void
 LOOP(norm)(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, SanaAct act,
            SanaTensor residual)
 {
-    const Row weight = row_of(norm->weight, 0), bias = row_of(norm->bias, 0);
-    bool has_bias = !sana_is_none(norm->bias), has_residual = !sana_is_none(residual);
-
-    const float share = 1 / (float)x.c;
-
     FOR_ROWS(x)
-    {
-        const Row in = row_of(x, row), out = row_of(y, row), add = row_of(residual, row);
-        float factor = 1;
-        if (norm->kind == SANA_NORM_RMS)
-            factor = 1 / sqrtf(row_squares(in, x.c, 0) * share + norm->eps);
-        FOR_VECTORS(ch, n, x.c)
-        {
-            Vec v = row_read(in, ch, n) * factor * row_read(weight, ch, n);
-            if (has_bias)
-                v += row_read(bias, ch, n);
-            if (act != SANA_ACT_NONE)
-                v = vec_activate(v, act, y.dtype);
-            if (has_residual)
-                v += row_read(add, ch, n);
-            row_write(out, ch, v, n);
-        }
-    }
+    for (int first = 0; first < x.c; first += x.c / sana_norm_groups(norm))
+        norm_group(y, x, norm, act, residual, row, first);
 }
 
 void

@@ -14,7 +14,7 @@
 
 /* --- kernels ---------------------------------------------------------------------------------- */
 
-/* Rows of c channels, 2^shift threads to each. */
+/* Rows of c channels, 2^shift threads to each.  A block has those of group blockIdx.y. */
 struct Rows {
     size_t count;
     int c, shift;
@@ -39,9 +39,10 @@ template <int N, int SH, int R> struct Hold {
     static constexpr int BLOCKS = N > 2 ? 4 : 8; /* of a multiprocessor */
 };
 
-/* A row, and a thread's share of it: each `lanes`th vector from `lane`, as far as `end`. */
+/* A group of a row, from channel `first`, and a thread's share of it: each `lanes`th vector from
+ * `lane`, as far as `end`. */
 struct Share {
-    size_t row;
+    size_t row, first;
     int lanes, lane;
     int end; /* c; 0 past the last row, where nothing is read or written */
 
@@ -62,6 +63,7 @@ share_of(const Rows &rows, int nth)
     s.lanes = 1 << shift;
     s.lane = (int)threadIdx.x & (s.lanes - 1);
     s.row = ((size_t)blockIdx.x * ROWS + nth) * (THREADS >> shift) + (threadIdx.x >> shift);
+    s.first = (size_t)blockIdx.y * rows.c;
     s.end = s.row < rows.count ? rows.c : 0;
     return s;
 }
@@ -146,14 +148,14 @@ template <int S, int W, int PARTS>
 static __device__ __forceinline__ void
 load_share(Raw<S, W> (&v)[PARTS], const Map &x, const Share &s, int end)
 {
-    const size_t first = s.row * x.stride;
+    const size_t first = s.row * x.stride + s.first;
 #pragma unroll
     for (int p = 0; p < PARTS; p++) {
         const int ch = s.channel<W>(p);
         v[p] = {};
         if (ch < end) {
             if constexpr (S == ANY)
-                load<S>(v[p].f.e, x, s.row, (size_t)ch);
+                load<S>(v[p].f.e, x, s.row, s.first + ch);
             else
                 v[p] = *((const Raw<S, W> *)(x.data + sizeof(Raw<S, W>) * (first / W)) + ch / W);
         }
@@ -172,10 +174,11 @@ template <typename H> struct Staged {
     __device__ __forceinline__ void ask(const Map &x, int c)
     {
         const int t = (int)threadIdx.x, to = t / 64 * 64 + t % 2 * 32 + t % 64 / 2;
+        const Half *from = (const Half *)x.data + (size_t)blockIdx.y * c / 4;
 #pragma unroll
         for (int first = 0; first < HALVES; first += THREADS)
             if (4 * (first + t) < c)
-                copy_start(&v[first + to], (const Half *)x.data + first + t, true);
+                copy_start(&v[first + to], from + first + t, true);
     }
 
     /* Channels ch … ch + 7 */
@@ -258,7 +261,7 @@ __launch_bounds__(THREADS, H::BLOCKS) norm_kernel(Norm n, Rows rows)
             for (int e = 0; e < W; e++)
                 if (MORE)
                     v[e] += residual[r][p][e];
-            store<S>(n.y, share[r].row, (size_t)ch, v);
+            store<S>(n.y, share[r].row, share[r].first + ch, v);
         });
     }
 }
@@ -309,8 +312,8 @@ each_vector(const Map &x, const Share &s, F f)
 {
     float v[W];
     for (int ch = s.lane * W; ch < s.end; ch += s.lanes * W) {
-        load<S>(v, x, s.row, (size_t)ch);
-        f(ch, v);
+        load<S>(v, x, s.row, s.first + ch);
+        f(s.first + ch, v);
     }
 }
 
@@ -320,7 +323,7 @@ static __device__ __forceinline__ float
 mean_of(const Map &x, const Share &s, const Rows &rows, F term)
 {
     float sum[1] = {0};
-    each_vector<S, W>(x, s, [&](int ch, const float(&v)[W]) {
+    each_vector<S, W>(x, s, [&](size_t ch, const float(&v)[W]) {
 #pragma unroll
         for (int e = 0; e < W; e++)
             sum[0] += term(v[e]);
@@ -339,22 +342,22 @@ __launch_bounds__(THREADS) norm_any_kernel(Norm n, Rows rows)
 
     if (n.rms)
         factor = rsqrtf(mean_of<S, W>(n.x, share, rows, [](float v) { return v * v; }) + n.eps);
-    each_vector<S, W>(n.x, share, [&](int ch, float(&v)[W]) {
+    each_vector<S, W>(n.x, share, [&](size_t ch, float(&v)[W]) {
         float w[W], b[W] = {};
-        load<SANA_F32>(w, n.weight, 0, (size_t)ch);
+        load<SANA_F32>(w, n.weight, 0, ch);
         if (n.bias.data)
-            load<SANA_F32>(b, n.bias, 0, (size_t)ch);
+            load<SANA_F32>(b, n.bias, 0, ch);
 #pragma unroll
         for (int e = 0; e < W; e++)
             v[e] = v[e] * (factor * w[e]) + b[e];
         activate(v, n.act);
         if (n.residual.data) {
-            load<S>(w, n.residual, share.row, (size_t)ch);
+            load<S>(w, n.residual, share.row, ch);
 #pragma unroll
             for (int e = 0; e < W; e++)
                 v[e] += w[e];
         }
-        store<S>(n.y, share.row, (size_t)ch, v);
+        store<S>(n.y, share.row, ch, v);
     });
 }
 
@@ -369,14 +372,14 @@ __launch_bounds__(THREADS) modulate_any_kernel(Modulate n, Rows rows)
         mean_of<S, W>(n.x, share, rows, [&](float v) { return (v - mean) * (v - mean); });
     const float factor = rsqrtf(variance + n.eps);
 
-    each_vector<S, W>(n.x, share, [&](int ch, float(&v)[W]) {
+    each_vector<S, W>(n.x, share, [&](size_t ch, float(&v)[W]) {
         float scale[W], shift[W];
-        load<ANY>(scale, n.scale, 0, (size_t)ch);
-        load<ANY>(shift, n.shift, 0, (size_t)ch);
+        load<ANY>(scale, n.scale, 0, ch);
+        load<ANY>(shift, n.shift, 0, ch);
 #pragma unroll
         for (int e = 0; e < W; e++)
             v[e] = (v[e] - mean) * factor * (1 + scale[e]) + shift[e];
-        store<S>(n.y, share.row, (size_t)ch, v);
+        store<S>(n.y, share.row, ch, v);
     });
 }
 
@@ -417,10 +420,11 @@ with_rows(std::initializer_list<SanaTensor> maps, std::initializer_list<SanaTens
 template <typename Operation>
 static void
 run(SanaStream *s, const char *name, void (*kernel)(Operation, Rows), const Operation &op,
-    const Rows &rows, int each)
+    const Rows &rows, int each, int groups)
 {
-    launch(s, name, sana_cuda_blocks(rows.count, (unsigned)((THREADS >> rows.shift) * each)),
-           THREADS, kernel, op, rows);
+    const dim3 grid(sana_cuda_blocks(rows.count, (unsigned)((THREADS >> rows.shift) * each)),
+                    (unsigned)groups);
+    launch(s, name, grid, THREADS, kernel, op, rows);
 }
 
 /* --- operations ------------------------------------------------------------------------------- */
@@ -430,21 +434,23 @@ sana_cuda_norm(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, 
                SanaTensor residual)
 {
     const bool hold = act == SANA_ACT_NONE || act == SANA_ACT_RELU;
+    const int groups = sana_norm_groups(norm), c = x.c / groups;
     const Norm n = {map_of(y),          map_of(x),
                     map_of(residual),   map_of(norm->weight),
                     map_of(norm->bias), norm->kind == SANA_NORM_RMS,
                     norm->eps,          act};
     const bool more = act != SANA_ACT_NONE || n.bias.data || n.residual.data;
-    with_rows({y, x, residual}, {norm->weight, norm->bias}, hold,
-              [&](auto form, auto held, const Rows &rows) {
+    const SanaTensor added = sana_is_none(residual) ? residual : sana_columns(residual, 0, c);
+    with_rows({sana_columns(y, 0, c), sana_columns(x, 0, c), added}, {norm->weight, norm->bias},
+              hold, [&](auto form, auto held, const Rows &rows) {
                   typedef decltype(form) F;
                   typedef decltype(held) H;
                   if constexpr (H::PARTS == 0)
-                      run(s, "norm", norm_any_kernel<F::S, F::W>, n, rows, 1);
+                      run(s, "norm", norm_any_kernel<F::S, F::W>, n, rows, 1, groups);
                   else if (more)
-                      run(s, "norm", norm_kernel<F, H, true>, n, rows, H::ROWS);
+                      run(s, "norm", norm_kernel<F, H, true>, n, rows, H::ROWS, groups);
                   else
-                      run(s, "norm", norm_kernel<F, H, false>, n, rows, H::ROWS);
+                      run(s, "norm", norm_kernel<F, H, false>, n, rows, H::ROWS, groups);
               });
 }
 
@@ -458,8 +464,8 @@ sana_cuda_norm_modulate(SanaStream *s, SanaTensor y, SanaTensor x, SanaTensor sh
         typedef decltype(form) F;
         typedef decltype(held) H;
         if constexpr (H::PARTS == 0)
-            run(s, "norm_modulate", modulate_any_kernel<F::S, F::W>, n, rows, 1);
+            run(s, "norm_modulate", modulate_any_kernel<F::S, F::W>, n, rows, 1, 1);
         else
-            run(s, "norm_modulate", modulate_kernel<F, H>, n, rows, 1);
+            run(s, "norm_modulate", modulate_kernel<F, H>, n, rows, 1, 1);
     });
 }

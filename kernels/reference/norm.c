@@ -8,14 +8,17 @@ void
 sana_reference_norm(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, SanaAct act,
                     SanaTensor residual)
 {
-    for (size_t row = 0; row < sana_positions(x); row++) {
+    const int groups = sana_norm_groups(norm), c = x.c / groups;
+    for (size_t i = 0; i < sana_positions(x) * (size_t)groups; i++) {
+        const size_t row = i / (size_t)groups;
+        const int first = (int)(i % (size_t)groups) * c;
         double factor = 1, squares = 0;
         if (norm->kind == SANA_NORM_RMS) {
-            for (int ch = 0; ch < x.c; ch++)
+            for (int ch = first; ch < first + c; ch++)
                 squares += pow(load(x, row, ch), 2);
-            factor = 1 / sqrt(squares / x.c + (double)norm->eps);
+            factor = 1 / sqrt(squares / c + (double)norm->eps);
         }
-        for (int ch = 0; ch < x.c; ch++) {
+        for (int ch = first; ch < first + c; ch++) {
             double value = load(x, row, ch) * factor * load(norm->weight, 0, ch);
             if (!sana_is_none(norm->bias))
                 value += load(norm->bias, 0, ch);
