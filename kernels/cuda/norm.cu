@@ -334,7 +334,7 @@ mean_of(const Map &x, const Share &s, const Rows &rows, F term)
 
 template <int S, int W>
 static __global__ void
-__launch_bounds__(THREADS) norm_any_kernel(Norm n, Rows rows)
+__launch_bounds__(THREADS, 8) norm_any_kernel(Norm n, Rows rows)
 {
     after_previous();
     const Share share = share_of<ANY, 1>(rows, 0);
@@ -363,7 +363,7 @@ __launch_bounds__(THREADS) norm_any_kernel(Norm n, Rows rows)
 
 template <int S, int W>
 static __global__ void
-__launch_bounds__(THREADS) modulate_any_kernel(Modulate n, Rows rows)
+__launch_bounds__(THREADS, 8) modulate_any_kernel(Modulate n, Rows rows)
 {
     after_previous();
     const Share share = share_of<ANY, 1>(rows, 0);
