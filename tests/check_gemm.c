@@ -146,6 +146,10 @@ every_kernel_on_tensor_cores_agrees_with_the_plain_one(void)
         product_of(300, 72, 200, 80, 208), /* of more than one tile of the largest */
         conv_of(17, 16, 136, 64, 3, 1),
         folded_of(15, 17, 64, 32),
+        conv_of(19, 35, 128, 192, 3, 1), /* tiles with borders, several of outputs */
+        conv_of(37, 33, 72, 136, 3, 2),
+        folded_of(17, 20, 72, 128),
+        product_of(600, 136, 392, 136, 400),
     };
     shapes[1].residual_stride = 31;
     shapes[1].act = SANA_ACT_SILU;

@@ -154,6 +154,10 @@ fastest(SanaStream *s, const SanaCudaGemmKernel *const *list, const SanaCudaGemm
         if (!sana_stream_ok(s))
             break;
         bool right = i == 0 || same_result(&samples[0], &samples[1], g->bf16 && !g->y_f32);
+        g_debug("%d×%d×%d to %d×%d×%d, kernel %d, stride %d, act %d%s: %s %.1f µs%s", g->x_h,
+                g->x_w, g->in, g->y_h, g->y_w, g->out, g->kernel, g->stride, g->act,
+                g->folded ? ", folded" : "", list[i]->name, (double)ms * 1e3,
+                right ? "" : ", and differs");
         if (right && (!best || ms < least)) {
             best = list[i];
             least = ms;

@@ -119,6 +119,19 @@ read_properties(SanaCudaDevice *dev, char **why)
     return status == cudaSuccess;
 }
 
+/* What describes a map to the copy engine is the driver's, which nothing here links. */
+static void
+find_describe_map(SanaCudaDevice *dev)
+{
+    enum cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
+    void *function = NULL;
+    if (dev->capability >= 90 &&
+        forget(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000,
+                                                cudaEnableDefault, &found)) == cudaSuccess &&
+        found == cudaDriverEntryPointSuccess)
+        dev->describe_map = (__typeof__(dev->describe_map))function;
+}
+
 static void
 cuda_close(SanaDevice *base)
 {
@@ -144,6 +157,7 @@ cuda_open(const char *which, char **why)
         g_free(dev);
         return NULL;
     }
+    find_describe_map(dev);
     g_mutex_init(&dev->lock);
     dev->choices = sana_cuda_choices_new();
     cublasStatus_t status = cublasLtCreate(&dev->blas);

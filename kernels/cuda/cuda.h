@@ -35,6 +35,7 @@
 #define SANA_KERNELS_CUDA_CUDA_H
 
 #include <cublasLt.h>
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 
 #include "kernels/backend.h"
@@ -49,6 +50,7 @@ typedef struct {
     int multiprocessors; /* to spread a grid over */
     size_t shared_bytes; /* shared memory a block may opt in to */
     cublasLtHandle_t blas;
+    __typeof__(cuTensorMapEncodeTiled) *describe_map; /* the driver's; NULL below 9.0 */
     gint lost;           /* atomic; the context is beyond repair: see sana_cuda_check() */
     GMutex lock;         /* of choices */
     GHashTable *choices; /* which kernel a shape runs; conv.c */

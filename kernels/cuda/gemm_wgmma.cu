@@ -1,127 +1,488 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * BF16 products and convolutions on Hopper's tensor cores: wgmma, which reads both operands from
- * shared memory and runs beside the code.
+ * BF16 products and convolutions on Hopper's tensor cores.
  *
- * Two groups of four warps compute a tile of 128 or 256 rows and 128 columns, in steps of 64
- * channels of one tap.  Of four stages one is being multiplied, one may still be, and two are on
- * their way: a step's copies go where the step before the last was read, which every thread knows
- * to have ended when it passes the barrier.
+ * A block of three groups of four warps stays on its multiprocessor and takes tile after tile.  One
+ * thread of the first group has the copy engine fill two rings of shared memory: the map's part, and
+ * 64 channels of one tap of BN filters.  The other two groups multiply, each its own rows, and only
+ * barriers in shared memory hold them together.  The first is some steps ahead: while one leaves with
+ * its result the other has the tensor cores for itself, and copies go on for the next tile.
+ *
+ * The rows of 64 that an instruction multiplies are a patch of 8 × 8 positions (of products: 64
+ * rows).  A patch seen through another tap is the same memory a few rows further.  So where the
+ * stride is 1 the ring holds a tile with its border, 64 channels deep, once for all taps; where it is
+ * 2, a tile for each tap.  Beyond the edges of a map the copy engine reads zeros and writes nothing.
  */
 #include "kernels/cuda/gemm_tile.h"
 
 #define DEPTH 64
-#define STAGES 4
-#define AHEAD (STAGES - 2)
-#define BN 128
-#define THREADS 256
+#define ROW (DEPTH * 2) /* bytes */
+#define THREADS 384
+#define MULTIPLIERS 8 /* warps */
+#define LEAD 4        /* steps */
+#define PATCH 8       /* positions, each way */
+#define LEAVING (PATCH * PATCH * ROW)
+#define MOST_SLOTS 8
 
-template <int BM, typename Y>
+/* What a launch knows.  Sizes are in positions, where nothing else is said. */
+struct Job {
+    CUtensorMap x, w, y;
+    const float *bias;
+    SanaAct act;
+    int tiles, columns, across;        /* in all; side by side along out, and along the map */
+    int chunks, kernel, stride, pad;   /* 64 channels each; of the convolution */
+    int channels;                      /* of y: a quarter of the filters where folded */
+    int tile_w, tile_h;                /* of 2·PARTS patches */
+    int right, over, below;            /* patch p is at (p%2·right + p/2·over, p/2·below) */
+    int pitch, between;                /* from row to row of a slot of x; bytes, of a patch */
+    bool bordered;                     /* one slot of x serves all taps */
+    int x_bytes, x_slot, x_slots, w_slots;
+    int lead; /* LEAD, or all steps of a tile where there are fewer */
+};
+
+#if HOPPER
+
+/* --- shared memory ----------------------------------------------------------------------------- */
+
+struct Ring {
+    char *memory;
+    uint64_t *full, *empty;
+    int slot, phase, slots, bytes;
+
+    __device__ __forceinline__ void next(void)
+    {
+        if (++slot == slots) {
+            slot = 0;
+            phase ^= 1;
+        }
+    }
+
+    __device__ __forceinline__ char *here(void) const
+    {
+        return memory + slot * bytes;
+    }
+
+    /* Waits until the slot may be filled, with this many bytes, which arrive at filled(). */
+    __device__ __forceinline__ char *fill(int count) const
+    {
+        barrier_wait(&empty[slot], phase ^ 1);
+        barrier_arrive_with(&full[slot], count);
+        return here();
+    }
+
+    __device__ __forceinline__ uint64_t *filled(void) const
+    {
+        return &full[slot];
+    }
+
+    __device__ __forceinline__ void wait(void) const
+    {
+        barrier_wait(&full[slot], phase);
+    }
+
+    /* Goes on; gives where to release the slot. */
+    __device__ __forceinline__ uint64_t *read(void)
+    {
+        uint64_t *released = &empty[slot];
+        next();
+        return released;
+    }
+};
+
+/* This warp has read a slot. */
+__device__ __forceinline__ void
+release(uint64_t *empty)
+{
+    if (empty && threadIdx.x % 32 == 0)
+        barrier_arrive(empty);
+}
+
+template <int BN> struct Shared {
+    Ring x, w;
+    uint64_t *led; /* the first group is ahead */
+    char *leaving; /* two patches of 64 channels for each group that multiplies */
+
+    __device__ __forceinline__ Shared(const Job &job, char *memory)
+    {
+        uint64_t *barriers = (uint64_t *)memory;
+        led = barriers + 4 * MOST_SLOTS;
+        leaving = memory + 1024;
+        x = {leaving + 4 * LEAVING, barriers, barriers + MOST_SLOTS, 0, 0, job.x_slots, job.x_slot};
+        w = {x.memory + job.x_slots * job.x_slot,
+             barriers + 2 * MOST_SLOTS,
+             barriers + 3 * MOST_SLOTS,
+             0,
+             0,
+             job.w_slots,
+             BN * ROW};
+    }
+
+    __device__ __forceinline__ void begin(void) const
+    {
+        for (int i = 0; i < MOST_SLOTS; i++) {
+            barrier_begin(&x.full[i], 1);
+            barrier_begin(&w.full[i], 1);
+            barrier_begin(&x.empty[i], MULTIPLIERS);
+            barrier_begin(&w.empty[i], MULTIPLIERS);
+        }
+        barrier_begin(led, MULTIPLIERS / 2);
+        show_to_tensor_cores();
+    }
+};
+
+/* --- where a tile lies ------------------------------------------------------------------------- */
+
+/* The first filter, and where its channel n lies: at position (x, y), and where folded at that of
+ * every other from (a, b) on. */
+struct Place {
+    int filter, n, x, y, a, b;
+};
+
+/* Columns of the same rows side by side: the rows come from memory once. */
+template <int BN>
+__device__ __forceinline__ Place
+place_of(const Job &job, int tile)
+{
+    const int rows = tile / job.columns, filter = tile % job.columns * BN;
+    const int part = filter / job.channels;
+    return {filter,   filter % job.channels, rows % job.across * job.tile_w,
+            rows / job.across * job.tile_h, part / 2, part % 2};
+}
+
+/* --- the groups -------------------------------------------------------------------------------- */
+
+/* One thread: fills the rings for all tiles of this block. */
+template <int BN>
+__device__ __forceinline__ void
+feed(const Job &job, Shared<BN> &shared)
+{
+    for (int tile = (int)blockIdx.x; tile < job.tiles; tile += (int)gridDim.x) {
+        const Place at = place_of<BN>(job, tile);
+        const int x = at.x * job.stride - job.pad + at.b, y = at.y * job.stride - job.pad + at.a;
+        for (int chunk = 0; chunk < job.chunks; chunk++)
+            for (int dy = 0; dy < job.kernel; dy++)
+                for (int dx = 0; dx < job.kernel; dx++) {
+                    if (!job.bordered || dx + dy == 0) {
+                        char *slot = shared.x.fill(job.x_bytes);
+                        tile_load(slot, &job.x, shared.x.filled(), chunk * DEPTH, x + dx, y + dy);
+                        shared.x.next();
+                    }
+                    char *slot = shared.w.fill(BN * ROW);
+                    tile_load(slot, &job.w, shared.w.filled(), chunk * DEPTH,
+                              dy * job.kernel + dx, at.filter);
+                    shared.w.next();
+                }
+    }
+}
+
+/* Starts the products of a step: 64 channels of one tap, seen `seen` bytes into the slot of x. */
+template <int PARTS, int BN>
+__device__ __forceinline__ void
+start_step(const Job &job, const Shared<BN> &shared, const int (&first)[PARTS], int seen, bool more,
+           float (&sum)[PARTS][BN / 2])
+{
+    const char *x = shared.x.here() + seen, *w = shared.w.here();
+    products_begin();
+#pragma unroll
+    for (int k = 0; k < DEPTH / 16; k++)
+#pragma unroll
+        for (int part = 0; part < PARTS; part++)
+            multiply_add_64(sum[part], matrix_descriptor(x + first[part] + k * 32, job.between),
+                            matrix_descriptor(w + k * 32, 8 * ROW), more || k > 0);
+    products_group();
+}
+
+/* The sums of one tile.  A slot is released when the step after the one that read it has begun. */
+template <int PARTS, int BN>
+__device__ __forceinline__ void
+multiply(const Job &job, Shared<BN> &shared, int group, float (&sum)[PARTS][BN / 2])
+{
+    uint64_t *x_read = NULL, *w_read = NULL;
+    int first[PARTS], step = 0;
+#pragma unroll
+    for (int part = 0; part < PARTS; part++) {
+        const int p = group * PARTS + part;
+        first[part] = (p / 2 * job.below * job.pitch + p % 2 * job.right + p / 2 * job.over) * ROW;
+    }
+    for (int chunk = 0; chunk < job.chunks; chunk++)
+        for (int dy = 0; dy < job.kernel; dy++)
+            for (int dx = 0; dx < job.kernel; dx++) {
+                const bool last = dx + dy == 2 * (job.kernel - 1);
+                if (!job.bordered || dx + dy == 0)
+                    shared.x.wait();
+                shared.w.wait();
+                start_step<PARTS, BN>(job, shared, first,
+                                      job.bordered ? (dy * job.pitch + dx) * ROW : 0,
+                                      chunk + dy + dx > 0, sum);
+                products_wait<1>();
+                release(w_read);
+                release(x_read);
+                if (++step == job.lead && group == 0)
+                    release(shared.led);
+                w_read = shared.w.read();
+                x_read = !job.bordered || last ? shared.x.read() : NULL;
+            }
+    products_wait<0>();
+    release(w_read);
+    release(x_read);
+}
+
+/* Two neighbours of a row, finished, as BF16.  bias: theirs, or NULL. */
+__device__ __forceinline__ uint32_t
+finished(const Job &job, float a, float b, const float *bias)
+{
+    float v[2] = {a, b};
+    if (bias) {
+        v[0] += bias[0];
+        v[1] += bias[1];
+    }
+    if (job.act == SANA_ACT_SILU) /* as exact as BF16 needs it */
+        for (float &x : v)
+            x *= reciprocal(1 + power_of_two(-1.44269504f * x));
+    else
+        activate(v, job.act);
+    const __nv_bfloat162 pair = __floats2bfloat162_rn(v[0], v[1]);
+    uint32_t bits;
+    memcpy(&bits, &pair, sizeof bits);
+    return bits;
+}
+
+/* 64 filters' sums of a patch as they leave: rows 0 to 7 and 8 to 15 of eight filters, of the next
+ * eight, and so on.  Of the filters `left` exist. */
+template <int BN>
+__device__ __forceinline__ void
+finish(const Job &job, uint32_t (&bits)[DEPTH / 16][4], const float (&sum)[BN / 2], int first,
+       int filter, int left)
+{
+    const int column = (int)threadIdx.x % 4 * 2;
+#pragma unroll
+    for (int j = 0; j < DEPTH / 16; j++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const int n = 16 * j + i / 2 * 8 + column, at = first + 8 * j + 2 * i;
+            bits[j][i] = finished(job, sum[at], sum[at + 1],
+                                  job.bias && n < left ? job.bias + filter + n : NULL);
+        }
+}
+
+/* To shared memory, in rows of 128 bytes as tile_store() reads them. */
+__device__ __forceinline__ void
+put(char *to, const uint32_t (&bits)[DEPTH / 16][4])
+{
+    const int lane = (int)threadIdx.x % 32, row = (int)threadIdx.x / 32 % 4 * 16 + lane % 16;
+#pragma unroll
+    for (int j = 0; j < DEPTH / 16; j++)
+        store_matrices(to + row * ROW + ((2 * j + lane / 16) ^ (row % 8)) * 16, bits[j]);
+}
+
+/* Leaves with a tile: patch by patch, 64 channels at a time. */
+template <int PARTS, int BN>
+__device__ __forceinline__ void
+leave_tile(const Job &job, char *buffers, int &turn, const Place &at, int group,
+           const float (&sum)[PARTS][BN / 2])
+{
+    const bool speaks = threadIdx.x % 128 == 0;
+#pragma unroll
+    for (int part = 0; part < PARTS; part++)
+#pragma unroll
+        for (int piece = 0; piece < BN / DEPTH; piece++) {
+            const int n = at.n + piece * DEPTH, patch = group * PARTS + part;
+            char *buffer = buffers + turn * LEAVING;
+            if (n >= job.channels)
+                break;
+            turn ^= 1;
+            uint32_t bits[DEPTH / 16][4];
+            finish<BN>(job, bits, sum[part], piece * (DEPTH / 2), at.filter + piece * DEPTH,
+                       job.channels - n);
+            if (speaks)
+                tile_store_wait<1>();
+            group_barrier(1 + group);
+            put(buffer, bits);
+            show_to_tensor_cores();
+            group_barrier(1 + group);
+            if (!speaks)
+                continue;
+            tile_store(&job.y, buffer, n, at.b,
+                       at.x + patch % 2 * job.right + patch / 2 * job.over, at.a,
+                       at.y + patch / 2 * job.below);
+        }
+}
+
+#endif
+
+template <int PARTS, int BN>
 static __global__ void
-__launch_bounds__(THREADS, 1) gemm_wgmma(const SanaCudaGemm g, const bool vectors)
+__launch_bounds__(THREADS, 1) gemm_wgmma(const __grid_constant__ Job job)
 {
     after_previous();
 #if HOPPER
-    constexpr int PARTS = BM / 128, WIDTH = BN + 4, STAGE = (BM + BN) * DEPTH * 2;
-    DYNAMIC_SHARED(shared);
-    const Tile tile = tile_of<BM, BN>(g);
-    const int group = (int)threadIdx.x / 128, warp = (int)threadIdx.x / 32 % 4;
-    const int lane = (int)threadIdx.x % 32;
-    const int steps = g.kernel * g.kernel * ((tile.in + DEPTH - 1) / DEPTH);
-    const Loader<BM, BN, DEPTH, THREADS> loader(g, tile);
-    Step next = {0, 0, 0};
-    float sum[PARTS][64] = {};
-
-    for (int ahead = 0; ahead < AHEAD; ahead++) {
-        if (ahead < steps) {
-            loader.start(g, next, shared + ahead * STAGE);
-            advance<DEPTH>(next, tile.in, g);
+    DYNAMIC_SHARED(memory);
+    Shared<BN> shared(job, memory);
+    if (threadIdx.x == 0)
+        shared.begin();
+    __syncthreads();
+    if (threadIdx.x < 128) {
+        registers_give<40>();
+        if (threadIdx.x == 0)
+            feed<BN>(job, shared);
+    } else {
+        registers_take<232>();
+        const int group = (int)threadIdx.x / 128 - 1;
+        char *buffers = shared.leaving + group * 2 * LEAVING;
+        int turn = 0;
+        if (group == 1)
+            barrier_wait(shared.led, 0);
+        for (int tile = (int)blockIdx.x; tile < job.tiles; tile += (int)gridDim.x) {
+            float sum[PARTS][BN / 2];
+            multiply<PARTS, BN>(job, shared, group, sum);
+            leave_tile<PARTS, BN>(job, buffers, turn, place_of<BN>(job, tile), group, sum);
         }
-        copy_group();
+        if (threadIdx.x % 128 == 0)
+            tile_store_wait<0>();
     }
-    for (int step = 0; step < steps; step++) {
-        char *stage = shared + step % STAGES * STAGE;
-        copy_wait<AHEAD - 1>();
-        show_to_tensor_cores();
-        __syncthreads();
-        if (step + AHEAD < steps) {
-            loader.start(g, next, shared + (step + AHEAD) % STAGES * STAGE);
-            advance<DEPTH>(next, tile.in, g);
-        }
-        copy_group();
-        products_begin();
-#pragma unroll
-        for (int k = 0; k < DEPTH / 16; k++)
-#pragma unroll
-            for (int part = 0; part < PARTS; part++)
-                multiply_add_64x128(
-                    sum[part],
-                    matrix_descriptor(stage + (group * PARTS + part) * 64 * DEPTH * 2 + k * 32),
-                    matrix_descriptor(stage + BM * DEPTH * 2 + k * 32));
-        products_group();
-        products_wait<1>();
-    }
-    products_wait<0>();
-    copy_wait<0>();
-
-#pragma unroll
-    for (int part = 0; part < PARTS; part++)
-        for (int owner = 0; owner < 2; owner++) {
-            float *rows = (float *)shared;
-            __syncthreads();
-            if (group == owner)
-#pragma unroll
-                for (int i = 0; i < 64; i++)
-                    rows[(16 * warp + lane / 4 + i % 4 / 2 * 8) * WIDTH + i / 4 * 8 + lane % 4 * 2 +
-                         i % 2] = sum[part][i];
-            __syncthreads();
-            leave<FINISH_ROWS, BN, WIDTH, THREADS, Y>(g, tile, rows, (owner * PARTS + part) * 64,
-                                                      vectors);
-        }
 #endif
 }
 
-/* --- launching -------------------------------------------------------------------------------- */
+/* --- launching --------------------------------------------------------------------------------- */
 
-template <int BM>
+/* A map of up to five dimensions, the innermost first; strides in elements, from the second on. */
+struct Layout {
+    const void *data;
+    int dims;
+    size_t size[5], stride[4];
+    int box[5], step[5];
+};
+
+static bool
+describe(SanaStream *s, CUtensorMap *map, const Layout &l)
+{
+    cuuint64_t size[5], stride[4];
+    cuuint32_t box[5], step[5];
+    for (int i = 0; i < l.dims; i++) {
+        size[i] = l.size[i];
+        box[i] = (cuuint32_t)l.box[i];
+        step[i] = (cuuint32_t)l.step[i];
+        if (i > 0)
+            stride[i - 1] = l.stride[i - 1] * sizeof(__nv_bfloat16);
+    }
+    CUresult status = sana_cuda_device(s)->describe_map(
+        map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, (cuuint32_t)l.dims, (void *)l.data, size, stride, box,
+        step, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+        CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    if (status != CUDA_SUCCESS)
+        sana_fail(s, SANA_DEVICE_ERROR_FAILED, "gemm_wgmma: the driver refuses a map (%d)",
+                  (int)status);
+    return status == CUDA_SUCCESS;
+}
+
+static bool
+is_product(const SanaCudaGemm *g)
+{
+    return g->kernel == 1 && g->stride == 1;
+}
+
+/* All but the maps.  False where the rings do not fit. */
+static bool
+lay_out(const SanaCudaDevice *dev, const SanaCudaGemm *g, int parts, int bn, Job *job)
+{
+    const bool product = is_product(g);
+    const int w = product ? g->y_h * g->y_w : g->folded ? g->x_w : g->y_w;
+    const int h = product ? 1 : g->folded ? g->x_h : g->y_h;
+    job->bias = g->bias;
+    job->act = g->act;
+    job->kernel = g->kernel;
+    job->stride = g->stride;
+    job->pad = g->pad;
+    job->chunks = (g->in + DEPTH - 1) / DEPTH;
+    job->channels = g->folded ? g->out / 4 : g->out;
+    job->right = product ? PATCH * PATCH : PATCH;
+    job->over = product ? 2 * PATCH * PATCH : 0;
+    job->below = product ? 0 : PATCH;
+    job->tile_w = (product ? parts : 1) * 2 * job->right;
+    job->tile_h = product ? 1 : parts * PATCH;
+    job->lead = MIN(LEAD, job->chunks * g->kernel * g->kernel);
+    job->columns = (g->out + bn - 1) / bn;
+    job->across = (w + job->tile_w - 1) / job->tile_w;
+    job->tiles = job->columns * job->across * ((h + job->tile_h - 1) / job->tile_h);
+    job->bordered = g->kernel > 1 && g->stride == 1;
+    const int border = job->bordered ? g->kernel - 1 : 0;
+    job->pitch = job->tile_w + border;
+    job->between = (product ? PATCH : job->pitch) * ROW;
+    job->x_bytes = job->pitch * (job->tile_h + border) * ROW;
+    job->x_slot = (job->x_bytes + 1023) / 1024 * 1024;
+    const int left = (int)dev->shared_bytes - 1024 - 4 * LEAVING, w_slot = bn * ROW;
+    const int both = left / (job->x_slot + w_slot);
+    job->x_slots = MIN(MOST_SLOTS, job->bordered ? 2 : both);
+    job->w_slots = MIN(MOST_SLOTS, (left - job->x_slots * job->x_slot) / w_slot);
+    return job->x_slots >= 2 && job->w_slots >= 2;
+}
+
+static bool
+describe_maps(SanaStream *s, const SanaCudaGemm *g, int bn, Job *job)
+{
+    const bool product = is_product(g);
+    const size_t taps = (size_t)(g->kernel * g->kernel), in = (size_t)g->in;
+    const size_t x_w = (size_t)(product ? g->x_h * g->x_w : g->x_w);
+    const size_t x_h = product ? 1 : (size_t)g->x_h, x_stride = (size_t)g->x_stride;
+    const int times = job->stride, border = job->pitch - job->tile_w;
+    const Layout x = {g->x,
+                      3,
+                      {in, x_w, x_h},
+                      {x_stride, x_w * x_stride},
+                      {DEPTH, job->pitch * times, (job->tile_h + border) * times},
+                      {1, times, times}};
+    const Layout w = {g->w,           3,           {in, taps, (size_t)g->out},
+                      {in, taps * in}, {DEPTH, 1, bn}, {1, 1, 1}};
+    /* a folded map is four maps, of every other position of every other row */
+    const size_t y_w = (size_t)(product ? g->y_h * g->y_w : g->folded ? g->x_w : g->y_w);
+    const size_t y_h = (size_t)(product ? 1 : g->folded ? g->x_h : g->y_h);
+    const size_t apart = g->folded ? 2 : 1, y_stride = (size_t)g->y_stride;
+    const int patch_w = product ? PATCH * PATCH : PATCH, patch_h = product ? 1 : PATCH;
+    const Layout y = {g->y,
+                      5,
+                      {(size_t)job->channels, apart, y_w, apart, y_h},
+                      {y_stride, apart * y_stride, apart * y_w * y_stride,
+                       apart * apart * y_w * y_stride},
+                      {DEPTH, 1, patch_w, 1, patch_h},
+                      {1, 1, 1, 1, 1}};
+    return describe(s, &job->x, x) && describe(s, &job->w, w) && describe(s, &job->y, y);
+}
+
+template <int PARTS, int BN>
 static bool
 takes(const SanaCudaDevice *dev, const SanaCudaGemm *g)
 {
 #ifdef SANA_CUDA_90A
-    return dev->capability == 90 && readable(g) && g->in / g->groups >= DEPTH &&
-           g->out / g->groups >= BN / 2 && (size_t)g->y_h * (size_t)g->y_w >= (size_t)BM;
+    Job job;
+    return dev->capability == 90 && dev->describe_map && readable(g) && !g->y_f32 && !g->residual &&
+           g->groups == 1 && g->in >= DEPTH && leaves_in_vectors(g) &&
+           (g->folded ? g->out / 4 % BN == 0 : g->out >= DEPTH) &&
+           lay_out(dev, g, PARTS, BN, &job);
 #else
     return false; /* this build has no code for it */
 #endif
 }
 
-template <int BM, typename Y>
-static void
-run_as(SanaStream *s, const SanaCudaGemm *g)
-{
-    constexpr size_t SHARED = (size_t)STAGES * (BM + BN) * DEPTH * 2;
-    const auto kernel = gemm_wgmma<BM, Y>;
-    if (!sana_cuda_check(s,
-                         cudaFuncSetAttribute((const void *)kernel,
-                                              cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                              (int)SHARED),
-                         "gemm_wgmma"))
-        return;
-    launch_shared(s, "gemm_wgmma", blocks_of(g, BM, BN), THREADS, SHARED, kernel, *g,
-                  leaves_in_vectors(g));
-}
-
-template <int BM>
+template <int PARTS, int BN>
 static void
 run(SanaStream *s, const SanaCudaGemm *g)
 {
-    if (g->y_f32)
-        run_as<BM, float>(s, g);
-    else
-        run_as<BM, __nv_bfloat16>(s, g);
+    const SanaCudaDevice *dev = sana_cuda_device(s);
+    const auto kernel = gemm_wgmma<PARTS, BN>;
+    Job job;
+    if (!lay_out(dev, g, PARTS, BN, &job) || !describe_maps(s, g, BN, &job) ||
+        !sana_cuda_check(s,
+                         cudaFuncSetAttribute((const void *)kernel,
+                                              cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                              (int)dev->shared_bytes),
+                         "gemm_wgmma"))
+        return;
+    launch_shared(s, "gemm_wgmma", (unsigned)MIN(job.tiles, dev->multiprocessors), THREADS,
+                  dev->shared_bytes, kernel, job);
 }
 
 const SanaCudaGemmKernel sana_cuda_gemm_wgmma[SANA_CUDA_WGMMA_KERNELS] = {
-    {"wgmma 256x128", takes<256>, run<256>},
-    {"wgmma 128x128", takes<128>, run<128>},
+    {"wgmma 256x128", takes<2, 128>, run<2, 128>},
+    {"wgmma 128x256", takes<1, 256>, run<1, 256>},
+    {"wgmma 128x128", takes<1, 128>, run<1, 128>},
 };

@@ -203,6 +203,10 @@ product_by_library(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *
         .bias = bias,
         .alignment = {alignment_of(x), alignment_of(y), alignment_of(residual)},
     };
+    /* for rows that no vector fits it has kernels that round a BF16 result twice */
+    gint32 least = MIN(shape.alignment[0], shape.alignment[1]);
+    if (shape.bf16 && (least < 16 || l->in % 8 != 0))
+        return false;
     /* the library adds before it applies the function, and ops.h wants it after */
     if (!epilogue_of(act, bias, y.dtype == SANA_BF16, &shape.epilogue) ||
         (add && act != SANA_ACT_NONE))

@@ -4,6 +4,7 @@
 #ifndef SANA_KERNELS_CUDA_WARP_H
 #define SANA_KERNELS_CUDA_WARP_H
 
+#include <cuda.h>
 #include <cuda_runtime.h>
 #include <stdint.h>
 
@@ -131,24 +132,135 @@ relu_pair(uint32_t x)
     return y;
 }
 
-/* --- Hopper: products of four warps that run beside the code --------------------------------- */
+/* --- Hopper ------------------------------------------------------------------------------------ */
 
 #if HOPPER
 
-/* Where an operand begins: rows of 64 BF16, 128 bytes, swizzled, eight rows after eight.  The
- * matrix may begin at any 16 of its columns. */
-inline __device__ uint64_t
-matrix_descriptor(const void *shared)
+/* Between the 128 threads of a group of four warps; numbers from 1, 0 is the block's. */
+inline __device__ void
+group_barrier(int number)
 {
-    const uint64_t address = shared_address(shared), between = 1024, swizzle = (uint64_t)1 << 62;
-    return (address & 0x3ffff) >> 4 | (uint64_t)1 << 16 | between >> 4 << 32 | swizzle;
+    asm volatile("bar.sync %0, 128;\n" ::"r"(number) : "memory");
 }
 
-/* What this thread wrote to shared memory is there for the tensor cores (after a barrier). */
+/* This group of warps needs no more than N registers a thread, or wants N. */
+template <int N>
+inline __device__ void
+registers_give(void)
+{
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;\n" ::"n"(N));
+}
+
+template <int N>
+inline __device__ void
+registers_take(void)
+{
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;\n" ::"n"(N));
+}
+
+/* What this thread wrote to shared memory is there for tensor cores and copies of tiles (after a
+ * barrier); also a barrier that it began. */
 inline __device__ void
 show_to_tensor_cores(void)
 {
     asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
+}
+
+/* --- Hopper: barriers that count, in shared memory -------------------------------------------- */
+
+/* A phase ends when `arrivals` came and the bytes that they announced are there.  Phases are
+ * numbered by parity: 0, 1, 0, … */
+inline __device__ void
+barrier_begin(uint64_t *barrier, int arrivals)
+{
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;\n" ::"r"(shared_address(barrier)),
+                 "r"(arrivals)
+                 : "memory");
+}
+
+inline __device__ void
+barrier_arrive(uint64_t *barrier)
+{
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];\n" ::"r"(shared_address(barrier))
+                 : "memory");
+}
+
+inline __device__ void
+barrier_arrive_with(uint64_t *barrier, int bytes)
+{
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;\n" ::"r"(
+                     shared_address(barrier)),
+                 "r"(bytes)
+                 : "memory");
+}
+
+/* Until the phase of this parity has ended; at once for 1 where none has. */
+inline __device__ void
+barrier_wait(uint64_t *barrier, int parity)
+{
+    asm volatile("{\n.reg .pred done;\n"
+                 "again:\n"
+                 "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+                 "@!done bra again;\n}\n" ::"r"(shared_address(barrier)),
+                 "r"(parity)
+                 : "memory");
+}
+
+/* --- Hopper: copies of tiles ------------------------------------------------------------------ */
+
+/* Starts copying the tile of a map that begins at (c, x, y) to shared memory; what lies outside the
+ * map is 0.  Its bytes arrive at the barrier. */
+inline __device__ void
+tile_load(void *shared, const CUtensorMap *map, uint64_t *barrier, int c, int x, int y)
+{
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes "
+                 "[%0], [%1, {%3, %4, %5}], [%2];\n" ::"r"(shared_address(shared)),
+                 "l"(map), "r"(shared_address(barrier)), "r"(c), "r"(x), "r"(y)
+                 : "memory");
+}
+
+/* Starts copying a tile from shared memory to (c, i, x, j, y) of a map; what lies outside is left
+ * out. */
+inline __device__ void
+tile_store(const CUtensorMap *map, const void *shared, int c, int i, int x, int j, int y)
+{
+    asm volatile("cp.async.bulk.tensor.5d.global.shared::cta.bulk_group "
+                 "[%0, {%2, %3, %4, %5, %6}], [%1];\n"
+                 "cp.async.bulk.commit_group;\n" ::"l"(map),
+                 "r"(shared_address(shared)), "r"(c), "r"(i), "r"(x), "r"(j), "r"(y)
+                 : "memory");
+}
+
+/* Until at most N stores of this thread still read shared memory. */
+template <int N>
+inline __device__ void
+tile_store_wait(void)
+{
+    asm volatile("cp.async.bulk.wait_group.read %0;\n" ::"n"(N) : "memory");
+}
+
+/* The reverse of load_matrices(). */
+inline __device__ void
+store_matrices(void *shared, const uint32_t (&r)[4])
+{
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};\n" ::"r"(
+                     shared_address(shared)),
+                 "r"(r[0]), "r"(r[1]), "r"(r[2]), "r"(r[3])
+                 : "memory");
+}
+
+/* --- Hopper: products of four warps that run beside the code ---------------------------------- */
+
+/*
+ * Where an operand begins: rows of 64 BF16, 128 bytes, their eight vectors exchanged by bits 7 to 9
+ * of the address; eight rows after each other, and the next eight `between` bytes further.  It may
+ * begin at any row, and at any 16 of its columns.
+ */
+inline __device__ uint64_t
+matrix_descriptor(const void *shared, int between)
+{
+    const uint64_t address = shared_address(shared), swizzle = (uint64_t)1 << 62;
+    return (address & 0x3ffff) >> 4 | (uint64_t)1 << 16 | (uint64_t)(between >> 4) << 32 | swizzle;
 }
 
 /* Before the first product after its accumulators were touched otherwise. */
@@ -175,25 +287,47 @@ products_wait(void)
 #define D8(i)                                                                                   \
     "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), \
         "+f"(d[i + 6]), "+f"(d[i + 7])
+#define D64(i) D8(i), D8(i + 8), D8(i + 16), D8(i + 24), D8(i + 32), D8(i + 40), D8(i + 48), D8(i + 56)
 
 /*
- * Starts d (64, 128) += a (64, 16) · bᵀ, b (128, 16), both in shared memory, by four warps.  Lane l
- * of warp w has (16w + l/4 + 8·(e/2), 8j + 2(l%4) + e%2) in d[4j + e], e < 4.
+ * Starts d (64, N) = a (64, 16) · bᵀ, b (N, 16), or d += where `more`; both in shared memory, by
+ * four warps, N 128 or 256.  Lane l of warp w has (16w + l/4 + 8·(e/2), 8j + 2(l%4) + e%2) in
+ * d[4j + e], e < 4.
  */
 inline __device__ void
-multiply_add_64x128(float (&d)[64], uint64_t a, uint64_t b)
+multiply_add_64(float (&d)[64], uint64_t a, uint64_t b, int more)
 {
-    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n"
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
                  "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
                  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
                  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
                  "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
                  "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
                  "%64, %65, p, 1, 1, 0, 0;\n}\n"
-                 : D8(0), D8(8), D8(16), D8(24), D8(32), D8(40), D8(48), D8(56)
-                 : "l"(a), "l"(b));
+                 : D64(0)
+                 : "l"(a), "l"(b), "r"(more));
 }
 
+inline __device__ void
+multiply_add_64(float (&d)[128], uint64_t a, uint64_t b, int more)
+{
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %130, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"
+                 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+                 "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+                 "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+                 "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+                 "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
+                 "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
+                 "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, "
+                 "%110, %111, %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, "
+                 "%123, %124, %125, %126, %127}, "
+                 "%128, %129, p, 1, 1, 0, 0;\n}\n"
+                 : D64(0), D64(64)
+                 : "l"(a), "l"(b), "r"(more));
+}
+
+#undef D64
 #undef D8
 
 #endif

@@ -3,6 +3,8 @@
  * or kept while it captures. */
 #include "cuda_runtime.h"
 
+#include <cuda.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,6 +155,18 @@ cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device)
     ENTER;
     bool major = attribute == cudaDevAttrComputeCapabilityMajor;
     *value = major ? cuda_host.capability / 10 : cuda_host.capability % 10;
+    return cudaSuccess;
+}
+
+cudaError_t
+cudaGetDriverEntryPointByVersion(const char *name, void **function, unsigned version,
+                                 unsigned long long flags,
+                                 enum cudaDriverEntryPointQueryResult *found)
+{
+    ENTER;
+    const bool known = strcmp(name, "cuTensorMapEncodeTiled") == 0;
+    *function = known ? (void *)cuTensorMapEncodeTiled : nullptr;
+    *found = known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
     return cudaSuccess;
 }
 

@@ -5,6 +5,7 @@
  * barriers costs no change of stacks.
  */
 #include "cuda_runtime.h"
+#include "cuda_host_threads.h"
 #include "kernels/cuda/warp.h"
 
 #include <stdio.h>
@@ -26,10 +27,10 @@ char *cuda_host_dynamic;
 namespace
 {
 
-const unsigned WARP = 32;
+const unsigned WARP = 32, GROUP = 128;
 const size_t STACK = 128 << 10;
 
-enum State { FRESH, READY, AT_WARP, AT_BLOCK, DONE };
+enum State { FRESH, READY, AT_WARP, AT_GROUP, AT_BLOCK, POLLING, DONE };
 
 struct Fibre {
     ucontext_t context; /* where it begins */
@@ -45,6 +46,7 @@ struct Thread {
     Fibre *fibre;
     unsigned shuffles;
     bool waited; /* for the launch before */
+    int group;   /* the number of its barrier */
 };
 
 struct Machine {
@@ -60,6 +62,7 @@ struct Machine {
     size_t home_size;
     unsigned current;
     bool backwards, early;
+    unsigned progress; /* counts whatever brings the block nearer to its end */
 } machine;
 
 [[noreturn]] void
@@ -142,6 +145,7 @@ fibre_main()
         if (machine.early && !machine.threads[thread].waited)
             undefined("a kernel that does not wait for the one before it");
         machine.threads[thread].state = DONE;
+        machine.progress++;
         unsigned next = after(thread);
         if (next < machine.threads.size() && machine.threads[next].state == FRESH) {
             machine.threads[next].fibre = self;
@@ -185,7 +189,7 @@ resume(unsigned index)
     leave_to_fibre(thread->fibre);
 }
 
-/* Runs a warp until all its threads have ended or wait for the block. */
+/* Runs a warp until all its threads have ended or wait for others than each other. */
 void
 run_warp(unsigned first)
 {
@@ -195,10 +199,12 @@ run_warp(unsigned first)
         for (unsigned i = machine.backwards ? end - 1 : first; i < count; i = after(i))
             if (machine.threads[i].state == FRESH || machine.threads[i].state == READY)
                 resume(i);
-        unsigned waiting = 0;
-        for (unsigned i = first; i < end; i++)
+        unsigned waiting = 0, polling = 0;
+        for (unsigned i = first; i < end; i++) {
             waiting += machine.threads[i].state == AT_WARP;
-        if (!waiting)
+            polling += machine.threads[i].state == POLLING;
+        }
+        if (!waiting || polling)
             return;
         if (waiting < WARP)
             undefined("part of a warp waits for lanes that ended, are elsewhere or do not exist");
@@ -207,26 +213,66 @@ run_warp(unsigned first)
     }
 }
 
+unsigned
+count_of(State state)
+{
+    unsigned n = 0;
+    for (const Thread &thread : machine.threads)
+        n += thread.state == state;
+    return n;
+}
+
+void
+let_go(State state, int group)
+{
+    for (Thread &thread : machine.threads)
+        if (thread.state == state && thread.group == group)
+            thread.state = READY;
+    machine.progress++;
+}
+
+/* Barriers that all have reached. */
+void
+open_barriers()
+{
+    const unsigned count = (unsigned)machine.threads.size();
+    unsigned there[16] = {};
+    for (const Thread &thread : machine.threads)
+        if (thread.state == AT_GROUP)
+            there[thread.group]++;
+    for (int group = 0; group < 16; group++) {
+        if (there[group] > GROUP)
+            undefined("more than a group at its barrier");
+        if (there[group] == GROUP)
+            let_go(AT_GROUP, group);
+    }
+    const unsigned waiting = count_of(AT_BLOCK);
+    if (waiting == count)
+        let_go(AT_BLOCK, 0);
+    else if (waiting && waiting + count_of(DONE) == count)
+        undefined("some threads of a block wait for others that have ended");
+}
+
 void
 run_block()
 {
     unsigned count = (unsigned)machine.threads.size();
-    unsigned warps = (count + WARP - 1) / WARP, waiting;
+    unsigned warps = (count + WARP - 1) / WARP;
     for (Thread &thread : machine.threads)
-        thread = Thread{FRESH, nullptr, 0, false};
+        thread = Thread{FRESH, nullptr, 0, false, 0};
     do {
+        const unsigned before = machine.progress;
         machine.backwards = !machine.backwards;
+        for (Thread &thread : machine.threads)
+            if (thread.state == POLLING)
+                thread.state = READY;
         for (unsigned w = 0; w < warps; w++)
             run_warp((machine.backwards ? warps - 1 - w : w) * WARP);
-        waiting = 0;
-        for (Thread &thread : machine.threads)
-            if (thread.state == AT_BLOCK) {
-                thread.state = READY;
-                waiting++;
-            }
-        if (waiting && waiting < count)
-            undefined("some threads of a block wait for others that have ended");
-    } while (waiting);
+        open_barriers();
+        if (machine.progress == before)
+            undefined("threads wait for each other");
+    } while (count_of(DONE) < count);
+    cuda_host_tiles_end();
 }
 
 void
@@ -234,6 +280,7 @@ wait(State how)
 {
     unsigned self = machine.current;
     machine.threads[self].state = how;
+    machine.progress += how != POLLING;
     leave_to_home(machine.threads[self].fibre);
 }
 
@@ -272,6 +319,38 @@ void
 __syncthreads()
 {
     wait(AT_BLOCK);
+}
+
+void
+group_barrier(int number)
+{
+    machine.threads[machine.current].group = number;
+    wait(AT_GROUP);
+    machine.threads[machine.current].group = 0;
+}
+
+unsigned
+cuda_host_thread(void)
+{
+    return machine.current;
+}
+
+void
+cuda_host_poll(void)
+{
+    wait(POLLING);
+}
+
+void
+cuda_host_progress(void)
+{
+    machine.progress++;
+}
+
+bool
+cuda_host_eager(void)
+{
+    return machine.backwards;
 }
 
 void

@@ -30,7 +30,9 @@ struct Copies {
 /* Products of one thread's part of the result, in groups as copies are. */
 struct Product {
     float *d;
-    const char *a, *b;
+    unsigned columns;
+    uint64_t a, b;
+    bool more;
 };
 
 struct Products {
@@ -67,9 +69,10 @@ half_of(uint32_t pair, unsigned which)
 /* Element (row, k) of an operand: rows of 128 bytes, whose vectors of 16 are exchanged by bits 7 to
  * 9 of their address. */
 float
-operand(const char *begin, unsigned row, unsigned k)
+operand(uint64_t descriptor, unsigned row, unsigned k)
 {
-    uintptr_t address = (uintptr_t)begin + row * 128 + k * 2;
+    const uintptr_t between = descriptor >> 48 << 4, begin = descriptor & 0xffffffffffff;
+    uintptr_t address = begin + row / 8 * between + row % 8 * 128 + k * 2;
     address ^= (address >> 7 & 7) << 4;
     __nv_bfloat16 value;
     memcpy(&value, (const void *)address, sizeof value);
@@ -80,9 +83,10 @@ void
 multiply(const Product &p)
 {
     const unsigned lane = cuda_host_lane(), warp = self() / 32 % 4;
-    for (unsigned i = 0; i < 64; i++) {
+    for (unsigned i = 0; i < p.columns / 2; i++) {
         const unsigned row = 16 * warp + lane / 4 + i % 4 / 2 * 8;
         const unsigned column = i / 4 * 8 + lane % 4 * 2 + i % 2;
+        p.d[i] = p.more ? p.d[i] : 0;
         for (unsigned k = 0; k < 16; k++)
             p.d[i] += operand(p.a, row, k) * operand(p.b, column, k);
     }
@@ -105,9 +109,9 @@ rows_of(const void *mine)
 } // namespace
 
 uint64_t
-matrix_descriptor(const void *shared)
+matrix_descriptor(const void *shared, int between)
 {
-    return (uint64_t)shared;
+    return (uint64_t)shared | (uint64_t)between >> 4 << 48;
 }
 
 void
@@ -121,9 +125,15 @@ products_begin(void)
 }
 
 void
-multiply_add_64x128(float (&d)[64], uint64_t a, uint64_t b)
+multiply_add_64(float (&d)[64], uint64_t a, uint64_t b, int more)
 {
-    products[self()].open.push_back({d, (const char *)a, (const char *)b});
+    products[self()].open.push_back({d, 128, a, b, more != 0});
+}
+
+void
+multiply_add_64(float (&d)[128], uint64_t a, uint64_t b, int more)
+{
+    products[self()].open.push_back({d, 256, a, b, more != 0});
 }
 
 void
@@ -195,6 +205,18 @@ load_matrices_turned(uint32_t (&r)[4], const void *shared)
             memcpy(&half, rows[8 * i + lane % 4 * 2 + e] + lane / 4 * 2, sizeof half);
             r[i] = e == 0 ? half : r[i] | (uint32_t)half << 16;
         }
+    __syncwarp();
+}
+
+void
+store_matrices(void *shared, const uint32_t (&r)[4])
+{
+    static Exchange<4> exchange;
+    const unsigned lane = cuda_host_lane();
+    const uint32_t(*lanes)[4] = exchange(r);
+    /* this lane's row, of the matrix lane / 8 */
+    for (unsigned pair = 0; pair < 4; pair++)
+        memcpy((char *)shared + 4 * pair, &lanes[lane % 8 * 4 + pair][lane / 8], 4);
     __syncwarp();
 }
 

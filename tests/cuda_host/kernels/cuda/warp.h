@@ -3,6 +3,7 @@
 #ifndef SANA_TESTS_CUDA_HOST_WARP_H
 #define SANA_TESTS_CUDA_HOST_WARP_H
 
+#include <cuda.h>
 #include <cuda_runtime.h>
 
 #define DYNAMIC_SHARED(name) char *const name = cuda_host_dynamic
@@ -24,8 +25,43 @@ copy_wait(void)
 
 void load_matrices(uint32_t (&r)[4], const void *shared);
 void load_matrices_turned(uint32_t (&r)[4], const void *shared);
-uint64_t matrix_descriptor(const void *shared);
+
+/* --- Hopper ------------------------------------------------------------------------------------ */
+
+void group_barrier(int number);
 void show_to_tensor_cores(void);
+
+template <int N>
+void
+registers_give(void)
+{
+}
+
+template <int N>
+void
+registers_take(void)
+{
+}
+
+void barrier_begin(uint64_t *barrier, int arrivals);
+void barrier_arrive(uint64_t *barrier);
+void barrier_arrive_with(uint64_t *barrier, int bytes);
+void barrier_wait(uint64_t *barrier, int parity);
+
+void tile_load(void *shared, const CUtensorMap *map, uint64_t *barrier, int c, int x, int y);
+void tile_store(const CUtensorMap *map, const void *shared, int c, int i, int x, int j, int y);
+void cuda_host_tile_store_wait(int stores);
+
+template <int N>
+void
+tile_store_wait(void)
+{
+    cuda_host_tile_store_wait(N);
+}
+
+void store_matrices(void *shared, const uint32_t (&r)[4]);
+
+uint64_t matrix_descriptor(const void *shared, int between);
 void products_begin(void);
 void products_group(void);
 void cuda_host_products_wait(int groups);
@@ -37,7 +73,8 @@ products_wait(void)
     cuda_host_products_wait(N);
 }
 
-void multiply_add_64x128(float (&d)[64], uint64_t a, uint64_t b);
+void multiply_add_64(float (&d)[64], uint64_t a, uint64_t b, int more);
+void multiply_add_64(float (&d)[128], uint64_t a, uint64_t b, int more);
 void multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
 uint32_t relu_pair(uint32_t x);
 float power_of_two(float x);
