@@ -227,26 +227,6 @@ multiply(const Job &job, Shared<BN> &shared, int group, float (&sum)[PARTS][BN /
     release(x_read);
 }
 
-/* Two neighbours of a row, finished, as BF16.  bias: theirs, or NULL. */
-__device__ __forceinline__ uint32_t
-finished(const Job &job, float a, float b, const float *bias)
-{
-    float v[2] = {a, b};
-    if (bias) {
-        v[0] += bias[0];
-        v[1] += bias[1];
-    }
-    if (job.act == SANA_ACT_SILU) /* as exact as BF16 needs it */
-        for (float &x : v)
-            x *= reciprocal(1 + power_of_two(-1.44269504f * x));
-    else
-        activate(v, job.act);
-    const __nv_bfloat162 pair = __floats2bfloat162_rn(v[0], v[1]);
-    uint32_t bits;
-    memcpy(&bits, &pair, sizeof bits);
-    return bits;
-}
-
 /* 64 filters' sums of a patch as they leave: rows 0 to 7 and 8 to 15 of eight filters, of the next
  * eight, and so on.  Of the filters `left` exist. */
 template <int BN>
@@ -255,14 +235,28 @@ finish(const Job &job, uint32_t (&bits)[DEPTH / 16][4], const float (&sum)[BN / 
        int filter, int left)
 {
     const int column = (int)threadIdx.x % 4 * 2;
+    float v[DEPTH / 2];
 #pragma unroll
-    for (int j = 0; j < DEPTH / 16; j++)
+    for (int j = 0; j < DEPTH / 8; j++) {
+        float bias[2] = {0, 0};
+        if (job.bias && 8 * j + column < left)
+            load_as<float>(bias, (const char *)(job.bias + filter + 8 * j + column));
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            const int n = 16 * j + i / 2 * 8 + column, at = first + 8 * j + 2 * i;
-            bits[j][i] = finished(job, sum[at], sum[at + 1],
-                                  job.bias && n < left ? job.bias + filter + n : NULL);
-        }
+        for (int e = 0; e < 4; e++)
+            v[4 * j + e] = sum[first + 4 * j + e] + bias[e % 2];
+    }
+    if (job.act == SANA_ACT_SILU) { /* as exact as BF16 needs it */
+#pragma unroll
+        for (int e = 0; e < DEPTH / 2; e++)
+            v[e] *= reciprocal(1 + power_of_two(-1.44269504f * v[e]));
+    } else {
+        activate(v, job.act);
+    }
+#pragma unroll
+    for (int i = 0; i < DEPTH / 4; i++) {
+        const __nv_bfloat162 pair = __floats2bfloat162_rn(v[2 * i], v[2 * i + 1]);
+        memcpy(&bits[i / 4][i % 4], &pair, sizeof pair);
+    }
 }
 
 /* To shared memory, in rows of 128 bytes as tile_store() reads them. */
