@@ -3,15 +3,16 @@
  * BF16 products and convolutions on Hopper's tensor cores.
  *
  * A block of three groups of four warps stays on its multiprocessor and takes tile after tile.  One
- * thread of the first group has the copy engine fill two rings of shared memory: the map's part, and
- * 64 channels of one tap of BN filters.  The other two groups multiply, each its own rows, and only
- * barriers in shared memory hold them together.  The first is some steps ahead: while one leaves with
- * its result the other has the tensor cores for itself, and copies go on for the next tile.
+ * thread of the first group has the copy engine fill two rings of shared memory: of the map, and
+ * of 64 channels of one tap of BN filters.  The other two groups multiply, each its own rows, and
+ * only barriers in shared memory hold them together.  The first is some steps ahead: while one
+ * leaves with its result the other has the tensor cores for itself, and copies go on for the next
+ * tile.
  *
- * The rows of 64 that an instruction multiplies are a patch of 8 × 8 positions (of products: 64
- * rows).  A patch seen through another tap is the same memory a few rows further.  So where the
- * stride is 1 the ring holds a tile with its border, 64 channels deep, once for all taps; where it is
- * 2, a tile for each tap.  Beyond the edges of a map the copy engine reads zeros and writes nothing.
+ * The 64 rows that an instruction multiplies are a patch of 8 × 8 positions (of products: 64 rows).
+ * A patch seen through another tap is the same memory a few rows further.  So where the stride is 1
+ * the ring holds a tile with its border, 64 channels deep, once for all taps; where it is 2, a tile
+ * for each tap.  Beyond the edges of a map the copy engine reads zeros and writes nothing.
  */
 #include "kernels/cuda/gemm_tile.h"
 
@@ -29,20 +30,20 @@ struct Job {
     CUtensorMap x, w, y;
     const float *bias;
     SanaAct act;
-    int tiles, columns, across;        /* in all; side by side along out, and along the map */
-    int chunks, kernel, stride, pad;   /* 64 channels each; of the convolution */
-    int channels;                      /* of y: a quarter of the filters where folded */
-    int tile_w, tile_h;                /* of 2·PARTS patches */
-    int right, over, below;            /* patch p is at (p%2·right + p/2·over, p/2·below) */
-    int pitch, between;                /* from row to row of a slot of x; bytes, of a patch */
-    bool bordered;                     /* one slot of x serves all taps */
+    int tiles, columns, across;      /* in all; side by side along out, and along the map */
+    int chunks, kernel, stride, pad; /* 64 channels each; of the convolution */
+    int channels;                    /* of y: a quarter of the filters where folded */
+    int tile_w, tile_h;              /* of 2·PARTS patches */
+    int right, over, below;          /* patch p is at (p%2·right + p/2·over, p/2·below) */
+    int pitch, between;              /* from row to row of a slot of x; bytes, of a patch */
+    bool bordered;                   /* one slot of x serves all taps */
     int x_bytes, x_slot, x_slots, w_slots;
     int lead; /* LEAD, or all steps of a tile where there are fewer */
 };
 
 #if HOPPER
 
-/* --- shared memory ----------------------------------------------------------------------------- */
+/* --- shared memory ---------------------------------------------------------------------------- */
 
 struct Ring {
     char *memory;
@@ -130,7 +131,7 @@ template <int BN> struct Shared {
     }
 };
 
-/* --- where a tile lies ------------------------------------------------------------------------- */
+/* --- where a tile lies ------------------------------------------------------------------------ */
 
 /* The first filter, and where its channel n lies: at position (x, y), and where folded at that of
  * every other from (a, b) on. */
@@ -145,11 +146,15 @@ place_of(const Job &job, int tile)
 {
     const int rows = tile / job.columns, filter = tile % job.columns * BN;
     const int part = filter / job.channels;
-    return {filter,   filter % job.channels, rows % job.across * job.tile_w,
-            rows / job.across * job.tile_h, part / 2, part % 2};
+    return {filter,
+            filter % job.channels,
+            rows % job.across * job.tile_w,
+            rows / job.across * job.tile_h,
+            part / 2,
+            part % 2};
 }
 
-/* --- the groups -------------------------------------------------------------------------------- */
+/* --- the groups ------------------------------------------------------------------------------- */
 
 /* One thread: fills the rings for all tiles of this block. */
 template <int BN>
@@ -168,8 +173,8 @@ feed(const Job &job, Shared<BN> &shared)
                         shared.x.next();
                     }
                     char *slot = shared.w.fill(BN * ROW);
-                    tile_load(slot, &job.w, shared.w.filled(), chunk * DEPTH,
-                              dy * job.kernel + dx, at.filter);
+                    tile_load(slot, &job.w, shared.w.filled(), chunk * DEPTH, dy * job.kernel + dx,
+                              at.filter);
                     shared.w.next();
                 }
     }
@@ -296,9 +301,8 @@ leave_tile(const Job &job, char *buffers, int &turn, const Place &at, int group,
             group_barrier(1 + group);
             if (!speaks)
                 continue;
-            tile_store(&job.y, buffer, n, at.b,
-                       at.x + patch % 2 * job.right + patch / 2 * job.over, at.a,
-                       at.y + patch / 2 * job.below);
+            tile_store(&job.y, buffer, n, at.b, at.x + patch % 2 * job.right + patch / 2 * job.over,
+                       at.a, at.y + patch / 2 * job.below);
         }
 }
 
@@ -337,7 +341,7 @@ __launch_bounds__(THREADS, 1) gemm_wgmma(const __grid_constant__ Job job)
 #endif
 }
 
-/* --- launching --------------------------------------------------------------------------------- */
+/* --- launching -------------------------------------------------------------------------------- */
 
 /* A map of up to five dimensions, the innermost first; strides in elements, from the second on. */
 struct Layout {
@@ -360,8 +364,8 @@ describe(SanaStream *s, CUtensorMap *map, const Layout &l)
             stride[i - 1] = l.stride[i - 1] * sizeof(__nv_bfloat16);
     }
     CUresult status = sana_cuda_device(s)->describe_map(
-        map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, (cuuint32_t)l.dims, (void *)l.data, size, stride, box,
-        step, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+        map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, (cuuint32_t)l.dims, (void *)l.data, size, stride,
+        box, step, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
         CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
     if (status != CUDA_SUCCESS)
         sana_fail(s, SANA_DEVICE_ERROR_FAILED, "gemm_wgmma: the driver refuses a map (%d)",
@@ -425,20 +429,20 @@ describe_maps(SanaStream *s, const SanaCudaGemm *g, int bn, Job *job)
                       {x_stride, x_w * x_stride},
                       {DEPTH, job->pitch * times, (job->tile_h + border) * times},
                       {1, times, times}};
-    const Layout w = {g->w,           3,           {in, taps, (size_t)g->out},
-                      {in, taps * in}, {DEPTH, 1, bn}, {1, 1, 1}};
+    const Layout w = {g->w,           3,        {in, taps, (size_t)g->out}, {in, taps * in},
+                      {DEPTH, 1, bn}, {1, 1, 1}};
     /* a folded map is four maps, of every other position of every other row */
     const size_t y_w = (size_t)(product ? g->y_h * g->y_w : g->folded ? g->x_w : g->y_w);
     const size_t y_h = (size_t)(product ? 1 : g->folded ? g->x_h : g->y_h);
     const size_t apart = g->folded ? 2 : 1, y_stride = (size_t)g->y_stride;
     const int patch_w = product ? PATCH * PATCH : PATCH, patch_h = product ? 1 : PATCH;
-    const Layout y = {g->y,
-                      5,
-                      {(size_t)job->channels, apart, y_w, apart, y_h},
-                      {y_stride, apart * y_stride, apart * y_w * y_stride,
-                       apart * apart * y_w * y_stride},
-                      {DEPTH, 1, patch_w, 1, patch_h},
-                      {1, 1, 1, 1, 1}};
+    const Layout y = {
+        g->y,
+        5,
+        {(size_t)job->channels, apart, y_w, apart, y_h},
+        {y_stride, apart * y_stride, apart * y_w * y_stride, apart * apart * y_w * y_stride},
+        {DEPTH, 1, patch_w, 1, patch_h},
+        {1, 1, 1, 1, 1}};
     return describe(s, &job->x, x) && describe(s, &job->w, w) && describe(s, &job->y, y);
 }
 
@@ -450,8 +454,7 @@ takes(const SanaCudaDevice *dev, const SanaCudaGemm *g)
     Job job;
     return dev->capability == 90 && dev->describe_map && readable(g) && !g->y_f32 && !g->residual &&
            g->groups == 1 && g->in >= DEPTH && leaves_in_vectors(g) &&
-           (g->folded ? g->out / 4 % BN == 0 : g->out >= DEPTH) &&
-           lay_out(dev, g, PARTS, BN, &job);
+           (g->folded ? g->out / 4 % BN == 0 : g->out >= DEPTH) && lay_out(dev, g, PARTS, BN, &job);
 #else
     return false; /* this build has no code for it */
 #endif

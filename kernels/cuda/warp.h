@@ -132,7 +132,7 @@ relu_pair(uint32_t x)
     return y;
 }
 
-/* --- Hopper ------------------------------------------------------------------------------------ */
+/* --- Hopper ----------------------------------------------------------------------------------- */
 
 #if HOPPER
 
@@ -188,10 +188,10 @@ barrier_arrive(uint64_t *barrier)
 inline __device__ void
 barrier_arrive_with(uint64_t *barrier, int bytes)
 {
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;\n" ::"r"(
-                     shared_address(barrier)),
-                 "r"(bytes)
-                 : "memory");
+    asm volatile(
+        "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;\n" ::"r"(shared_address(barrier)),
+        "r"(bytes)
+        : "memory");
 }
 
 /* Until the phase of this parity has ended; at once for 1 where none has. */
@@ -287,7 +287,8 @@ products_wait(void)
 #define D8(i)                                                                                   \
     "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), \
         "+f"(d[i + 6]), "+f"(d[i + 7])
-#define D64(i) D8(i), D8(i + 8), D8(i + 16), D8(i + 24), D8(i + 32), D8(i + 40), D8(i + 48), D8(i + 56)
+#define D64(i) \
+    D8(i), D8(i + 8), D8(i + 16), D8(i + 24), D8(i + 32), D8(i + 40), D8(i + 48), D8(i + 56)
 
 /*
  * Starts d (64, N) = a (64, 16) · bᵀ, b (N, 16), or d += where `more`; both in shared memory, by

@@ -14,9 +14,9 @@ namespace
 {
 
 struct Barrier {
-    int32_t bytes;           /* announced and not there */
+    int32_t bytes; /* announced and not there */
     uint16_t total : 15, phase : 1;
-    int16_t missing;         /* arrivals */
+    int16_t missing; /* arrivals */
 };
 
 static_assert(sizeof(Barrier) == sizeof(uint64_t), "it lies in shared memory");
@@ -28,8 +28,8 @@ struct Tile {
     int at[5];
 };
 
-std::vector<Tile> loads;                  /* announced, not there */
-std::deque<Tile> stores[1024];            /* of each thread, still to be read */
+std::vector<Tile> loads;       /* announced, not there */
+std::deque<Tile> stores[1024]; /* of each thread, still to be read */
 
 [[noreturn]] void
 undefined(const char *what)

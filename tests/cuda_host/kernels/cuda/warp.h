@@ -26,7 +26,7 @@ copy_wait(void)
 void load_matrices(uint32_t (&r)[4], const void *shared);
 void load_matrices_turned(uint32_t (&r)[4], const void *shared);
 
-/* --- Hopper ------------------------------------------------------------------------------------ */
+/* --- Hopper ----------------------------------------------------------------------------------- */
 
 void group_barrier(int number);
 void show_to_tensor_cores(void);
