@@ -103,6 +103,12 @@ bench_norm(Runner *r)
     Case c = norm(512, 512, 128);
     c.args[2] = c.args[1];
     r->run(r, &c);
+    c = norm(256, 256, 256);
+    c.args[2] = c.args[1];
+    r->run(r, &c);
+    c = norm(128, 128, 512);
+    c.args[2] = c.args[1];
+    r->run(r, &c);
     c = norm(16, 16, 1152);
     c.args[4] = (Arg){NONE};
     r->run(r, &c);

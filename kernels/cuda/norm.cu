@@ -16,7 +16,7 @@
 
 /* Rows of c channels, 2^shift threads to each.  A block has those of group blockIdx.y. */
 struct Rows {
-    size_t count;
+    size_t count, blocks;
     int c, shift;
     float inverse; /* 1 / c */
 };
@@ -33,10 +33,11 @@ struct Modulate {
     float eps;
 };
 
-/* What a thread holds: N vectors of each of R rows of 2^SH threads (ANY: known at run time). */
-template <int N, int SH, int R> struct Hold {
-    static constexpr int PARTS = N, SHIFT = SH, ROWS = R;
+/* What a thread holds: N vectors of a row of 2^SH threads (ANY: known at run time). */
+template <int N, int SH> struct Hold {
+    static constexpr int PARTS = N, SHIFT = SH;
     static constexpr int BLOCKS = N > 2 ? 4 : 8; /* of a multiprocessor */
+    static constexpr bool NARROW = N <= 2;
 };
 
 /* A group of a row, from channel `first`, and a thread's share of it: each `lanes`th vector from
@@ -53,16 +54,16 @@ struct Share {
     }
 };
 
-/* Of the nth of the ROWS rows of this thread.  SHIFT is that of the rows, or ANY. */
-template <int SHIFT, int ROWS>
+/* Of a row of the nth block of rows.  SHIFT is that of the rows, or ANY. */
+template <int SHIFT>
 static __device__ __forceinline__ Share
-share_of(const Rows &rows, int nth)
+share_of(const Rows &rows, size_t block)
 {
     const int shift = SHIFT == ANY ? rows.shift : SHIFT;
     Share s;
     s.lanes = 1 << shift;
     s.lane = (int)threadIdx.x & (s.lanes - 1);
-    s.row = ((size_t)blockIdx.x * ROWS + nth) * (THREADS >> shift) + (threadIdx.x >> shift);
+    s.row = block * (THREADS >> shift) + (threadIdx.x >> shift);
     s.first = (size_t)blockIdx.y * rows.c;
     s.end = s.row < rows.count ? rows.c : 0;
     return s;
@@ -209,61 +210,82 @@ never(const Rows &rows)
     return rows.inverse <= 0;
 }
 
+/* What norm_kernel has of a row before it computes. */
+template <int S, int W, int PARTS, bool MORE> struct Asked {
+    Share share;
+    Raw<S, W> x[PARTS], residual[MORE ? PARTS : 1];
+
+    __device__ __forceinline__ void ask(const Norm &n, const Share &s)
+    {
+        share = s;
+        load_share<S, W>(x, n.x, s, s.end);
+        if constexpr (MORE)
+            load_share<S, W>(residual, n.residual, s, n.residual.data ? s.end : 0);
+    }
+};
+
+template <typename F, typename H, bool MORE>
+static __device__ __forceinline__ void
+finish_row(const Norm &n, const Rows &rows, const Staged<H> &weight, const Staged<H> &bias,
+           const Asked<F::S, F::W, H::PARTS, MORE> &row)
+{
+    constexpr int S = F::S, W = F::W, PARTS = H::PARTS;
+    float factor[1];
+    factor[0] =
+        sum_parts<W, PARTS>(row.share, [&](int p, int e) { return row.x[p][e] * row.x[p][e]; });
+    sum_over<H::SHIFT>(factor, row.share.lanes);
+    factor[0] = n.rms ? rsqrtf(factor[0] * rows.inverse + n.eps) : 1;
+    each_part<W, PARTS>(row.share, [&](int p, int ch) {
+        float v[W], w[W];
+        weight.get(w, ch);
+#pragma unroll
+        for (int e = 0; e < W; e++)
+            v[e] = row.x[p][e] * (factor[0] * w[e]);
+        if (MORE && n.bias.data) {
+            bias.get(w, ch);
+#pragma unroll
+            for (int e = 0; e < W; e++)
+                v[e] += w[e];
+        }
+        if (MORE && n.act == SANA_ACT_RELU)
+            activate(v, SANA_ACT_RELU);
+#pragma unroll
+        for (int e = 0; e < W; e++)
+            if (MORE)
+                v[e] += row.residual[p][e];
+        store<S>(n.y, row.share.row, row.share.first + ch, v);
+    });
+}
+
+/* Narrow rows are many: a block goes through them with the next on their way. */
+template <typename F, typename H> static constexpr bool streams = F::S == SANA_BF16 &&H::NARROW;
+
 /* MORE: with a bias, an activation or a residual. */
 template <typename F, typename H, bool MORE>
 static __global__ void
 __launch_bounds__(THREADS, H::BLOCKS) norm_kernel(Norm n, Rows rows)
 {
     after_previous();
-    constexpr int S = F::S, W = F::W, PARTS = H::PARTS, ROWS = H::ROWS;
+    typedef Asked<F::S, F::W, H::PARTS, MORE> Row;
     __shared__ Staged<H> weight, bias;
-    Raw<S, W> x[ROWS][PARTS], residual[ROWS][PARTS];
-    float factor[ROWS];
-    Share share[ROWS];
+    Row row;
 
     weight.ask(n.weight, rows.c);
     if (MORE && n.bias.data)
         bias.ask(n.bias, rows.c);
     copy_group();
-#pragma unroll
-    for (int r = 0; r < ROWS; r++) {
-        share[r] = share_of<H::SHIFT, ROWS>(rows, r);
-        load_share<S, W>(x[r], n.x, share[r], share[r].end);
-        if (MORE)
-            load_share<S, W>(residual[r], n.residual, share[r], n.residual.data ? share[r].end : 0);
-    }
+    row.ask(n, share_of<H::SHIFT>(rows, blockIdx.x));
     if (never(rows))
         return;
-#pragma unroll
-    for (int r = 0; r < ROWS; r++)
-        factor[r] =
-            sum_parts<W, PARTS>(share[r], [&](int p, int e) { return x[r][p][e] * x[r][p][e]; });
-    sum_over<H::SHIFT>(factor, share[0].lanes);
     wait_for_staged();
-#pragma unroll
-    for (int r = 0; r < ROWS; r++) {
-        factor[r] = n.rms ? rsqrtf(factor[r] * rows.inverse + n.eps) : 1;
-        each_part<W, PARTS>(share[r], [&](int p, int ch) {
-            float v[W], w[W];
-            weight.get(w, ch);
-#pragma unroll
-            for (int e = 0; e < W; e++)
-                v[e] = x[r][p][e] * (factor[r] * w[e]);
-            if (MORE && n.bias.data) {
-                bias.get(w, ch);
-#pragma unroll
-                for (int e = 0; e < W; e++)
-                    v[e] += w[e];
-            }
-            if (MORE && n.act == SANA_ACT_RELU)
-                activate(v, SANA_ACT_RELU);
-#pragma unroll
-            for (int e = 0; e < W; e++)
-                if (MORE)
-                    v[e] += residual[r][p][e];
-            store<S>(n.y, share[r].row, share[r].first + ch, v);
-        });
-    }
+    if constexpr (streams<F, H>)
+        for (size_t block = blockIdx.x + gridDim.x; block < rows.blocks; block += gridDim.x) {
+            Row next;
+            next.ask(n, share_of<H::SHIFT>(rows, block));
+            finish_row<F, H, MORE>(n, rows, weight, bias, row);
+            row = next;
+        }
+    finish_row<F, H, MORE>(n, rows, weight, bias, row);
 }
 
 /* The variance is a mean of squared deviations: a difference of two means would cancel. */
@@ -274,7 +296,7 @@ __launch_bounds__(THREADS, H::BLOCKS) modulate_kernel(Modulate n, Rows rows)
     after_previous();
     constexpr int S = F::S, W = F::W, PARTS = H::PARTS;
     __shared__ Staged<H> scale, shift;
-    const Share share = share_of<H::SHIFT, 1>(rows, 0);
+    const Share share = share_of<H::SHIFT>(rows, blockIdx.x);
     Raw<S, W> x[PARTS];
     float sum[1];
 
@@ -337,7 +359,7 @@ static __global__ void
 __launch_bounds__(THREADS, 8) norm_any_kernel(Norm n, Rows rows)
 {
     after_previous();
-    const Share share = share_of<ANY, 1>(rows, 0);
+    const Share share = share_of<ANY>(rows, blockIdx.x);
     float factor = 1;
 
     if (n.rms)
@@ -366,7 +388,7 @@ static __global__ void
 __launch_bounds__(THREADS, 8) modulate_any_kernel(Modulate n, Rows rows)
 {
     after_previous();
-    const Share share = share_of<ANY, 1>(rows, 0);
+    const Share share = share_of<ANY>(rows, blockIdx.x);
     const float mean = mean_of<S, W>(n.x, share, rows, [](float v) { return v; });
     const float variance =
         mean_of<S, W>(n.x, share, rows, [&](float v) { return (v - mean) * (v - mean); });
@@ -398,33 +420,35 @@ with_rows(std::initializer_list<SanaTensor> maps, std::initializer_list<SanaTens
     with_form(maps, vectors, [&](auto form) {
         typedef decltype(form) Instance;
         const int count = (x.c + Instance::W - 1) / Instance::W;
-        Rows rows = {sana_positions(x), x.c, 2, 1 / (float)x.c};
+        Rows rows = {sana_positions(x), 0, x.c, 2, 1 / (float)x.c};
         while (rows.shift < WARP_SHIFT && 1 << rows.shift < count)
             rows.shift++;
         if constexpr (Instance::W > 1) {
             if (hold && count <= 32)
-                return f(form, Hold<1, ANY, 2>(), rows);
+                return f(form, Hold<1, ANY>(), rows);
             if (hold && count <= 2 * 32)
-                return f(form, Hold<2, WARP_SHIFT, 1>(), rows);
+                return f(form, Hold<2, WARP_SHIFT>(), rows);
             if (hold && count <= 5 * 32)
-                return f(form, Hold<5, WARP_SHIFT, 1>(), rows);
+                return f(form, Hold<5, WARP_SHIFT>(), rows);
             if (hold && count <= 3 * THREADS) {
                 rows.shift = BLOCK_SHIFT;
-                return f(form, Hold<3, BLOCK_SHIFT, 1>(), rows);
+                return f(form, Hold<3, BLOCK_SHIFT>(), rows);
             }
         }
-        f(form, Hold<0, ANY, 1>(), rows);
+        f(form, Hold<0, ANY>(), rows);
     });
 }
 
+/* A block for each so many rows; `some`: as many as run at a time, which go on to further rows. */
 template <typename Operation>
 static void
 run(SanaStream *s, const char *name, void (*kernel)(Operation, Rows), const Operation &op,
-    const Rows &rows, int each, int groups)
+    Rows rows, int groups, int some)
 {
-    const dim3 grid(sana_cuda_blocks(rows.count, (unsigned)((THREADS >> rows.shift) * each)),
-                    (unsigned)groups);
-    launch(s, name, grid, THREADS, kernel, op, rows);
+    rows.blocks = sana_cuda_blocks(rows.count, (unsigned)(THREADS >> rows.shift));
+    const size_t at_once = (size_t)(sana_cuda_device(s)->multiprocessors * some);
+    const unsigned blocks = (unsigned)(some && rows.blocks > at_once ? at_once : rows.blocks);
+    launch(s, name, dim3(blocks, (unsigned)groups), THREADS, kernel, op, rows);
 }
 
 /* --- operations ------------------------------------------------------------------------------- */
@@ -445,12 +469,13 @@ sana_cuda_norm(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, 
               hold, [&](auto form, auto held, const Rows &rows) {
                   typedef decltype(form) F;
                   typedef decltype(held) H;
+                  const int some = streams<F, H> ? H::BLOCKS : 0;
                   if constexpr (H::PARTS == 0)
-                      run(s, "norm", norm_any_kernel<F::S, F::W>, n, rows, 1, groups);
+                      run(s, "norm", norm_any_kernel<F::S, F::W>, n, rows, groups, 0);
                   else if (more)
-                      run(s, "norm", norm_kernel<F, H, true>, n, rows, H::ROWS, groups);
+                      run(s, "norm", norm_kernel<F, H, true>, n, rows, groups, some);
                   else
-                      run(s, "norm", norm_kernel<F, H, false>, n, rows, H::ROWS, groups);
+                      run(s, "norm", norm_kernel<F, H, false>, n, rows, groups, some);
               });
 }
 
@@ -464,8 +489,8 @@ sana_cuda_norm_modulate(SanaStream *s, SanaTensor y, SanaTensor x, SanaTensor sh
         typedef decltype(form) F;
         typedef decltype(held) H;
         if constexpr (H::PARTS == 0)
-            run(s, "norm_modulate", modulate_any_kernel<F::S, F::W>, n, rows, 1, 1);
+            run(s, "norm_modulate", modulate_any_kernel<F::S, F::W>, n, rows, 1, 0);
         else
-            run(s, "norm_modulate", modulate_kernel<F, H>, n, rows, 1, 1);
+            run(s, "norm_modulate", modulate_kernel<F, H>, n, rows, 1, 0);
     });
 }
