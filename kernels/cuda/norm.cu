@@ -268,7 +268,7 @@ __launch_bounds__(THREADS, H::BLOCKS) norm_kernel(Norm n, Rows rows)
     after_previous();
     typedef Asked<F::S, F::W, H::PARTS, MORE> Row;
     __shared__ Staged<H> weight, bias;
-    Row row;
+    Row row = {};
 
     weight.ask(n.weight, rows.c);
     if (MORE && n.bias.data)
@@ -282,6 +282,8 @@ __launch_bounds__(THREADS, H::BLOCKS) norm_kernel(Norm n, Rows rows)
         for (size_t block = blockIdx.x + gridDim.x; block < rows.blocks; block += gridDim.x) {
             Row next;
             next.ask(n, share_of<H::SHIFT>(rows, block));
+            if (never(rows))
+                return;
             finish_row<F, H, MORE>(n, rows, weight, bias, row);
             row = next;
         }
