@@ -210,27 +210,43 @@ activate(float (&v)[W], SanaAct act)
 /* --- launching -------------------------------------------------------------------------------- */
 
 /*
- * With `shared` bytes for DYNAMIC_SHARED().  Where the device overlaps, the kernel may take its
+ * With `shared` bytes for DYNAMIC_SHARED(), in clusters of so many blocks along x.  Where the device overlaps, the kernel may take its
  * place while the one before it, ours or cuBLASLt's, still runs: after_previous() waits there.  A
  * copy is waited for at the launch.  A capture keeps this as a programmatic edge.
  */
 template <typename... Parameters, typename... Arguments>
 static void
-launch_shared(SanaStream *s, const char *op, dim3 grid, dim3 block, size_t shared,
-              void (*kernel)(Parameters...), Arguments... arguments)
+launch_clusters(SanaStream *s, const char *op, dim3 grid, unsigned cluster, dim3 block,
+                size_t shared, void (*kernel)(Parameters...), Arguments... arguments)
 {
+    cudaLaunchAttribute attributes[2] = {};
     cudaLaunchConfig_t config = {};
     config.gridDim = grid;
     config.blockDim = block;
     config.dynamicSmemBytes = shared;
     config.stream = sana_cuda_stream(s);
-    cudaLaunchAttribute early = {};
-    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    early.val.programmaticStreamSerializationAllowed = 1;
-    config.attrs = &early;
-    config.numAttrs = sana_cuda_device(s)->overlaps ? 1 : 0;
+    config.attrs = attributes;
+    if (sana_cuda_device(s)->overlaps) {
+        cudaLaunchAttribute *early = &attributes[config.numAttrs++];
+        early->id = cudaLaunchAttributeProgrammaticStreamSerialization;
+        early->val.programmaticStreamSerializationAllowed = 1;
+    }
+    if (cluster > 1) {
+        cudaLaunchAttribute *together = &attributes[config.numAttrs++];
+        together->id = cudaLaunchAttributeClusterDimension;
+        together->val.clusterDim.x = cluster;
+        together->val.clusterDim.y = together->val.clusterDim.z = 1;
+    }
     sana_cuda_check(s, cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...),
                     op);
+}
+
+template <typename... Parameters, typename... Arguments>
+static void
+launch_shared(SanaStream *s, const char *op, dim3 grid, dim3 block, size_t shared,
+              void (*kernel)(Parameters...), Arguments... arguments)
+{
+    launch_clusters(s, op, grid, 1, block, shared, kernel, arguments...);
 }
 
 template <typename... Parameters, typename... Arguments>

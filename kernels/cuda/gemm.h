@@ -51,7 +51,7 @@ extern const SanaCudaGemmKernel sana_cuda_gemm_tiled;
 extern const SanaCudaGemmKernel sana_cuda_gemm_mma[SANA_CUDA_MMA_KERNELS];
 
 /* BF16 on tensor cores of compute capability 9.0: gemm_wgmma.cu. */
-#define SANA_CUDA_WGMMA_KERNELS 3
+#define SANA_CUDA_WGMMA_KERNELS 5
 extern const SanaCudaGemmKernel sana_cuda_gemm_wgmma[SANA_CUDA_WGMMA_KERNELS];
 
 /*

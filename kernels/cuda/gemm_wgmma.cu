@@ -30,7 +30,8 @@ struct Job {
     CUtensorMap x, w, y;
     const float *bias;
     SanaAct act;
-    int tiles, columns, across;      /* in all; side by side along out, and along the map */
+    int pair;                        /* blocks that share filters: a cluster of 2, or 1 */
+    int turns, columns, across;      /* of all blocks; tiles side by side along out, and the map */
     int chunks, kernel, stride, pad; /* 64 channels each; of the convolution */
     int channels;                    /* of y: a quarter of the filters where folded */
     int tile_w, tile_h;              /* of 2·PARTS patches */
@@ -90,12 +91,17 @@ struct Ring {
     }
 };
 
-/* This warp has read a slot. */
+/* This warp has read a slot, which `pair` blocks fill. */
 __device__ __forceinline__ void
-release(uint64_t *empty)
+release(uint64_t *empty, int pair)
 {
-    if (empty && threadIdx.x % 32 == 0)
+    if (!empty || threadIdx.x % 32 != 0)
+        return;
+    if (pair == 1)
         barrier_arrive(empty);
+    else
+        for (int block = 0; block < 2; block++)
+            barrier_arrive_at(empty, block);
 }
 
 template <int BN> struct Shared {
@@ -118,13 +124,13 @@ template <int BN> struct Shared {
              BN * ROW};
     }
 
-    __device__ __forceinline__ void begin(void) const
+    __device__ __forceinline__ void begin(const Job &job) const
     {
         for (int i = 0; i < MOST_SLOTS; i++) {
             barrier_begin(&x.full[i], 1);
             barrier_begin(&w.full[i], 1);
             barrier_begin(&x.empty[i], MULTIPLIERS);
-            barrier_begin(&w.empty[i], MULTIPLIERS);
+            barrier_begin(&w.empty[i], MULTIPLIERS * job.pair);
         }
         barrier_begin(led, MULTIPLIERS / 2);
         show_to_tensor_cores();
@@ -139,13 +145,14 @@ struct Place {
     int filter, n, x, y, a, b;
 };
 
-/* Columns of the same rows side by side: the rows come from memory once. */
+/* Columns of the same rows side by side: the rows come from memory once.  The blocks of a pair have
+ * the same column of neighbouring rows; the last may lie beyond the map. */
 template <int BN>
 __device__ __forceinline__ Place
-place_of(const Job &job, int tile)
+place_of(const Job &job, int turn)
 {
-    const int rows = tile / job.columns, filter = tile % job.columns * BN;
-    const int part = filter / job.channels;
+    const int rows = turn / job.columns * job.pair + (int)blockIdx.x % job.pair;
+    const int filter = turn % job.columns * BN, part = filter / job.channels;
     return {filter,
             filter % job.channels,
             rows % job.across * job.tile_w,
@@ -154,15 +161,38 @@ place_of(const Job &job, int tile)
             part % 2};
 }
 
+/* Calls f(place) for the tiles of this block. */
+template <int BN, typename F>
+__device__ __forceinline__ void
+each_tile(const Job &job, F f)
+{
+    const int pairs = (int)gridDim.x / job.pair;
+    for (int turn = (int)blockIdx.x / job.pair; turn < job.turns; turn += pairs)
+        f(place_of<BN>(job, turn));
+}
+
 /* --- the groups ------------------------------------------------------------------------------- */
+
+/* 64 channels of one tap of BN filters: of a pair each block loads half, for both. */
+template <int BN>
+__device__ __forceinline__ void
+feed_filters(const Job &job, Ring &w, int channel, int tap, int filter)
+{
+    char *slot = w.fill(BN * ROW);
+    const int half = (int)blockIdx.x % job.pair * (BN / 2);
+    if (job.pair == 2)
+        tile_load_both(slot + half * ROW, &job.w, w.filled(), channel, tap, filter + half);
+    else
+        tile_load(slot, &job.w, w.filled(), channel, tap, filter);
+    w.next();
+}
 
 /* One thread: fills the rings for all tiles of this block. */
 template <int BN>
 __device__ __forceinline__ void
 feed(const Job &job, Shared<BN> &shared)
 {
-    for (int tile = (int)blockIdx.x; tile < job.tiles; tile += (int)gridDim.x) {
-        const Place at = place_of<BN>(job, tile);
+    each_tile<BN>(job, [&](const Place &at) {
         const int x = at.x * job.stride - job.pad + at.b, y = at.y * job.stride - job.pad + at.a;
         for (int chunk = 0; chunk < job.chunks; chunk++)
             for (int dy = 0; dy < job.kernel; dy++)
@@ -172,12 +202,9 @@ feed(const Job &job, Shared<BN> &shared)
                         tile_load(slot, &job.x, shared.x.filled(), chunk * DEPTH, x + dx, y + dy);
                         shared.x.next();
                     }
-                    char *slot = shared.w.fill(BN * ROW);
-                    tile_load(slot, &job.w, shared.w.filled(), chunk * DEPTH, dy * job.kernel + dx,
-                              at.filter);
-                    shared.w.next();
+                    feed_filters<BN>(job, shared.w, chunk * DEPTH, dy * job.kernel + dx, at.filter);
                 }
-    }
+    });
 }
 
 /* Starts the products of a step: 64 channels of one tap, seen `seen` bytes into the slot of x. */
@@ -220,16 +247,16 @@ multiply(const Job &job, Shared<BN> &shared, int group, float (&sum)[PARTS][BN /
                                       job.bordered ? (dy * job.pitch + dx) * ROW : 0,
                                       chunk + dy + dx > 0, sum);
                 products_wait<1>();
-                release(w_read);
-                release(x_read);
+                release(w_read, job.pair);
+                release(x_read, 1);
                 if (++step == job.lead && group == 0)
-                    release(shared.led);
+                    release(shared.led, 1);
                 w_read = shared.w.read();
                 x_read = !job.bordered || last ? shared.x.read() : NULL;
             }
     products_wait<0>();
-    release(w_read);
-    release(x_read);
+    release(w_read, job.pair);
+    release(x_read, 1);
 }
 
 /* 64 filters' sums of a patch as they leave: rows 0 to 7 and 8 to 15 of eight filters, of the next
@@ -317,8 +344,11 @@ __launch_bounds__(THREADS, 1) gemm_wgmma(const __grid_constant__ Job job)
     DYNAMIC_SHARED(memory);
     Shared<BN> shared(job, memory);
     if (threadIdx.x == 0)
-        shared.begin();
-    __syncthreads();
+        shared.begin(job);
+    if (job.pair == 2)
+        cluster_barrier();
+    else
+        __syncthreads();
     if (threadIdx.x < 128) {
         registers_give<40>();
         if (threadIdx.x == 0)
@@ -330,14 +360,17 @@ __launch_bounds__(THREADS, 1) gemm_wgmma(const __grid_constant__ Job job)
         int turn = 0;
         if (group == 1)
             barrier_wait(shared.led, 0);
-        for (int tile = (int)blockIdx.x; tile < job.tiles; tile += (int)gridDim.x) {
+        each_tile<BN>(job, [&](const Place &at) {
             float sum[PARTS][BN / 2];
             multiply<PARTS, BN>(job, shared, group, sum);
-            leave_tile<PARTS, BN>(job, buffers, turn, place_of<BN>(job, tile), group, sum);
-        }
+            leave_tile<PARTS, BN>(job, buffers, turn, at, group, sum);
+        });
         if (threadIdx.x % 128 == 0)
             tile_store_wait<0>();
     }
+    __syncwarp();
+    if (job.pair == 2) /* the other may still write here */
+        cluster_barrier();
 #endif
 }
 
@@ -381,7 +414,7 @@ is_product(const SanaCudaGemm *g)
 
 /* All but the maps.  False where the rings do not fit. */
 static bool
-lay_out(const SanaCudaDevice *dev, const SanaCudaGemm *g, int parts, int bn, Job *job)
+lay_out(const SanaCudaDevice *dev, const SanaCudaGemm *g, int parts, int bn, int pair, Job *job)
 {
     const bool product = is_product(g);
     const int w = product ? g->y_h * g->y_w : g->folded ? g->x_w : g->y_w;
@@ -401,7 +434,9 @@ lay_out(const SanaCudaDevice *dev, const SanaCudaGemm *g, int parts, int bn, Job
     job->lead = MIN(LEAD, job->chunks * g->kernel * g->kernel);
     job->columns = (g->out + bn - 1) / bn;
     job->across = (w + job->tile_w - 1) / job->tile_w;
-    job->tiles = job->columns * job->across * ((h + job->tile_h - 1) / job->tile_h);
+    const int rows = job->across * ((h + job->tile_h - 1) / job->tile_h);
+    job->pair = pair;
+    job->turns = job->columns * ((rows + job->pair - 1) / job->pair);
     job->bordered = g->kernel > 1 && g->stride == 1;
     const int border = job->bordered ? g->kernel - 1 : 0;
     job->pitch = job->tile_w + border;
@@ -429,8 +464,9 @@ describe_maps(SanaStream *s, const SanaCudaGemm *g, int bn, Job *job)
                       {x_stride, x_w * x_stride},
                       {DEPTH, job->pitch * times, (job->tile_h + border) * times},
                       {1, times, times}};
-    const Layout w = {g->w,           3,        {in, taps, (size_t)g->out}, {in, taps * in},
-                      {DEPTH, 1, bn}, {1, 1, 1}};
+    const Layout w = {
+        g->w,     3, {in, taps, (size_t)g->out}, {in, taps * in}, {DEPTH, 1, bn / job->pair},
+        {1, 1, 1}};
     /* a folded map is four maps, of every other position of every other row */
     const size_t y_w = (size_t)(product ? g->y_h * g->y_w : g->folded ? g->x_w : g->y_w);
     const size_t y_h = (size_t)(product ? 1 : g->folded ? g->x_h : g->y_h);
@@ -446,7 +482,7 @@ describe_maps(SanaStream *s, const SanaCudaGemm *g, int bn, Job *job)
     return describe(s, &job->x, x) && describe(s, &job->w, w) && describe(s, &job->y, y);
 }
 
-template <int PARTS, int BN>
+template <int PARTS, int BN, int PAIR>
 static bool
 takes(const SanaCudaDevice *dev, const SanaCudaGemm *g)
 {
@@ -454,32 +490,36 @@ takes(const SanaCudaDevice *dev, const SanaCudaGemm *g)
     Job job;
     return dev->capability == 90 && dev->describe_map && readable(g) && !g->y_f32 && !g->residual &&
            g->groups == 1 && g->in >= DEPTH && leaves_in_vectors(g) &&
-           (g->folded ? g->out / 4 % BN == 0 : g->out >= DEPTH) && lay_out(dev, g, PARTS, BN, &job);
+           (g->folded ? g->out / 4 % BN == 0 : g->out >= DEPTH) &&
+           lay_out(dev, g, PARTS, BN, PAIR, &job);
 #else
     return false; /* this build has no code for it */
 #endif
 }
 
-template <int PARTS, int BN>
+template <int PARTS, int BN, int PAIR>
 static void
 run(SanaStream *s, const SanaCudaGemm *g)
 {
     const SanaCudaDevice *dev = sana_cuda_device(s);
     const auto kernel = gemm_wgmma<PARTS, BN>;
     Job job;
-    if (!lay_out(dev, g, PARTS, BN, &job) || !describe_maps(s, g, BN, &job) ||
+    if (!lay_out(dev, g, PARTS, BN, PAIR, &job) || !describe_maps(s, g, BN, &job) ||
         !sana_cuda_check(s,
                          cudaFuncSetAttribute((const void *)kernel,
                                               cudaFuncAttributeMaxDynamicSharedMemorySize,
                                               (int)dev->shared_bytes),
                          "gemm_wgmma"))
         return;
-    launch_shared(s, "gemm_wgmma", (unsigned)MIN(job.tiles, dev->multiprocessors), THREADS,
-                  dev->shared_bytes, kernel, job);
+    const int at_once = dev->multiprocessors / job.pair;
+    launch_clusters(s, "gemm_wgmma", (unsigned)(MIN(job.turns, at_once) * job.pair),
+                    (unsigned)job.pair, THREADS, dev->shared_bytes, kernel, job);
 }
 
 const SanaCudaGemmKernel sana_cuda_gemm_wgmma[SANA_CUDA_WGMMA_KERNELS] = {
-    {"wgmma 256x128", takes<2, 128>, run<2, 128>},
-    {"wgmma 128x256", takes<1, 256>, run<1, 256>},
-    {"wgmma 128x128", takes<1, 128>, run<1, 128>},
+    {"wgmma 256x128", takes<2, 128, 1>, run<2, 128, 1>},
+    {"wgmma 128x256", takes<1, 256, 1>, run<1, 256, 1>},
+    {"wgmma 128x128", takes<1, 128, 1>, run<1, 128, 1>},
+    {"wgmma pair 256x128", takes<2, 128, 2>, run<2, 128, 2>},
+    {"wgmma pair 128x256", takes<1, 256, 2>, run<1, 256, 2>},
 };

@@ -143,6 +143,15 @@ group_barrier(int number)
     asm volatile("bar.sync %0, 128;\n" ::"r"(number) : "memory");
 }
 
+/* Between all threads of a cluster: what they wrote to shared memory before, all see after. */
+inline __device__ void
+cluster_barrier(void)
+{
+    asm volatile("barrier.cluster.arrive.release.aligned;\n"
+                 "barrier.cluster.wait.acquire.aligned;\n" ::
+                     : "memory");
+}
+
 /* This group of warps needs no more than N registers a thread, or wants N. */
 template <int N>
 inline __device__ void
@@ -185,6 +194,18 @@ barrier_arrive(uint64_t *barrier)
                  : "memory");
 }
 
+/* At the same place in the shared memory of a block of this cluster. */
+inline __device__ void
+barrier_arrive_at(uint64_t *barrier, int block)
+{
+    asm volatile("{\n.reg .b32 there;\n"
+                 "mapa.shared::cluster.u32 there, %0, %1;\n"
+                 "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there];\n}\n" ::"r"(
+                     shared_address(barrier)),
+                 "r"(block)
+                 : "memory");
+}
+
 inline __device__ void
 barrier_arrive_with(uint64_t *barrier, int bytes)
 {
@@ -200,7 +221,7 @@ barrier_wait(uint64_t *barrier, int parity)
 {
     asm volatile("{\n.reg .pred done;\n"
                  "again:\n"
-                 "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+                 "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n"
                  "@!done bra again;\n}\n" ::"r"(shared_address(barrier)),
                  "r"(parity)
                  : "memory");
@@ -217,6 +238,17 @@ tile_load(void *shared, const CUtensorMap *map, uint64_t *barrier, int c, int x,
                  "[%0], [%1, {%3, %4, %5}], [%2];\n" ::"r"(shared_address(shared)),
                  "l"(map), "r"(shared_address(barrier)), "r"(c), "r"(x), "r"(y)
                  : "memory");
+}
+
+/* The same to both blocks of a cluster of two; the bytes arrive at the barrier of each. */
+inline __device__ void
+tile_load_both(void *shared, const CUtensorMap *map, uint64_t *barrier, int c, int x, int y)
+{
+    asm volatile(
+        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes"
+        ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], %6;\n" ::"r"(shared_address(shared)),
+        "l"(map), "r"(shared_address(barrier)), "r"(c), "r"(x), "r"(y), "h"((short)3)
+        : "memory");
 }
 
 /* Starts copying a tile from shared memory to (c, i, x, j, y) of a map; what lies outside is left

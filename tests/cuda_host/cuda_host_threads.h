@@ -3,8 +3,11 @@
 #ifndef SANA_TESTS_CUDA_HOST_THREADS_H
 #define SANA_TESTS_CUDA_HOST_THREADS_H
 
-/* The number of this thread in its block. */
+/* The number of this thread in its cluster of blocks. */
 unsigned cuda_host_thread(void);
+
+/* Where what lies here in the shared memory of this block lies in that of another of the cluster. */
+void *cuda_host_there(const void *here, unsigned block);
 
 /* Lets others run; returns to look again whether what this thread waits for has come. */
 void cuda_host_poll(void);

@@ -35,12 +35,18 @@ struct dim3 {
 extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 
-enum cudaLaunchAttributeID { cudaLaunchAttributeProgrammaticStreamSerialization = 6 };
+enum cudaLaunchAttributeID {
+    cudaLaunchAttributeClusterDimension = 4,
+    cudaLaunchAttributeProgrammaticStreamSerialization = 6,
+};
 
 struct cudaLaunchAttribute {
     cudaLaunchAttributeID id;
     struct {
         int programmaticStreamSerializationAllowed;
+        struct {
+            unsigned x, y, z;
+        } clusterDim;
     } val;
 };
 
@@ -53,11 +59,14 @@ struct cudaLaunchConfig_t {
 };
 
 /* Runs all threads of all blocks.  Where the launch is early, each must wait for the one before. */
-cudaError_t cuda_host_launch(const cudaLaunchConfig_t &how, bool early,
+cudaError_t cuda_host_launch(const cudaLaunchConfig_t &how, bool early, unsigned cluster,
                              const std::function<void()> &thread);
 
 /* Whether it may begin before the one before it has ended; counted. */
 bool cuda_host_is_early(const cudaLaunchConfig_t &how);
+
+/* How many blocks along x run together. */
+unsigned cuda_host_cluster(const cudaLaunchConfig_t &how);
 
 /* Does it, or keeps it while the stream captures; a call named so may be made to fail. */
 cudaError_t cuda_host_submit(const char *name, cudaStream_t stream,
@@ -71,8 +80,9 @@ cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters..
     const std::tuple<Parameters...> copies(std::forward<Arguments>(arguments)...);
     const cudaLaunchConfig_t how = *config;
     const bool early = cuda_host_is_early(how);
+    const unsigned cluster = cuda_host_cluster(how);
     return cuda_host_submit("cudaLaunchKernel", how.stream, [=] {
-        return cuda_host_launch(how, early, [=] { std::apply(kernel, copies); });
+        return cuda_host_launch(how, early, cluster, [=] { std::apply(kernel, copies); });
     });
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Blocks of threads, one block after the other.  A thread runs on the stack of a fibre until it
+ * Blocks of threads, one block or cluster of blocks after the other.  A thread runs on the stack of a fibre until it
  * ends or waits; the fibre of one that ended goes on with the next, so that a kernel without
  * barriers costs no change of stacks.
  */
@@ -30,7 +30,7 @@ namespace
 const unsigned WARP = 32, GROUP = 128;
 const size_t STACK = 128 << 10;
 
-enum State { FRESH, READY, AT_WARP, AT_GROUP, AT_BLOCK, POLLING, DONE };
+enum State { FRESH, READY, AT_WARP, AT_GROUP, AT_BLOCK, AT_CLUSTER, POLLING, DONE };
 
 struct Fibre {
     ucontext_t context; /* where it begins */
@@ -60,6 +60,8 @@ struct Machine {
     void *home_fake;
     const void *home_stack;
     size_t home_size;
+    unsigned block_threads, first_block; /* of a block of the cluster; its first block, along x */
+    std::vector<char *> dynamic;         /* shared memory of each block */
     unsigned current;
     bool backwards, early;
     unsigned progress; /* counts whatever brings the block nearer to its end */
@@ -113,13 +115,23 @@ leave_to_home(Fibre *from)
 
 #endif
 
+/* Of the cluster that runs. */
+unsigned
+block_of(unsigned thread)
+{
+    return thread / machine.block_threads;
+}
+
 void
 become(unsigned thread)
 {
+    const unsigned block = block_of(thread), local = thread - block * machine.block_threads;
     machine.current = thread;
-    threadIdx.x = thread % blockDim.x;
-    threadIdx.y = thread / blockDim.x % blockDim.y;
-    threadIdx.z = thread / blockDim.x / blockDim.y;
+    threadIdx.x = local % blockDim.x;
+    threadIdx.y = local / blockDim.x % blockDim.y;
+    threadIdx.z = local / blockDim.x / blockDim.y;
+    blockIdx.x = machine.first_block + block;
+    cuda_host_dynamic = machine.dynamic[block];
 }
 
 /* The next lane of the same warp in the order of this pass, or the number of threads. */
@@ -222,42 +234,44 @@ count_of(State state)
     return n;
 }
 
+/* Lets the threads from `first` go that wait at a barrier of this number. */
 void
-let_go(State state, int group)
+let_go(unsigned first, unsigned count, State state, int group)
 {
-    for (Thread &thread : machine.threads)
-        if (thread.state == state && thread.group == group)
-            thread.state = READY;
+    for (unsigned i = first; i < first + count; i++)
+        if (machine.threads[i].state == state && machine.threads[i].group == group)
+            machine.threads[i].state = READY;
     machine.progress++;
 }
 
-/* Barriers that all have reached. */
+/* Barriers that all of a block have reached. */
 void
-open_barriers()
+open_barriers(unsigned first, unsigned count)
 {
-    const unsigned count = (unsigned)machine.threads.size();
-    unsigned there[16] = {};
-    for (const Thread &thread : machine.threads)
-        if (thread.state == AT_GROUP)
-            there[thread.group]++;
+    unsigned there[16] = {}, waiting = 0, done = 0;
+    for (unsigned i = first; i < first + count; i++) {
+        const Thread &thread = machine.threads[i];
+        there[thread.group] += thread.state == AT_GROUP;
+        waiting += thread.state == AT_BLOCK;
+        done += thread.state == DONE;
+    }
     for (int group = 0; group < 16; group++) {
         if (there[group] > GROUP)
             undefined("more than a group at its barrier");
         if (there[group] == GROUP)
-            let_go(AT_GROUP, group);
+            let_go(first, count, AT_GROUP, group);
     }
-    const unsigned waiting = count_of(AT_BLOCK);
     if (waiting == count)
-        let_go(AT_BLOCK, 0);
-    else if (waiting && waiting + count_of(DONE) == count)
+        let_go(first, count, AT_BLOCK, 0);
+    else if (waiting && waiting + done == count)
         undefined("some threads of a block wait for others that have ended");
 }
 
+/* A block, or a cluster of them. */
 void
-run_block()
+run_blocks()
 {
     unsigned count = (unsigned)machine.threads.size();
-    unsigned warps = (count + WARP - 1) / WARP;
     for (Thread &thread : machine.threads)
         thread = Thread{FRESH, nullptr, 0, false, 0};
     do {
@@ -266,9 +280,13 @@ run_block()
         for (Thread &thread : machine.threads)
             if (thread.state == POLLING)
                 thread.state = READY;
+        const unsigned warps = (count + WARP - 1) / WARP;
         for (unsigned w = 0; w < warps; w++)
             run_warp((machine.backwards ? warps - 1 - w : w) * WARP);
-        open_barriers();
+        for (unsigned first = 0; first < count; first += machine.block_threads)
+            open_barriers(first, machine.block_threads);
+        if (count_of(AT_CLUSTER) == count)
+            let_go(0, count, AT_CLUSTER, 0);
         if (machine.progress == before)
             undefined("threads wait for each other");
     } while (count_of(DONE) < count);
@@ -286,26 +304,45 @@ wait(State how)
 
 } // namespace
 
+unsigned
+cuda_host_cluster(const cudaLaunchConfig_t &how)
+{
+    unsigned blocks = 1;
+    for (unsigned i = 0; i < how.numAttrs; i++)
+        if (how.attrs[i].id == cudaLaunchAttributeClusterDimension)
+            blocks = how.attrs[i].val.clusterDim.x;
+    return blocks;
+}
+
 cudaError_t
-cuda_host_launch(const cudaLaunchConfig_t &how, bool early, const std::function<void()> &thread)
+cuda_host_launch(const cudaLaunchConfig_t &how, bool early, unsigned cluster,
+                 const std::function<void()> &thread)
 {
     const dim3 grid = how.gridDim, block = how.blockDim;
     size_t threads = (size_t)block.x * block.y * block.z;
     if (threads == 0 || threads > 1024 || grid.x == 0 || grid.x > INT32_MAX || grid.y == 0 ||
-        grid.y > UINT16_MAX || grid.z == 0 || grid.z > UINT16_MAX)
+        grid.y > UINT16_MAX || grid.z == 0 || grid.z > UINT16_MAX || grid.x % cluster ||
+        (cluster > 1 && (threads % WARP || threads * cluster > 1024)))
         return cudaErrorInvalidConfiguration;
-    cuda_host_dynamic = (char *)aligned_alloc(1024, (how.dynamicSmemBytes + 1023) / 1024 * 1024);
+    machine.dynamic.clear();
+    for (unsigned i = 0; i < cluster; i++)
+        machine.dynamic.push_back(
+            (char *)aligned_alloc(1024, (how.dynamicSmemBytes + 1023) / 1024 * 1024));
     machine.body = &thread;
     machine.early = early;
-    machine.threads.resize(threads);
-    machine.given.resize(2 * threads);
+    machine.block_threads = (unsigned)threads;
+    machine.threads.resize(threads * cluster);
+    machine.given.resize(2 * threads * cluster);
     blockDim = block;
     gridDim = grid;
     for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
         for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
-            for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++)
-                run_block();
-    free(cuda_host_dynamic);
+            for (unsigned x = 0; x < grid.x; x += cluster) {
+                machine.first_block = x;
+                run_blocks();
+            }
+    for (char *shared : machine.dynamic)
+        free(shared);
     return cudaSuccess;
 }
 
@@ -327,6 +364,18 @@ group_barrier(int number)
     machine.threads[machine.current].group = number;
     wait(AT_GROUP);
     machine.threads[machine.current].group = 0;
+}
+
+void
+cluster_barrier(void)
+{
+    wait(AT_CLUSTER);
+}
+
+void *
+cuda_host_there(const void *here, unsigned block)
+{
+    return machine.dynamic[block] + ((const char *)here - cuda_host_dynamic);
 }
 
 unsigned

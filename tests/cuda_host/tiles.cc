@@ -146,6 +146,12 @@ barrier_arrive(uint64_t *barrier)
 }
 
 void
+barrier_arrive_at(uint64_t *barrier, int block)
+{
+    barrier_arrive((uint64_t *)cuda_host_there(barrier, (unsigned)block));
+}
+
+void
 barrier_arrive_with(uint64_t *barrier, int bytes)
 {
     of(barrier)->bytes += bytes;
@@ -181,6 +187,14 @@ tile_load(void *shared, const CUtensorMap *map, uint64_t *barrier, int c, int x,
         arrive(t);
     else
         loads.push_back(t);
+}
+
+void
+tile_load_both(void *shared, const CUtensorMap *map, uint64_t *barrier, int c, int x, int y)
+{
+    for (unsigned block = 0; block < 2; block++)
+        tile_load(cuda_host_there(shared, block), map, (uint64_t *)cuda_host_there(barrier, block),
+                  c, x, y);
 }
 
 void

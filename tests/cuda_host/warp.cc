@@ -2,6 +2,8 @@
 /* What the lanes of a warp do together, and copies that arrive late. */
 #include "kernels/cuda/warp.h"
 
+#include "cuda_host_threads.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,7 +16,7 @@
 namespace
 {
 
-const unsigned MOST = 1024; /* threads of a block */
+const unsigned MOST = 1024; /* threads of a cluster */
 
 struct Copy {
     void *to;
@@ -43,7 +45,7 @@ struct Products {
 unsigned
 self()
 {
-    return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+    return cuda_host_thread();
 }
 
 /* What all lanes of this warp give, by lane; until the next but one call. */

@@ -29,6 +29,7 @@ void load_matrices_turned(uint32_t (&r)[4], const void *shared);
 /* --- Hopper ----------------------------------------------------------------------------------- */
 
 void group_barrier(int number);
+void cluster_barrier(void);
 void show_to_tensor_cores(void);
 
 template <int N>
@@ -45,10 +46,12 @@ registers_take(void)
 
 void barrier_begin(uint64_t *barrier, int arrivals);
 void barrier_arrive(uint64_t *barrier);
+void barrier_arrive_at(uint64_t *barrier, int block);
 void barrier_arrive_with(uint64_t *barrier, int bytes);
 void barrier_wait(uint64_t *barrier, int parity);
 
 void tile_load(void *shared, const CUtensorMap *map, uint64_t *barrier, int c, int x, int y);
+void tile_load_both(void *shared, const CUtensorMap *map, uint64_t *barrier, int c, int x, int y);
 void tile_store(const CUtensorMap *map, const void *shared, int c, int i, int x, int j, int y);
 void cuda_host_tile_store_wait(int stores);
 
