@@ -193,10 +193,8 @@ res_block(SanaStream *s, const SanaDcResBlock *w, SanaAct act, SanaTensor x)
 {
     size_t mark = sana_mark(s);
     SanaTensor y = sana_scratch(s, x.dtype, x.h, x.w, x.c);
-    SanaTensor z = sana_scratch(s, x.dtype, x.h, x.w, x.c);
     sana_conv(s, y, x, &w->conv1, act);
-    sana_conv(s, z, y, &w->conv2, SANA_ACT_NONE);
-    sana_norm(s, x, z, &w->norm, SANA_ACT_NONE, x);
+    sana_conv_norm_add(s, x, y, &w->conv2, &w->norm);
     sana_pop(s, mark);
 }
 

@@ -81,6 +81,10 @@ struct SanaBackend {
     void (*replay)(SanaStream *s, SanaReplay **replay, SanaForward forward, void *user);
     void (*replay_free)(SanaStream *s, SanaReplay *replay);
 
+    /* false where it has nothing better than the two operations; may be NULL */
+    bool (*conv_norm_add)(SanaStream *s, SanaTensor x, SanaTensor y, const SanaConv *k,
+                          const SanaNorm *norm);
+
     /* operations, all of them */
     __typeof__(sana_linear) *linear;
     __typeof__(sana_conv) *conv;

@@ -188,6 +188,21 @@ sana_norm(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, SanaA
 }
 
 void
+sana_conv_norm_add(SanaStream *s, SanaTensor x, SanaTensor y, const SanaConv *k,
+                   const SanaNorm *norm)
+{
+    REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype && apart(x, y));
+    REQUIRE(conv_fits(x, y, k) && same_positions(x, y));
+    size_t mark = sana_mark(s);
+    SanaTensor z = sana_scratch(s, x.dtype, x.h, x.w, x.c);
+    if (!OPS->conv_norm_add || !OPS->conv_norm_add(s, x, y, k, norm)) {
+        sana_conv(s, z, y, k, SANA_ACT_NONE);
+        sana_norm(s, x, z, norm, SANA_ACT_NONE, x);
+    }
+    sana_pop(s, mark);
+}
+
+void
 sana_norm_modulate(SanaStream *s, SanaTensor y, SanaTensor x, SanaTensor shift, SanaTensor scale,
                    float eps)
 {

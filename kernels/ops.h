@@ -110,6 +110,13 @@ void sana_norm(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, 
                SanaTensor residual);
 
 /*
+ * x (h, w, c) += norm(k ∗ y (h, w, in) + bias), what a residual block ends with.  k leaves the size
+ * as it is.  A device may leave its sums unrounded.  Takes scratch of the size of x.
+ */
+void sana_conv_norm_add(SanaStream *s, SanaTensor x, SanaTensor y, const SanaConv *k,
+                        const SanaNorm *norm);
+
+/*
  * y (n, c) = layer_norm(x) · (1 + scale) + shift; layer_norm(x) = (x − mean)/√(var + eps), var
  * biased, no affine.  shift, scale (1, c).  y may be x.
  */

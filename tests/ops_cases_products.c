@@ -227,6 +227,61 @@ check_conv(Runner *r)
     check_conv_forms(r, (SanaConv){.in = 16, .out = 8, .kernel = 1});
 }
 
+/* --- conv_norm_add: x, y, weight, bias ------------------------------------------------------- */
+
+static void
+call_conv_norm_add(SanaStream *s, const Case *c, SanaTensor *t)
+{
+    SanaNorm norm = {c->norm, t[2], t[3], c->number, c->groups};
+    sana_conv_norm_add(s, t[0], t[1], &c->conv, &norm);
+}
+
+static Case
+conv_norm_add(int h, int w, int in, int out, int kernel)
+{
+    Case c = conv(h, w, (SanaConv){.in = in, .out = out, .kernel = kernel});
+    c.op = "conv_norm_add";
+    c.call = call_conv_norm_add;
+    c.bias = false;
+    c.number = 1e-5f;
+    c.args[0].role = INOUT;
+    c.args[2] = c.args[3] = (Arg){IN, 1, 1, out, .type = FIXED_F32};
+    return c;
+}
+
+static void
+check_conv_norm_add(Runner *r)
+{
+    Case cases[] = {
+        conv_norm_add(7, 13, 24, 40, 3),    conv_norm_add(1, 9, 17, 9, 3),
+        conv_norm_add(19, 37, 128, 128, 3), conv_norm_add(21, 16, 72, 128, 3),
+        conv_norm_add(9, 35, 128, 256, 3),  conv_norm_add(6, 10, 64, 128, 1),
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+        r->run(r, &cases[i]);
+    Case c = cases[2];
+    c.args[3] = (Arg){NONE};
+    r->run(r, &c);
+    c = cases[2];
+    c.bias = true;
+    r->run(r, &c);
+    c = cases[2];
+    c.norm = SANA_NORM_AFFINE;
+    r->run(r, &c);
+    c = cases[2];
+    c.groups = 2;
+    r->run(r, &c);
+}
+
+static void
+bench_conv_norm_add(Runner *r)
+{
+    Case c = conv_norm_add(512, 512, 128, 128, 3);
+    r->run(r, &c);
+    c = conv_norm_add(256, 256, 256, 256, 3);
+    r->run(r, &c);
+}
+
 static void
 check_conv_depthwise(Runner *r)
 {
@@ -314,6 +369,7 @@ bench_glu_depthwise(Runner *r)
 const CaseSet ops_product_sets[] = {
     {"linear", check_linear, bench_linear},
     {"conv", check_conv, bench_conv},
+    {"conv_norm_add", check_conv_norm_add, bench_conv_norm_add},
     {"linear_in_place", check_linear_in_place, bench_linear_in_place},
     {"conv_depthwise", check_conv_depthwise, bench_conv_depthwise},
     {"glu_depthwise", check_glu_depthwise, bench_glu_depthwise},

@@ -42,6 +42,8 @@ static const struct {
     /* a frequency that rounds the other way turns by 1e-5 at position 500 */
     {"rope", 1e-9, ONCE},
     {"norm", 1e-11, ONCE},
+    /* the sums of the convolution may be rounded as well */
+    {"conv_norm_add", 1e-10, 8e-6, 1.3e-7},
     {"norm_modulate", 1e-11, ONCE},
     {"add_gated", 1e-12, ONCE},
     {"activate", 1e-11, ONCE},

@@ -274,3 +274,18 @@ sana_cuda_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, San
     else
         sana_cuda_gemm(s, &g);
 }
+
+bool
+sana_cuda_conv_norm_add(SanaStream *s, SanaTensor x, SanaTensor y, const SanaConv *k,
+                        const SanaNorm *norm)
+{
+    SanaCudaGemm g = conv_gemm(x, y, k, SANA_ACT_NONE);
+    g.residual = x.data;
+    g.residual_stride = x.stride;
+    g.norm_weight = norm->weight.data;
+    g.norm_bias = norm->bias.data;
+    g.eps = norm->eps;
+    return norm->kind == SANA_NORM_RMS && sana_norm_groups(norm) == 1 && k->upsample == 1 &&
+           !sana_cuda_is_depthwise(k) && !sana_cuda_gathered(k, x.dtype) &&
+           sana_cuda_gemm_norm(s, &g);
+}

@@ -229,6 +229,7 @@ static const SanaBackend cuda_backend = {
     .finish = sana_cuda_finish_stream,
     .replay = sana_cuda_replay,
     .replay_free = sana_cuda_replay_free,
+    .conv_norm_add = sana_cuda_conv_norm_add,
     .linear = sana_cuda_linear,
     .conv = sana_cuda_conv,
     .glu_depthwise = sana_cuda_glu_depthwise,

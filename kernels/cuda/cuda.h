@@ -185,6 +185,10 @@ sana_cuda_gathered(const SanaConv *k, SanaDType dtype)
     return few && dtype == SANA_BF16 ? (k->kernel * k->kernel * k->in + 7) / 8 * 8 : 0;
 }
 
+/* conv.c */
+bool sana_cuda_conv_norm_add(SanaStream *s, SanaTensor x, SanaTensor y, const SanaConv *k,
+                             const SanaNorm *norm);
+
 /* --- operations ------------------------------------------------------------------------------ */
 
 __typeof__(sana_linear) sana_cuda_linear;                           /* linear.c */

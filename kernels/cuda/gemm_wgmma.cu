@@ -30,6 +30,10 @@ struct Job {
     CUtensorMap x, w, y;
     const float *bias;
     SanaAct act;
+    const float *norm_weight, *norm_bias;          /* of a tile that leaves with a norm and */
+    const char *residual;                          /* this, at positions `residual_stride` apart, */
+    int residual_stride, w_positions, h_positions; /* of so many */
+    float eps;
     int pair;                        /* blocks that share filters: a cluster of 2, or 1 */
     int turns, columns, across;      /* of all blocks; tiles side by side along out, and the map */
     int chunks, kernel, stride, pad; /* 64 channels each; of the convolution */
@@ -291,6 +295,65 @@ finish(const Job &job, uint32_t (&bits)[DEPTH / 16][4], const float (&sum)[BN / 
     }
 }
 
+/* What a position's sums are multiplied with: 1 / √(mean of squares + eps), for rows l/4 and 8
+ * further.  Four neighbouring lanes have a row. */
+template <int BN>
+__device__ __forceinline__ void
+norm_factors(const Job &job, float (&factor)[2], const float (&sum)[BN / 2])
+{
+    factor[0] = factor[1] = 0;
+#pragma unroll
+    for (int i = 0; i < BN / 2; i++)
+        factor[i % 4 / 2] += sum[i] * sum[i];
+#pragma unroll
+    for (int row = 0; row < 2; row++) {
+        factor[row] += __shfl_xor_sync(0xffffffffu, factor[row], 1);
+        factor[row] += __shfl_xor_sync(0xffffffffu, factor[row], 2);
+        factor[row] = rsqrtf(factor[row] / BN + job.eps);
+    }
+}
+
+/* The same as finish(), with a norm and the residual of the patch at (x, y). */
+template <int BN>
+__device__ __forceinline__ void
+finish_norm(const Job &job, uint32_t (&bits)[DEPTH / 16][4], const float (&sum)[BN / 2], int first,
+            int n, int x, int y, const float (&factor)[2])
+{
+    const int lane = (int)threadIdx.x % 32, column = n + lane % 4 * 2;
+    uint32_t residual[2][DEPTH / 8] = {};
+#pragma unroll
+    for (int row = 0; row < 2; row++) {
+        const int i = y + (int)threadIdx.x / 32 % 4 * 2 + row, j = x + lane / 4;
+        const size_t at =
+            ((size_t)i * (size_t)job.w_positions + (size_t)j) * (size_t)job.residual_stride +
+            (size_t)column;
+        if (i < job.h_positions && j < job.w_positions)
+#pragma unroll
+            for (int c = 0; c < DEPTH / 8; c++)
+                residual[row][c] = ((const uint32_t *)job.residual)[at / 2 + (size_t)(4 * c)];
+    }
+#pragma unroll
+    for (int c = 0; c < DEPTH / 8; c++) {
+        float weight[2], bias[2] = {0, 0};
+        load_as<float>(weight, (const char *)(job.norm_weight + column + 8 * c));
+        if (job.norm_bias)
+            load_as<float>(bias, (const char *)(job.norm_bias + column + 8 * c));
+#pragma unroll
+        for (int row = 0; row < 2; row++) {
+            const uint32_t low = residual[row][c] << 16, high = residual[row][c] & 0xffff0000u;
+            float add[2], v[2];
+            memcpy(&add[0], &low, sizeof low);
+            memcpy(&add[1], &high, sizeof high);
+#pragma unroll
+            for (int e = 0; e < 2; e++)
+                v[e] =
+                    sum[first + 4 * c + 2 * row + e] * factor[row] * weight[e] + bias[e] + add[e];
+            const __nv_bfloat162 pair = __floats2bfloat162_rn(v[0], v[1]);
+            memcpy(&bits[c / 2][c % 2 * 2 + row], &pair, sizeof pair);
+        }
+    }
+}
+
 /* To shared memory, in rows of 128 bytes as tile_store() reads them. */
 __device__ __forceinline__ void
 put(char *to, const uint32_t (&bits)[DEPTH / 16][4])
@@ -302,40 +365,49 @@ put(char *to, const uint32_t (&bits)[DEPTH / 16][4])
 }
 
 /* Leaves with a tile: patch by patch, 64 channels at a time. */
-template <int PARTS, int BN>
+template <int PARTS, int BN, bool NORM>
 __device__ __forceinline__ void
 leave_tile(const Job &job, char *buffers, int &turn, const Place &at, int group,
            const float (&sum)[PARTS][BN / 2])
 {
     const bool speaks = threadIdx.x % 128 == 0;
 #pragma unroll
-    for (int part = 0; part < PARTS; part++)
+    for (int part = 0; part < PARTS; part++) {
+        const int patch = group * PARTS + part;
+        const int x = at.x + patch % 2 * job.right + patch / 2 * job.over;
+        const int y = at.y + patch / 2 * job.below;
+        float factor[2];
+        if (NORM)
+            norm_factors<BN>(job, factor, sum[part]);
 #pragma unroll
         for (int piece = 0; piece < BN / DEPTH; piece++) {
-            const int n = at.n + piece * DEPTH, patch = group * PARTS + part;
+            const int n = at.n + piece * DEPTH;
             char *buffer = buffers + turn * LEAVING;
             if (n >= job.channels)
                 break;
             turn ^= 1;
             uint32_t bits[DEPTH / 16][4];
-            finish<BN>(job, bits, sum[part], piece * (DEPTH / 2), at.filter + piece * DEPTH,
-                       job.channels - n);
+            if (NORM)
+                finish_norm<BN>(job, bits, sum[part], piece * (DEPTH / 2), n, x, y, factor);
+            else
+                finish<BN>(job, bits, sum[part], piece * (DEPTH / 2), at.filter + piece * DEPTH,
+                           job.channels - n);
             if (speaks)
                 tile_store_wait<1>();
             group_barrier(1 + group);
             put(buffer, bits);
             show_to_tensor_cores();
             group_barrier(1 + group);
-            if (!speaks)
-                continue;
-            tile_store(&job.y, buffer, n, at.b, at.x + patch % 2 * job.right + patch / 2 * job.over,
-                       at.a, at.y + patch / 2 * job.below);
+            if (speaks)
+                tile_store(&job.y, buffer, n, at.b, x, at.a, y);
         }
+    }
 }
 
 #endif
 
-template <int PARTS, int BN>
+/* NORM: a tile has all channels of its positions. */
+template <int PARTS, int BN, bool NORM>
 static __global__ void
 __launch_bounds__(THREADS, 1) gemm_wgmma(const __grid_constant__ Job job)
 {
@@ -363,7 +435,7 @@ __launch_bounds__(THREADS, 1) gemm_wgmma(const __grid_constant__ Job job)
         each_tile<BN>(job, [&](const Place &at) {
             float sum[PARTS][BN / 2];
             multiply<PARTS, BN>(job, shared, group, sum);
-            leave_tile<PARTS, BN>(job, buffers, turn, at, group, sum);
+            leave_tile<PARTS, BN, NORM>(job, buffers, turn, at, group, sum);
         });
         if (threadIdx.x % 128 == 0)
             tile_store_wait<0>();
@@ -482,38 +554,52 @@ describe_maps(SanaStream *s, const SanaCudaGemm *g, int bn, Job *job)
     return describe(s, &job->x, x) && describe(s, &job->w, w) && describe(s, &job->y, y);
 }
 
-template <int PARTS, int BN, int PAIR>
+/* Whether rows and filters can be copied in tiles, and leave so. */
 static bool
-takes(const SanaCudaDevice *dev, const SanaCudaGemm *g)
+copies(const SanaCudaDevice *dev, const SanaCudaGemm *g, int bn)
 {
 #ifdef SANA_CUDA_90A
-    Job job;
-    return dev->capability == 90 && dev->describe_map && readable(g) && !g->y_f32 && !g->residual &&
+    return dev->capability == 90 && dev->describe_map && readable(g) && !g->y_f32 &&
            g->groups == 1 && g->in >= DEPTH && leaves_in_vectors(g) &&
-           (g->folded ? g->out / 4 % BN == 0 : g->out >= DEPTH) &&
-           lay_out(dev, g, PARTS, BN, PAIR, &job);
+           (g->folded ? g->out / 4 % bn == 0 : g->out >= DEPTH);
 #else
     return false; /* this build has no code for it */
 #endif
 }
 
 template <int PARTS, int BN, int PAIR>
+static bool
+takes(const SanaCudaDevice *dev, const SanaCudaGemm *g)
+{
+    Job job;
+    return !g->residual && copies(dev, g, BN) && lay_out(dev, g, PARTS, BN, PAIR, &job);
+}
+
+template <int PARTS, int BN, bool NORM>
 static void
-run(SanaStream *s, const SanaCudaGemm *g)
+run_job(SanaStream *s, const SanaCudaGemm *g, Job *job)
 {
     const SanaCudaDevice *dev = sana_cuda_device(s);
-    const auto kernel = gemm_wgmma<PARTS, BN>;
-    Job job;
-    if (!lay_out(dev, g, PARTS, BN, PAIR, &job) || !describe_maps(s, g, BN, &job) ||
+    const auto kernel = gemm_wgmma<PARTS, BN, NORM>;
+    const int at_once = dev->multiprocessors / job->pair;
+    if (!describe_maps(s, g, BN, job) ||
         !sana_cuda_check(s,
                          cudaFuncSetAttribute((const void *)kernel,
                                               cudaFuncAttributeMaxDynamicSharedMemorySize,
                                               (int)dev->shared_bytes),
                          "gemm_wgmma"))
         return;
-    const int at_once = dev->multiprocessors / job.pair;
-    launch_clusters(s, "gemm_wgmma", (unsigned)(MIN(job.turns, at_once) * job.pair),
-                    (unsigned)job.pair, THREADS, dev->shared_bytes, kernel, job);
+    launch_clusters(s, "gemm_wgmma", (unsigned)(MIN(job->turns, at_once) * job->pair),
+                    (unsigned)job->pair, THREADS, dev->shared_bytes, kernel, *job);
+}
+
+template <int PARTS, int BN, int PAIR>
+static void
+run(SanaStream *s, const SanaCudaGemm *g)
+{
+    Job job;
+    if (lay_out(sana_cuda_device(s), g, PARTS, BN, PAIR, &job))
+        run_job<PARTS, BN, false>(s, g, &job);
 }
 
 const SanaCudaGemmKernel sana_cuda_gemm_wgmma[SANA_CUDA_WGMMA_KERNELS] = {
@@ -523,3 +609,26 @@ const SanaCudaGemmKernel sana_cuda_gemm_wgmma[SANA_CUDA_WGMMA_KERNELS] = {
     {"wgmma pair 256x128", takes<2, 128, 2>, run<2, 128, 2>},
     {"wgmma pair 128x256", takes<1, 256, 2>, run<1, 256, 2>},
 };
+
+bool
+sana_cuda_gemm_norm(SanaStream *s, const SanaCudaGemm *g)
+{
+    const SanaCudaDevice *dev = sana_cuda_device(s);
+    const int parts = g->out == 128 ? 2 : 1;
+    Job job;
+    if ((g->out != 128 && g->out != 256) || g->bias || is_product(g) || g->stride != 1 ||
+        !copies(dev, g, g->out) || !lay_out(dev, g, parts, g->out, 1, &job))
+        return false;
+    job.norm_weight = g->norm_weight;
+    job.norm_bias = g->norm_bias;
+    job.eps = g->eps;
+    job.residual = (const char *)g->residual;
+    job.residual_stride = g->residual_stride;
+    job.w_positions = g->y_w;
+    job.h_positions = g->y_h;
+    if (parts == 2)
+        run_job<2, 128, true>(s, g, &job);
+    else
+        run_job<1, 256, true>(s, g, &job);
+    return true;
+}
