@@ -41,6 +41,16 @@ bench_peak_rss(void)
     return (double)usage.ru_maxrss / (1 << 20);
 }
 
+/* Seconds of the processor, of all threads. */
+static double
+processor_time(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
+}
+
 #define PEAK_RUNS 12
 
 /* side² numbers that are no pattern: zeros run faster than any picture. */
@@ -178,6 +188,8 @@ bench_size(SanaModel *model, const Options *o, BenchSize *r, GError **error)
     SanaImage image = {SANA_IMAGE_RGB, r->width, r->height, row, drawn};
     params.steps = o->steps;
     params.strength = o->strength;
+    const double begin = now();
+    double busy = 0;
     SanaSession *s = sana_session_new(model, error);
     SanaPrompt *prompt = s ? sana_session_encode(s, o->prompt, NULL, error) : NULL;
     if (!prompt || !sana_session_cost(s, prompt, r->width, r->height, &r->cost, error))
@@ -189,11 +201,16 @@ bench_size(SanaModel *model, const Options *o, BenchSize *r, GError **error)
     const gboolean beside = !g_str_equal(sana_model_info(model)->device, "cpu");
     for (int i = -2; i < (beside ? 2 : 1) * o->frames; i++) {
         sana_session_separate_parts(s, i >= o->frames);
+        const double before = processor_time();
         if (!draw(s, prompt, o, &params, &source, &image, error))
             goto done;
+        if (i == -2)
+            r->first = now() - begin;
         const SanaTimes *t = sana_session_times(s);
-        if (i >= 0 && i < o->frames)
+        if (i >= 0 && i < o->frames) {
             bench_series_add(r->frame, t->total);
+            busy += processor_time() - before;
+        }
         if (i >= 0 && (i >= o->frames || !beside)) {
             bench_series_add(r->encode, t->encode);
             bench_series_add(r->step, t->transformer / o->steps);
@@ -201,6 +218,7 @@ bench_size(SanaModel *model, const Options *o, BenchSize *r, GError **error)
         }
     }
     r->steps = o->steps;
+    r->host = busy / o->frames;
     r->peak_rss = bench_peak_rss();
     r->device_used = device_used(o);
     ok = !o->output || write_output(s, prompt, o, &params, &source, error);

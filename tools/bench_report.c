@@ -133,6 +133,8 @@ bench_print_size(const BenchReport *r, const BenchSize *s)
     g_print("  %.2f frames/s, buffers %.2f GiB, peak RSS %.2f GiB\n",
             1 / bench_series_median(s->frame), (double)s->cost.buffer_bytes / (1 << 30),
             s->peak_rss);
+    g_print("  first picture after %.2f s, %.2f ms of the processor for each later one\n", s->first,
+            s->host * 1e3);
     if (s->device_used > 0)
         g_print("  %.2f GiB of the device's memory, model included\n", s->device_used);
 }
@@ -196,6 +198,8 @@ add_size(JsonBuilder *b, const BenchSize *s)
     add_double(b, "step_flop", s->cost.step_flop);
     add_double(b, "decode_flop", s->cost.decode_flop);
     add_double(b, "buffer_bytes", (double)s->cost.buffer_bytes);
+    add_double(b, "first_s", s->first);
+    add_double(b, "host_s", s->host);
     add_double(b, "peak_rss_gib", s->peak_rss);
     add_double(b, "device_used_gib", s->device_used);
     json_builder_end_object(b);

@@ -23,6 +23,8 @@ typedef struct {
     int width, height, steps;
     BenchSeries *encode, *step, *decode, *frame;
     SanaCost cost;
+    double first;       /* seconds of the first picture of a session, and its prompt */
+    double host;        /* seconds of this machine's processor a picture, all threads together */
     double peak_rss;    /* GiB, of the process so far */
     double device_used; /* GiB of a GPU's memory, model included; 0 elsewhere */
 } BenchSize;

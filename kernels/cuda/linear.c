@@ -104,6 +104,7 @@ advise(cublasLtHandle_t blas, Plan *p, const Shape *s, uint64_t workspace)
     cublasLtMatmulHeuristicResult_t advice = {0};
     int count = 0;
     uint32_t w = (uint32_t)MIN(256, (s->in * (s->bf16 ? 2 : 4)) & -(s->in * (s->bf16 ? 2 : 4)));
+    uint32_t sums = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE; /* where there are partial ones */
     uint32_t x = (uint32_t)s->alignment[0], y = (uint32_t)s->alignment[1];
     uint32_t residual = (uint32_t)(s->residual_stride ? s->alignment[2] : s->alignment[1]);
     cublasStatus_t status = cublasLtMatmulPreferenceCreate(&wish);
@@ -111,6 +112,7 @@ advise(cublasLtHandle_t blas, Plan *p, const Shape *s, uint64_t workspace)
         return status;
     SET(status, cublasLtMatmulPreference, wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
         workspace);
+    SET(status, cublasLtMatmulPreference, wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, sums);
     SET(status, cublasLtMatmulPreference, wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, w);
     SET(status, cublasLtMatmulPreference, wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, x);
     SET(status, cublasLtMatmulPreference, wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,

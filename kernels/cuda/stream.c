@@ -93,7 +93,8 @@ copies_new(cudaError_t *status)
     SanaCudaCopies *c = g_new0(SanaCudaCopies, 1);
     *status = cudaMallocHost((void **)&c->pinned, SLOTS * SLOT_BYTES);
     for (int i = 0; i < SLOTS && *status == cudaSuccess; i++)
-        *status = cudaEventCreateWithFlags(&c->done[i], cudaEventDisableTiming);
+        *status = cudaEventCreateWithFlags(
+            &c->done[i], cudaEventDisableTiming | cudaEventBlockingSync); /* sleeps, not spins */
     if (*status == cudaSuccess)
         return c;
     copies_free(c);

@@ -73,6 +73,7 @@ enum cudaDriverEntryPointQueryResult {
 
 #define cudaEnableDefault 0
 #define cudaStreamNonBlocking 1
+#define cudaEventBlockingSync 1
 #define cudaEventDisableTiming 2
 
 cudaError_t cudaGetDeviceCount(int *count);
