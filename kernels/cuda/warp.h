@@ -143,11 +143,13 @@ group_barrier(int number)
     asm volatile("bar.sync %0, 128;\n" ::"r"(number) : "memory");
 }
 
-/* Between all threads of a cluster: what they wrote to shared memory before, all see after. */
+/* Between all threads of a cluster: what they wrote to shared memory before, and barriers that they
+ * began there, all see after. */
 inline __device__ void
 cluster_barrier(void)
 {
-    asm volatile("barrier.cluster.arrive.release.aligned;\n"
+    asm volatile("fence.mbarrier_init.release.cluster;\n"
+                 "barrier.cluster.arrive.release.aligned;\n"
                  "barrier.cluster.wait.acquire.aligned;\n" ::
                      : "memory");
 }
