@@ -33,6 +33,7 @@ check_linear_forms(Runner *r, Case c)
     c.act = SANA_ACT_SILU; /* the activation comes before the residual */
     r->run(r, &c);
     c.act = SANA_ACT_NONE;
+    c.op = "linear add";
     c.bias = false;
     c.args[0].role = INOUT;
     c.args[2] = (Arg){SAME, .same = 0};
@@ -40,6 +41,7 @@ check_linear_forms(Runner *r, Case c)
     c.args[0].pad = 6;
     c.args[1].pad = 10;
     r->run(r, &c);
+    c.op = "linear";
     c.args[2] = (Arg){NONE};
     c.args[0].role = OUT;
     r->run(r, &c);
