@@ -210,9 +210,10 @@ activate(float (&v)[W], SanaAct act)
 /* --- launching -------------------------------------------------------------------------------- */
 
 /*
- * With `shared` bytes for DYNAMIC_SHARED(), in clusters of so many blocks along x.  Where the device overlaps, the kernel may take its
- * place while the one before it, ours or cuBLASLt's, still runs: after_previous() waits there.  A
- * copy is waited for at the launch.  A capture keeps this as a programmatic edge.
+ * With `shared` bytes for DYNAMIC_SHARED(), in clusters of so many blocks along x.  Where the
+ * device overlaps, the kernel may take its place while the one before it, ours or cuBLASLt's, still
+ * runs: after_previous() waits there.  A copy is waited for at the launch.  A capture keeps this as
+ * a programmatic edge.
  */
 template <typename... Parameters, typename... Arguments>
 static void

@@ -57,8 +57,8 @@ extern const SanaCudaGemmKernel sana_cuda_gemm_mma[SANA_CUDA_MMA_KERNELS];
 #define SANA_CUDA_WGMMA_KERNELS 5
 extern const SanaCudaGemmKernel sana_cuda_gemm_wgmma[SANA_CUDA_WGMMA_KERNELS];
 
-/* y = norm(Σ_k x_k · w_k) + residual, BF16 on Hopper's tensor cores, where a tile holds all channels
- * of its positions; false where it does not.  y may be residual.  gemm_wgmma.cu */
+/* y = norm(Σ_k x_k · w_k) + residual, BF16 on Hopper's tensor cores, where a tile holds all
+ * channels of its positions; false where it does not.  y may be residual.  gemm_wgmma.cu */
 bool sana_cuda_gemm_norm(SanaStream *s, const SanaCudaGemm *g);
 
 /*

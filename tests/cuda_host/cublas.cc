@@ -125,8 +125,9 @@ cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p,
 {
     if (attribute == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES)
         return bytes == sizeof(uint64_t) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
-    memcpy(&p->alignment[attribute - CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES], value,
-           sizeof(uint32_t));
+    if (attribute != CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK) /* there are no partial sums */
+        memcpy(&p->alignment[attribute - CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES], value,
+               sizeof(uint32_t));
     return bytes == sizeof(uint32_t) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
 }
 

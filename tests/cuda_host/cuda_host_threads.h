@@ -6,7 +6,7 @@
 /* The number of this thread in its cluster of blocks. */
 unsigned cuda_host_thread(void);
 
-/* Where what lies here in the shared memory of this block lies in that of another of the cluster. */
+/* Where in another block of the cluster lies what lies here in the shared memory of this one. */
 void *cuda_host_there(const void *here, unsigned block);
 
 /* Lets others run; returns to look again whether what this thread waits for has come. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Blocks of threads, one block or cluster of blocks after the other.  A thread runs on the stack of a fibre until it
- * ends or waits; the fibre of one that ended goes on with the next, so that a kernel without
- * barriers costs no change of stacks.
+ * Blocks of threads, one block or cluster of blocks after the other.  A thread runs on the stack of
+ * a fibre until it ends or waits; the fibre of one that ended goes on with the next, so that a
+ * kernel without barriers costs no change of stacks.
  */
 #include "cuda_runtime.h"
 #include "cuda_host_threads.h"
