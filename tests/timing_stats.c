@@ -121,11 +121,45 @@ prompts_are_told_whatever(void)
     filter_stop(h);
 }
 
+/* The source's: frames drawn and none taken in, from zero with each start. */
+static void
+of_a_source(void)
+{
+    GstHarness *h = gst_harness_new("sanasrc");
+    GstStructure *stats;
+
+    g_object_set(h->element, "model-path", "fake:load=50,frame=20", "prompt", "x", "seed",
+                 G_GUINT64_CONSTANT(40), "num-buffers", 3, NULL);
+    gst_harness_set_sink_caps_str(h, "video/x-raw,format=RGB,width=16,height=16,framerate=10/1");
+    gst_harness_play(h);
+    for (guint n = 0; n < 3; n++)
+        gst_buffer_unref(gst_harness_pull(h));
+    for (gboolean end = FALSE; !end;) { /* after the last has been counted */
+        GstEvent *event = gst_harness_pull_event(h);
+        end = GST_EVENT_TYPE(event) == GST_EVENT_EOS;
+        gst_event_unref(event);
+    }
+    g_assert_cmpuint(timing_stat(h->element, "in"), ==, 0);
+    g_assert_cmpuint(timing_stat(h->element, "out"), ==, 3);
+    g_assert_cmpuint(timing_stat(h->element, "dropped"), ==, 0);
+    g_assert_cmpuint(timing_stat(h->element, "seed"), ==, 42);
+    g_assert_cmpuint(timing_stat(h->element, "model-load-ms"), >=, 45);
+    g_object_get(h->element, "stats", &stats, NULL);
+    g_assert_cmpfloat_with_epsilon(number(stats, "total-ms-avg"), 20, 1e-6);
+    gst_structure_free(stats);
+
+    gst_element_set_state(h->element, GST_STATE_READY);
+    gst_element_set_state(h->element, GST_STATE_PAUSED);
+    g_assert_cmpuint(timing_stat(h->element, "seed"), !=, 42);
+    gst_harness_teardown(h);
+}
+
 void
 add_timing_stats_tests(void)
 {
 #define TEST(name, f) g_test_add_func("/timing/30 " name, f)
     TEST("the fields of stats", fields);
+    TEST("the stats of a source", of_a_source);
     TEST("stats are told once a second", once_a_second);
     TEST("post-messages does not gate prompts", prompts_are_told_whatever);
 #undef TEST
