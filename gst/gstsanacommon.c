@@ -80,6 +80,7 @@ gst_sana_settings_clear (GstSanaSettings * settings)
 {
   replace_string (&settings->model_path, NULL);
   replace_string (&settings->device, NULL);
+  replace_string (&settings->text_device, NULL);
   replace_string (&settings->prompt, NULL);
   replace_string (&settings->instruction, NULL);
   memset (settings, 0, sizeof (*settings));
@@ -91,8 +92,20 @@ gst_sana_settings_copy (GstSanaSettings * dest, const GstSanaSettings * src)
   *dest = *src;
   ref_string (dest->model_path);
   ref_string (dest->device);
+  ref_string (dest->text_device);
   ref_string (dest->prompt);
   ref_string (dest->instruction);
+}
+
+SanaModelOptions
+gst_sana_settings_model_options (const GstSanaSettings * settings)
+{
+  SanaModelOptions options = { 0 };
+
+  options.device = settings->device;
+  options.text_device = settings->text_device;
+  options.precision = settings->precision;
+  return options;
 }
 
 void
@@ -175,6 +188,11 @@ install_model_properties (GObjectClass * klass)
 static void
 install_text_encoder_properties (GObjectClass * klass)
 {
+  g_object_class_install_property (klass, GST_SANA_PROP_TEXT_ENCODER_DEVICE,
+      g_param_spec_string ("text-encoder-device", "Text encoder device",
+          "Where to encode prompts: auto, cpu, cuda or cuda:N (auto = as device; "
+          "cpu leaves the memory of the GPU to pictures, and a new prompt takes "
+          "longer)", DEFAULT_DEVICE, READY));
   g_object_class_install_property (klass, GST_SANA_PROP_TEXT_ENCODER_MEMORY,
       g_param_spec_enum ("text-encoder-memory", "Text encoder memory",
           "Whether the text encoder's weights stay in memory between two "
@@ -300,6 +318,7 @@ gst_sana_common_init (GstSanaCommon * common, guint default_steps)
   g_mutex_init (&common->lock);
   gst_sana_stats_init (&common->stats);
   s->device = g_ref_string_new (DEFAULT_DEVICE);
+  s->text_device = g_ref_string_new (DEFAULT_DEVICE);
   s->precision = DEFAULT_PRECISION;
   s->prompt = g_ref_string_new (DEFAULT_PROMPT);
   s->seed = DEFAULT_SEED;
@@ -346,6 +365,9 @@ set_locked (GstSanaSettings * s, guint id, const GValue * value)
       return TRUE;
     case GST_SANA_PROP_DEVICE:
       replace_string (&s->device, string ? string : DEFAULT_DEVICE);
+      return TRUE;
+    case GST_SANA_PROP_TEXT_ENCODER_DEVICE:
+      replace_string (&s->text_device, string ? string : DEFAULT_DEVICE);
       return TRUE;
     case GST_SANA_PROP_PRECISION:
       s->precision = g_value_get_enum (value);
@@ -434,6 +456,9 @@ get_locked (const GstSanaSettings * s, guint id, GValue * value)
       return TRUE;
     case GST_SANA_PROP_DEVICE:
       g_value_set_string (value, s->device);
+      return TRUE;
+    case GST_SANA_PROP_TEXT_ENCODER_DEVICE:
+      g_value_set_string (value, s->text_device);
       return TRUE;
     case GST_SANA_PROP_PRECISION:
       g_value_set_enum (value, s->precision);
@@ -533,7 +558,7 @@ gst_sana_find_model (const gchar * model_path)
 gboolean
 gst_sana_check_model (GstElement * element, const GstSanaSettings * settings)
 {
-  SanaModelOptions options = { settings->device, settings->precision };
+  SanaModelOptions options = gst_sana_settings_model_options (settings);
   gchar *path = gst_sana_find_model (settings->model_path);
   GError *error = NULL;
   gboolean ok = sana_model_check (path, &options, &error);

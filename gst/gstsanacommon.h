@@ -45,6 +45,7 @@ enum
   GST_SANA_PROP_0,
   GST_SANA_PROP_MODEL_PATH,
   GST_SANA_PROP_DEVICE,
+  GST_SANA_PROP_TEXT_ENCODER_DEVICE,
   GST_SANA_PROP_PRECISION,
   GST_SANA_PROP_TEXT_ENCODER_MEMORY,
   GST_SANA_PROP_PROMPT,
@@ -68,7 +69,7 @@ enum
 typedef struct
 {
   char *model_path;             /* or NULL */
-  char *device;
+  char *device, *text_device;
   SanaPrecision precision;
   GstSanaTextEncoderMemory text_encoder_memory;
   char *prompt;
@@ -93,6 +94,10 @@ typedef struct
   /* Of prompt and this the one that spoke last counts; locks itself. */
   GstSanaPromptFile *file;
 } GstSanaCommon;
+
+/* How they want their model loaded; its strings are those of the settings. */
+SanaModelOptions gst_sana_settings_model_options (const GstSanaSettings *
+    settings);
 
 /* Frees what *settings holds and makes it all zeros. */
 void gst_sana_settings_clear (GstSanaSettings * settings);

@@ -11,7 +11,7 @@
 typedef struct
 {
   gchar *key;
-  gchar *path, *device;
+  gchar *path, *device, *text_device;
   SanaPrecision precision;
 
   /* below: cache.lock */
@@ -58,6 +58,7 @@ free_entry (Entry * entry)
   g_object_unref (entry->cancellable);
   g_free (entry->path);
   g_free (entry->device);
+  g_free (entry->text_device);
   g_free (entry->key);
   g_free (entry);
 }
@@ -167,8 +168,12 @@ static gpointer
 load (gpointer data)
 {
   Entry *entry = data, *dead;
-  SanaModelOptions options = { entry->device, entry->precision, on_progress,
-    entry
+  const SanaModelOptions options = {
+    .device = entry->device,
+    .text_device = entry->text_device,
+    .precision = entry->precision,
+    .progress = on_progress,
+    .progress_data = entry,
   };
   GError *error = NULL;
   SanaModel *model;
@@ -192,15 +197,15 @@ load (gpointer data)
 }
 
 static Entry *
-new_entry (gchar * key, const gchar * path, const gchar * device,
-    SanaPrecision precision)
+new_entry (gchar * key, const gchar * path, const SanaModelOptions * options)
 {
   Entry *entry = g_new0 (Entry, 1);
 
   entry->key = key;
   entry->path = g_strdup (path);
-  entry->device = g_strdup (device);
-  entry->precision = precision;
+  entry->device = g_strdup (options->device);
+  entry->text_device = g_strdup (options->text_device);
+  entry->precision = options->precision;
   entry->cancellable = g_cancellable_new ();
   entry->loading = TRUE;
   entry->refs = 1;              /* the thread's */
@@ -208,12 +213,12 @@ new_entry (gchar * key, const gchar * path, const gchar * device,
 }
 
 GstSanaModelUse *
-gst_sana_model_use (const gchar * path, const gchar * device,
-    SanaPrecision precision)
+gst_sana_model_use (const gchar * path, const SanaModelOptions * options)
 {
   GstSanaModelUse *use = g_new0 (GstSanaModelUse, 1);
   gchar *whole = g_canonicalize_filename (path, NULL);
-  gchar *key = g_strdup_printf ("%s\n%s\n%d", whole, device, precision);
+  gchar *key = g_strdup_printf ("%s\n%s\n%s\n%d", whole, options->device,
+      options->text_device, options->precision);
   Entry *entry;
 
   g_free (whole);
@@ -222,7 +227,7 @@ gst_sana_model_use (const gchar * path, const gchar * device,
     cache.entries = g_hash_table_new (g_str_hash, g_str_equal);
   entry = g_hash_table_lookup (cache.entries, key);
   if (entry == NULL) {
-    entry = new_entry (key, path, device, precision);
+    entry = new_entry (key, path, options);
     g_hash_table_insert (cache.entries, entry->key, entry);
     g_thread_unref (g_thread_new ("sana-load", load, entry));
   } else {

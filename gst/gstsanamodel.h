@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The process's loaded models: elements that name the same directory, device
+ * The process's loaded models: elements that name the same directory, devices
  * and precision share one, in whatever pipeline they are.
  *
  * A load runs on a thread of its own and is shared by all who wait for it; it
@@ -19,9 +19,10 @@ G_BEGIN_DECLS
 /* One user's share of a model.  One thread, except cancel(). */
 typedef struct _GstSanaModelUse GstSanaModelUse;
 
-/* Returns at once; starts to load unless that has been done. */
-GstSanaModelUse *gst_sana_model_use (const gchar * path, const gchar * device,
-    SanaPrecision precision);
+/* Returns at once; starts to load unless that has been done.  Of the options
+ * devices and precision count. */
+GstSanaModelUse *gst_sana_model_use (const gchar * path,
+    const SanaModelOptions * options);
 
 /* Called by the thread that waits; percent 0 … 100 rises. */
 typedef void (*GstSanaModelProgress) (gint percent, gpointer user_data);

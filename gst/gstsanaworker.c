@@ -228,6 +228,7 @@ gst_sana_worker_start (GstElement * element, const GstSanaSettings * settings,
   static gsize once = 0;
   GstSanaWorker *worker = g_new0 (GstSanaWorker, 1);
   gchar *path = gst_sana_find_model (settings->model_path);
+  SanaModelOptions options = gst_sana_settings_model_options (settings);
 
   if (g_once_init_enter (&once)) {
     GST_DEBUG_CATEGORY_INIT (gst_sana_worker_debug, "sanaworker", 0,
@@ -243,8 +244,7 @@ gst_sana_worker_start (GstElement * element, const GstSanaSettings * settings,
   g_queue_init (&worker->jobs);
   worker->encoder = gst_sana_encoder_new (&worker->lock, &worker->news,
       settings, on_refused, worker);
-  worker->use =
-      gst_sana_model_use (path, settings->device, settings->precision);
+  worker->use = gst_sana_model_use (path, &options);
   g_free (path);
 
   /* with the lock, as stop() reads the thread */

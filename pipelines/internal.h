@@ -31,8 +31,11 @@ struct _SanaModel {
     SanaModelInfo info;
     SanaDevice *device;
     SanaDType dtype;
+    SanaDevice *text_device; /* that the text encoder lies on, a reference; often the same */
+    SanaDType text_dtype;
     double sigma_data;
-    SanaPool *pool; /* all weights */
+    SanaPool *pool;      /* all weights, */
+    SanaPool *text_pool; /* but the text encoder's, where that lies elsewhere; else the same */
     SanaSafetensors *files[3];
     SanaTokenizer *tokenizer;
     SanaGemma2 text;
@@ -94,6 +97,7 @@ enum { COEF_START, COEF_INPUT, COEF_CLEAN, COEF_NEXT, COEF_ROWS };
 struct _SanaSession {
     SanaModel *model;
     SanaStream *stream, *planner;
+    SanaStream *text_stream; /* of the text encoder; often the same */
     SanaTextCache text;
     SanaFrame frame;
     SanaTimes times;

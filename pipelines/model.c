@@ -175,6 +175,28 @@ open_device(SanaModel *m, const SanaModelOptions *options, GError **error)
     return m->device && choose_precision(m, options->precision, error);
 }
 
+/* Of the text encoder: the device that draws, or another. */
+static gboolean
+open_text_device(SanaModel *m, const SanaModelOptions *options, GError **error)
+{
+    const char *name = options->text_device;
+    if (name && *name && strcmp(name, "auto") != 0) {
+        m->text_device = sana_device_open(name, error);
+        if (!m->text_device)
+            return FALSE;
+        if (strcmp(sana_device_name(m->text_device), "planner") == 0)
+            return sana_error_settings(error, "device planner encodes nothing; choose auto or cpu");
+    }
+    /* one device, opened twice, is one */
+    if (!m->text_device ||
+        strcmp(sana_device_name(m->text_device), sana_device_name(m->device)) == 0) {
+        sana_device_unref(m->text_device);
+        m->text_device = sana_device_ref(m->device);
+    }
+    m->text_dtype = computes_in(m->text_device, m->dtype) ? m->dtype : SANA_F32;
+    return TRUE;
+}
+
 /* --- weights ---------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -211,11 +233,12 @@ static gboolean
 bind_network(SanaModel *m, SanaPool *pool, int network, GCancellable *cancellable,
              Progress *progress, GError **error)
 {
-    SanaBinder *b = sana_binder_new(pool, m->dtype, m->files[network]);
+    SanaBinder *b =
+        sana_binder_new(pool, network == TEXT ? m->text_dtype : m->dtype, m->files[network]);
     sana_binder_watch(b, cancellable, progress ? on_progress : NULL, progress);
     /* a prompt reads the text encoder's weights once: packing them would gain nothing */
     if (network == TEXT)
-        sana_binder_leave_in_place(b, m->device);
+        sana_binder_leave_in_place(b, m->text_device);
     if (network == TEXT)
         sana_gemma2_bind(&m->text, b);
     else if (network == TRANSFORMER)
@@ -225,6 +248,19 @@ bind_network(SanaModel *m, SanaPool *pool, int network, GCancellable *cancellabl
     return sana_binder_finish(b, directories[network], ignored[network], error);
 }
 
+static gboolean
+has_room(SanaDevice *device, size_t bytes, GError **error)
+{
+    size_t available = sana_device_free_memory(device);
+    if (bytes <= available)
+        return TRUE;
+    g_set_error(error, SANA_ERROR, SANA_ERROR_MEMORY,
+                "the weights take %.1f GiB, but device %s has %.1f GiB free; free memory or "
+                "choose a smaller model or precision",
+                (double)bytes / (1 << 30), sana_device_name(device), (double)available / (1 << 30));
+    return FALSE;
+}
+
 /* Names everything that is wrong, and the bytes that would be needed, before any is allocated. */
 static gboolean
 plan_weights(SanaModel *m, GError **error)
@@ -232,24 +268,19 @@ plan_weights(SanaModel *m, GError **error)
     SanaDevice *planner = sana_device_open("planner", error);
     if (!planner)
         return FALSE;
-    SanaPool *pool = sana_pool_new(planner);
+    SanaPool *pool = sana_pool_new(planner), *text_pool = sana_pool_new(planner);
     gboolean ok = TRUE;
     for (int i = 0; i < N_NETWORKS && ok; i++)
-        ok = bind_network(m, pool, i, NULL, NULL, error);
-    m->info.weight_bytes = sana_pool_bytes(pool);
+        ok = bind_network(m, i == TEXT ? text_pool : pool, i, NULL, NULL, error);
+    const size_t text_bytes = sana_pool_bytes(text_pool);
+    const gboolean apart = m->text_device != m->device;
+    m->info.weight_bytes = sana_pool_bytes(pool) + (apart ? 0 : text_bytes);
     clear_networks(m);
     sana_pool_free(pool);
+    sana_pool_free(text_pool);
     sana_device_unref(planner);
-    size_t available = sana_device_free_memory(m->device);
-    if (ok && m->info.weight_bytes > available) {
-        g_set_error(error, SANA_ERROR, SANA_ERROR_MEMORY,
-                    "the weights take %.1f GiB, but device %s has %.1f GiB free; free memory or "
-                    "choose a smaller model or precision",
-                    (double)m->info.weight_bytes / (1 << 30), sana_device_name(m->device),
-                    (double)available / (1 << 30));
-        return FALSE;
-    }
-    return ok;
+    return ok && has_room(m->device, m->info.weight_bytes, error) &&
+           (!apart || has_room(m->text_device, text_bytes, error));
 }
 
 static gboolean
@@ -260,11 +291,13 @@ load_weights(SanaModel *m, const SanaModelOptions *options, GCancellable *cancel
     for (int i = 0; i < N_NETWORKS; i++)
         total += bytes[i] = (double)stored_bytes(m->files[i]);
     m->pool = sana_pool_new(m->device);
+    m->text_pool = m->text_device == m->device ? m->pool : sana_pool_new(m->text_device);
     Progress progress = {.options = options};
     for (int i = 0; i < N_NETWORKS; i++) {
         progress.done += progress.share;
         progress.share = total > 0 ? bytes[i] / total : 0;
-        if (!bind_network(m, m->pool, i, cancellable, &progress, error))
+        SanaPool *pool = i == TEXT ? m->text_pool : m->pool;
+        if (!bind_network(m, pool, i, cancellable, &progress, error))
             return FALSE;
     }
     m->info.weight_bytes = sana_pool_bytes(m->pool);
@@ -306,12 +339,14 @@ static void
 fill_info(SanaModel *m)
 {
     const SanaTransformerConfig *t = &m->transformer.config;
-    m->text.dtype = m->transformer.dtype = m->autoencoder.dtype = m->dtype;
+    m->transformer.dtype = m->autoencoder.dtype = m->dtype;
+    m->text.dtype = m->text_dtype;
     m->info.factor = m->autoencoder.config.factor;
     m->info.native_size = t->sample_size * m->info.factor;
     m->info.latent_channels = t->channels;
     m->info.caption_channels = t->caption_channels;
     m->info.device = sana_device_name(m->device);
+    m->info.text_device = sana_device_name(m->text_device);
 }
 
 static const SanaModelOptions default_options;
@@ -333,7 +368,8 @@ model_open(const char *path, const SanaModelOptions *options, GError **error)
                     path);
         goto failed;
     }
-    if (!read_configs(m, path, error) || !open_device(m, options, error))
+    if (!read_configs(m, path, error) || !open_device(m, options, error) ||
+        !open_text_device(m, options, error))
         goto failed;
     fill_info(m);
     return m;
@@ -383,10 +419,13 @@ sana_model_unref(SanaModel *m)
     if (!g_atomic_int_dec_and_test(&m->refs))
         return;
     clear_networks(m);
+    if (m->text_pool != m->pool)
+        sana_pool_free(m->text_pool);
     sana_pool_free(m->pool);
     for (int i = 0; i < N_NETWORKS; i++)
         sana_safetensors_free(m->files[i]);
     sana_tokenizer_free(m->tokenizer);
+    sana_device_unref(m->text_device);
     sana_device_unref(m->device);
     g_free(m);
 }

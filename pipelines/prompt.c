@@ -117,18 +117,18 @@ caption_forward(SanaStream *stream, void *user)
     sana_transformer_caption(stream, &p->model->transformer, p->kv, p->embeds);
 }
 
-/* Plans the forward, makes scratch for it, runs it. */
+/* Plans the forward, makes scratch for it, runs it to its end. */
 static gboolean
-run_planned(SanaSession *s, SanaForward forward, void *user, GError **error)
+run_planned(SanaSession *s, SanaStream *stream, SanaForward forward, void *user, GError **error)
 {
     GError *cause = NULL;
     sana_stream_plan_reset(s->planner);
     forward(s->planner, user);
     size_t scratch = sana_stream_plan(s->planner).scratch_peak;
-    if (!sana_stream_finish(s->planner, &cause) || !sana_stream_reserve(s->stream, scratch, &cause))
+    if (!sana_stream_finish(s->planner, &cause) || !sana_stream_reserve(stream, scratch, &cause))
         return sana_error_translate(error, cause);
-    forward(s->stream, user);
-    return sana_session_finish(s, error);
+    forward(stream, user);
+    return sana_stream_finish(stream, &cause) || sana_error_translate(error, cause);
 }
 
 /* --- the instruction's cache ------------------------------------------------------------------ */
@@ -152,12 +152,12 @@ cache_reserve(SanaSession *s, int positions, GError **error)
         return TRUE;
     sana_text_cache_clear(cache);
     int capacity = (positions + CACHE_STEP - 1) / CACHE_STEP * CACHE_STEP;
-    cache->pool = sana_pool_new(m->device);
+    cache->pool = sana_pool_new(m->text_device);
     cache->kv = g_new0(SanaTensor, m->text.config.layers);
     for (int i = 0; i < m->text.config.layers; i++)
-        cache->kv[i] = sana_pool_tensor(cache->pool, m->dtype, 1, capacity,
+        cache->kv[i] = sana_pool_tensor(cache->pool, m->text_dtype, 1, capacity,
                                         sana_gemma2_cache_channels(&m->text.config));
-    cache->bos = sana_pool_tensor(cache->pool, m->dtype, 1, 1, m->text.config.hidden);
+    cache->bos = sana_pool_tensor(cache->pool, m->text_dtype, 1, 1, m->text.config.hidden);
     if (!pool_ok(cache->pool, error)) {
         sana_text_cache_clear(cache);
         return FALSE;
@@ -189,7 +189,7 @@ encode_forward(SanaStream *stream, void *user)
     const SanaModel *m = a->text.model;
     size_t mark = sana_mark(stream);
     TextArgs t = a->text;
-    t.y = sana_scratch(stream, m->dtype, 1, a->text.y.w, m->text.config.hidden);
+    t.y = sana_scratch(stream, m->text_dtype, 1, a->text.y.w, m->text.config.hidden);
     text_forward(stream, &t);
     if (t.first == 0)
         sana_activate(stream, a->session->text.bos, sana_rows(t.y, 0, 1), SANA_ACT_NONE);
@@ -210,7 +210,7 @@ encode_tokens(SanaSession *s, const int32_t *ids, int first, int n, SanaTensor i
         .from = from - first,
     };
     args.text.y.w = n;
-    return run_planned(s, encode_forward, &args, error);
+    return run_planned(s, s->text_stream, encode_forward, &args, error);
 }
 
 /* Makes the cache hold these tokens. */
@@ -279,12 +279,13 @@ tokenize(SanaSession *s, const char *text, const SanaPromptParams *params, Token
     return TRUE;
 }
 
-/* The embedding of tokens; rows: position 0, and from head on. */
+/* The embedding of tokens, on the text encoder's device; rows: position 0, and from head on. */
 static gboolean
-encode_prompt(SanaSession *s, SanaPrompt *p, const Tokens *t, GError **error)
+encode_embeds(SanaSession *s, SanaPrompt *p, SanaTensor embeds, const Tokens *t, GError **error)
 {
+    GError *cause = NULL;
     int tail = MAX(t->count - t->head, 0);
-    SanaTensor rest = tail > 0 ? sana_rows(p->embeds, 1, tail) : SANA_NONE;
+    SanaTensor rest = tail > 0 ? sana_rows(embeds, 1, tail) : SANA_NONE;
     if (!cache_reserve(s, t->count, error))
         return FALSE;
     if (t->instruction > 0) {
@@ -300,8 +301,63 @@ encode_prompt(SanaSession *s, SanaPrompt *p, const Tokens *t, GError **error)
         p->computed = t->count;
     }
     p->total = t->count;
-    sana_activate(s->stream, sana_rows(p->embeds, 0, 1), s->text.bos, SANA_ACT_NONE);
-    return run_planned(s, caption_forward, p, error);
+    sana_activate(s->text_stream, sana_rows(embeds, 0, 1), s->text.bos, SANA_ACT_NONE);
+    return sana_stream_finish(s->text_stream, &cause) || sana_error_translate(error, cause);
+}
+
+/* Puts host floats (rows, c) into a tensor of the model's dtype. */
+static gboolean
+upload_floats(SanaSession *s, SanaTensor dst, const float *values, GError **error)
+{
+    GError *cause = NULL;
+    size_t bytes = sana_positions(dst) * (size_t)dst.c * sizeof *values;
+    if (!sana_stream_reserve(s->stream, bytes + 64, &cause))
+        return sana_error_translate(error, cause);
+    size_t mark = sana_mark(s->stream);
+    SanaTensor f32 = sana_scratch(s->stream, SANA_F32, dst.h, dst.w, dst.c);
+    sana_upload(s->stream, f32, values);
+    sana_activate(s->stream, dst, f32, SANA_ACT_NONE);
+    sana_pop(s->stream, mark);
+    return sana_session_finish(s, error);
+}
+
+/* A tensor of a stream's device as host floats. */
+static gboolean
+download_floats(SanaStream *stream, float *values, SanaTensor src, GError **error)
+{
+    GError *cause = NULL;
+    size_t bytes = sana_positions(src) * (size_t)src.c * sizeof *values;
+    if (!sana_stream_reserve(stream, bytes + 64, &cause))
+        return sana_error_translate(error, cause);
+    size_t mark = sana_mark(stream);
+    SanaTensor f32 = sana_scratch(stream, SANA_F32, src.h, src.w, src.c);
+    sana_activate(stream, f32, src, SANA_ACT_NONE);
+    sana_download(stream, values, f32);
+    sana_pop(stream, mark);
+    return sana_stream_finish(stream, &cause) || sana_error_translate(error, cause);
+}
+
+/* On another device: encoded there, and brought here by the host. */
+static gboolean
+encode_apart(SanaSession *s, SanaPrompt *p, const Tokens *t, GError **error)
+{
+    const SanaModel *m = s->model;
+    SanaPool *pool = sana_pool_new(m->text_device);
+    SanaTensor there = sana_pool_tensor(pool, m->text_dtype, 1, p->embeds.w, p->embeds.c);
+    g_autofree float *values = g_new(float, (gsize)p->embeds.w *(gsize)p->embeds.c);
+    gboolean ok = pool_ok(pool, error) && encode_embeds(s, p, there, t, error) &&
+                  download_floats(s->text_stream, values, there, error) &&
+                  upload_floats(s, p->embeds, values, error);
+    sana_pool_free(pool);
+    return ok;
+}
+
+static gboolean
+encode_prompt(SanaSession *s, SanaPrompt *p, const Tokens *t, GError **error)
+{
+    gboolean ok = s->text_stream == s->stream ? encode_embeds(s, p, p->embeds, t, error)
+                                              : encode_apart(s, p, t, error);
+    return ok && run_planned(s, s->stream, caption_forward, p, error);
 }
 
 SanaPrompt *
@@ -333,28 +389,12 @@ sana_session_encode(SanaSession *s, const char *text, const SanaPromptParams *pa
 
 /* --- embeddings from outside ------------------------------------------------------------------ */
 
-/* Puts host floats (rows, c) into a tensor of the model's dtype. */
-static gboolean
-upload_floats(SanaSession *s, SanaTensor dst, const float *values, GError **error)
-{
-    GError *cause = NULL;
-    size_t bytes = sana_positions(dst) * (size_t)dst.c * sizeof *values;
-    if (!sana_stream_reserve(s->stream, bytes + 64, &cause))
-        return sana_error_translate(error, cause);
-    size_t mark = sana_mark(s->stream);
-    SanaTensor f32 = sana_scratch(s->stream, SANA_F32, dst.h, dst.w, dst.c);
-    sana_upload(s->stream, f32, values);
-    sana_activate(s->stream, dst, f32, SANA_ACT_NONE);
-    sana_pop(s->stream, mark);
-    return sana_session_finish(s, error);
-}
-
 static SanaPrompt *
 prompt_of_rows(SanaSession *s, const float *values, int rows, GError **error)
 {
     SanaPrompt *p = prompt_new(s, rows);
     if (pool_ok(p->pool, error) && upload_floats(s, p->embeds, values, error) &&
-        run_planned(s, caption_forward, p, error))
+        run_planned(s, s->stream, caption_forward, p, error))
         return p;
     sana_prompt_unref(p);
     return NULL;
@@ -392,8 +432,6 @@ sana_prompt_blank(SanaSession *s, GError **error)
 gboolean
 sana_session_get_embeds(SanaSession *s, SanaPrompt *p, float *embeds, GError **error)
 {
-    GError *cause = NULL;
-    size_t bytes = sana_positions(p->embeds) * (size_t)p->embeds.c * sizeof *embeds;
     if (!sana_prompt_check(s, p, error))
         return FALSE;
     if (p->n_parts > 1)
@@ -401,10 +439,5 @@ sana_session_get_embeds(SanaSession *s, SanaPrompt *p, float *embeds, GError **e
                                    "a blend of %d prompts has no embedding; ask for that of "
                                    "one of them",
                                    p->n_parts);
-    if (!sana_stream_reserve(s->stream, bytes + 64, &cause))
-        return sana_error_translate(error, cause);
-    SanaTensor f32 = sana_scratch(s->stream, SANA_F32, 1, p->embeds.w, p->embeds.c);
-    sana_activate(s->stream, f32, p->embeds, SANA_ACT_NONE);
-    sana_download(s->stream, embeds, f32);
-    return sana_session_finish(s, error);
+    return download_floats(s->stream, embeds, p->embeds, error);
 }

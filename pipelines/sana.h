@@ -89,6 +89,7 @@ typedef void (*SanaProgressFunc)(double fraction, gpointer user_data);
 typedef struct {
     const char *device; /* NULL or "auto"; "cpu", "reference", "cuda", "cuda:N" */
     SanaPrecision precision;
+    const char *text_device;   /* that encodes prompts; NULL or "auto": the same device */
     SanaProgressFunc progress; /* or NULL */
     gpointer progress_data;
 } SanaModelOptions;
@@ -126,7 +127,8 @@ typedef struct {
     int caption_channels;    /* width of a prompt embedding */
     const char *device;      /* resolved, "cpu" */
     SanaPrecision precision; /* resolved, never AUTO */
-    gsize weight_bytes;      /* device memory the weights take */
+    const char *text_device; /* resolved as well */
+    gsize weight_bytes;      /* memory of the device that the weights take */
 } SanaModelInfo;
 
 /* Owned by the model. */

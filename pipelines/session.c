@@ -16,7 +16,10 @@ sana_session_new(SanaModel *model, GError **error)
     SanaSession *s = g_new0(SanaSession, 1);
     s->model = sana_model_ref(model);
     s->stream = sana_stream_new(model->device, &cause);
-    SanaDevice *planner = s->stream ? sana_device_open("planner", &cause) : NULL;
+    s->text_stream = model->text_device == model->device || !s->stream
+                         ? s->stream
+                         : sana_stream_new(model->text_device, &cause);
+    SanaDevice *planner = s->text_stream ? sana_device_open("planner", &cause) : NULL;
     s->planner = planner ? sana_stream_new(planner, &cause) : NULL;
     sana_device_unref(planner);
     if (s->planner)
@@ -41,6 +44,8 @@ sana_session_free(SanaSession *s)
     sana_text_cache_clear(&s->text);
     if (s->prompt)
         sana_prompt_unref(s->prompt);
+    if (s->text_stream != s->stream)
+        sana_stream_free(s->text_stream);
     sana_stream_free(s->stream);
     sana_stream_free(s->planner);
     sana_model_unref(s->model);
@@ -51,12 +56,16 @@ void
 sana_session_cancel(SanaSession *s)
 {
     sana_stream_cancel(s->stream);
+    if (s->text_stream != s->stream)
+        sana_stream_cancel(s->text_stream);
 }
 
 void
 sana_session_reset(SanaSession *s)
 {
     sana_stream_finish(s->stream, NULL);
+    if (s->text_stream != s->stream)
+        sana_stream_finish(s->text_stream, NULL);
 }
 
 gboolean
@@ -114,6 +123,8 @@ sana_session_set_tap(SanaSession *s, SanaTapFloats func, gpointer user_data)
     s->tap = func;
     s->tap_data = user_data;
     sana_stream_set_tap(s->stream, func ? on_tap : NULL, s);
+    if (s->text_stream != s->stream)
+        sana_stream_set_tap(s->text_stream, func ? on_tap : NULL, s);
 }
 
 /* --- per size --------------------------------------------------------------------------------- */

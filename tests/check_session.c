@@ -232,6 +232,43 @@ embeddings_agree_with_the_reference_device(Fixture *f, gconstpointer data)
     sana_model_unref(model);
 }
 
+static void
+prompts_may_be_encoded_on_another_device(Fixture *f, gconstpointer data)
+{
+    const SanaModelInfo *info = sana_model_info(f->model);
+    const char *other = g_str_equal(info->device, "reference") ? "cpu" : "reference";
+    SanaModelOptions options = {
+        .device = info->device, .precision = SANA_PRECISION_F32, .text_device = other};
+    g_autoptr(GError) error = NULL;
+    SanaModel *model = sana_model_load(f->dir, &options, NULL, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(info->text_device, ==, info->device);
+    g_assert_cmpstr(sana_model_info(model)->device, ==, info->device);
+    g_assert_cmpstr(sana_model_info(model)->text_device, ==, other);
+    g_assert_cmpuint(sana_model_info(model)->weight_bytes, <, info->weight_bytes);
+    SanaSession *apart = tiny_session(model);
+    for (gsize i = 0; i < 6; i++) {
+        gsize n, n_there;
+        g_autofree float *here = embeds(f->session, traps[i], NULL, &n);
+        g_autofree float *there = embeds(apart, traps[i], NULL, &n_there);
+        g_assert_cmpuint(n, ==, n_there);
+        g_assert_cmpfloat(golden_error(there, here, n), <, 1e-5);
+    }
+    SanaPrompt *a = tiny_prompt(f->session, "a fox"), *b = tiny_prompt(apart, "a fox");
+    g_autofree guint8 *drawn = tiny_draw(f->session, a, NULL, WIDTH, HEIGHT);
+    g_autofree guint8 *same = tiny_draw(apart, b, NULL, WIDTH, HEIGHT);
+    for (gsize i = 0; i < WIDTH * HEIGHT * 3; i++)
+        g_assert_cmpint(ABS(drawn[i] - same[i]), <=, 1);
+    sana_prompt_unref(a);
+    sana_prompt_unref(b);
+    sana_session_free(apart);
+    sana_model_unref(model);
+
+    options.text_device = "planner";
+    g_assert_null(sana_model_load(f->dir, &options, NULL, &error));
+    g_assert_error(error, SANA_ERROR, SANA_ERROR_SETTINGS);
+}
+
 /*
  * The kept instruction changes nothing but the work: with none kept, all of instruction and prompt
  * given as one prompt has the same hidden states at the prompt's tokens.
@@ -542,6 +579,7 @@ main(int argc, char **argv)
     ADD("preparing-serves-every-prompt", preparing_serves_every_prompt);
     ADD("embeddings-do-not-depend-on-earlier-ones", embeddings_do_not_depend_on_earlier_ones);
     ADD("embeddings-agree-with-the-reference-device", embeddings_agree_with_the_reference_device);
+    ADD("prompts-may-be-encoded-on-another-device", prompts_may_be_encoded_on_another_device);
     ADD("a-kept-instruction-equals-a-full-run", a_kept_instruction_equals_a_full_run);
     ADD("a-second-prompt-computes-only-its-own-tokens",
         a_second_prompt_computes_only_its_own_tokens);

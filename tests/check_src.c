@@ -21,6 +21,7 @@ has_the_properties_of_the_documentation(void)
     const Property all[] = {
         {"model-path", G_TYPE_STRING, "NULL", GST_PARAM_MUTABLE_READY},
         {"device", G_TYPE_STRING, "auto", GST_PARAM_MUTABLE_READY},
+        {"text-encoder-device", G_TYPE_STRING, "auto", GST_PARAM_MUTABLE_READY},
         {"precision", G_TYPE_ENUM, "auto", GST_PARAM_MUTABLE_READY},
         {"prompt", G_TYPE_STRING, "\"\"", GST_PARAM_MUTABLE_PLAYING},
         {"seed", G_TYPE_UINT64, "0", GST_PARAM_MUTABLE_PLAYING},
