@@ -173,15 +173,21 @@ sana_rope(SanaStream *s, SanaTensor x, int head_dim, int first, float theta)
 
 /* --- norms and modulation --------------------------------------------------------------------- */
 
+/* Whether vectors and groups of a norm go with c channels. */
+static bool
+norm_fits(const SanaNorm *norm, int c)
+{
+    return norm->groups >= 0 && c % sana_norm_groups(norm) == 0 && is_vector(norm->weight, c) &&
+           norm->weight.dtype == SANA_F32 &&
+           (sana_is_none(norm->bias) || (is_vector(norm->bias, c) && norm->bias.dtype == SANA_F32));
+}
+
 void
 sana_norm(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, SanaAct act,
           SanaTensor residual)
 {
     REQUIRE(valid(x) && valid(y) && same_shape(x, y));
-    REQUIRE(norm->groups >= 0 && x.c % sana_norm_groups(norm) == 0);
-    REQUIRE(is_vector(norm->weight, x.c) && norm->weight.dtype == SANA_F32);
-    REQUIRE(sana_is_none(norm->bias) ||
-            (is_vector(norm->bias, x.c) && norm->bias.dtype == SANA_F32));
+    REQUIRE(norm_fits(norm, x.c));
     REQUIRE(sana_is_none(residual) || (valid(residual) && same_shape(residual, y)));
     REQUIRE(same_or_apart(y, x) && same_or_apart(y, residual));
     OPS->norm(s, y, x, norm, act, residual);
@@ -192,10 +198,12 @@ sana_conv_norm_add(SanaStream *s, SanaTensor x, SanaTensor y, const SanaConv *k,
                    const SanaNorm *norm)
 {
     REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype && apart(x, y));
+    REQUIRE(x.h <= INT32_MAX / 4 && x.w <= INT32_MAX / 4);
     REQUIRE(conv_fits(x, y, k) && same_positions(x, y));
+    REQUIRE(norm_fits(norm, x.c));
     size_t mark = sana_mark(s);
     SanaTensor z = sana_scratch(s, x.dtype, x.h, x.w, x.c);
-    if (!OPS->conv_norm_add || !OPS->conv_norm_add(s, x, y, k, norm)) {
+    if (!sana_stream_ok(s) || !OPS->conv_norm_add || !OPS->conv_norm_add(s, x, y, k, norm)) {
         sana_conv(s, z, y, k, SANA_ACT_NONE);
         sana_norm(s, x, z, norm, SANA_ACT_NONE, x);
     }

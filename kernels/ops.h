@@ -38,7 +38,7 @@ typedef enum {
 /*
  * y (n, out) = act(x (n, in) · Wᵀ + bias) + residual (n, out)
  * x and y of the dtype the weights were packed for, or y F32; residual of y's dtype or SANA_NONE,
- * may be y itself (accumulate).  x, y: views.
+ * may be y itself (accumulate); a device may round the product before it adds.  x, y: views.
  */
 void sana_linear(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, SanaAct act,
                  SanaTensor residual);

@@ -9,6 +9,9 @@
 #include "kernels/convert.h"
 #include "kernels/cuda/gemm.h"
 
+/* In place of a bias: without one. */
+#define UNBIASED ((const float *)sizeof(float[2]))
+
 /* Numbers of BF16 on the device, or F32 where wide. */
 static void *
 random_numbers(SanaPool *pool, size_t n, bool wide)
@@ -50,7 +53,10 @@ agrees(const SanaCudaGemmKernel *kernel, SanaDevice *dev, SanaCudaGemm g)
     size_t n = rows * (size_t)g.y_stride;
     g.x = random_numbers(pool, (size_t)(g.x_h * g.x_w * g.x_stride), false);
     g.w = random_numbers(pool, (size_t)(g.out * g.kernel * g.kernel * g.in / g.groups), false);
-    g.bias = random_numbers(pool, (size_t)g.out, true);
+    if (g.bias != UNBIASED)
+        g.bias = random_numbers(pool, (size_t)g.out, true);
+    else
+        g.bias = NULL;
     if (g.residual_stride)
         g.residual = random_numbers(pool, rows * (size_t)g.residual_stride, g.y_f32);
     float *want = result_of(&sana_cuda_gemm_tiled, s, pool, g, n);
@@ -129,6 +135,64 @@ all_agree(const SanaCudaGemmKernel *kernels, int n, SanaDevice *dev, SanaCudaGem
     return taken;
 }
 
+/* Their epilogue: every function, and no bias. */
+static void
+every_function_is_applied(void)
+{
+    cuda_host_reset();
+    SanaDevice *dev = cuda_host_open("", NULL);
+    SanaCudaGemm g = conv_of(9, 17, 64, 72, 3, 1);
+    for (g.act = SANA_ACT_NONE; g.act <= SANA_ACT_MISH; g.act++)
+        g_assert_cmpint(all_agree(sana_cuda_gemm_wgmma, SANA_CUDA_WGMMA_KERNELS, dev, g), ==,
+                        SANA_CUDA_WGMMA_KERNELS);
+    g.act = SANA_ACT_SILU;
+    g.bias = UNBIASED;
+    all_agree(sana_cuda_gemm_wgmma, SANA_CUDA_WGMMA_KERNELS, dev, g);
+    sana_device_unref(dev);
+}
+
+/* What they compute is shown by check_ops; here that they are what computes it. */
+static void
+residual_blocks_end_in_one_kernel(void)
+{
+    static const struct {
+        int in, out;
+        bool taken;
+    } cases[] = {{64, 128, true}, {128, 256, true}, {128, 64, false}, {32, 128, false}};
+    cuda_host_reset();
+    SanaDevice *dev = cuda_host_open("", NULL);
+    SanaPool *pool = sana_pool_new(dev);
+    SanaStream *s = sana_stream_new(dev, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        SanaCudaGemm g = conv_of(8, 8, cases[i].in, cases[i].out, 3, 1);
+        g.x = random_numbers(pool, (size_t)(64 * g.in), false);
+        g.w = random_numbers(pool, (size_t)(9 * g.in * g.out), false);
+        g.residual = g.y = random_numbers(pool, (size_t)(64 * g.out), false);
+        g.residual_stride = g.out;
+        g.norm_weight = random_numbers(pool, (size_t)g.out, true);
+        g_assert_cmpint(sana_cuda_gemm_norm(s, &g), ==, cases[i].taken);
+    }
+    g_assert_true(sana_stream_finish(s, NULL));
+    sana_stream_free(s);
+    sana_pool_free(pool);
+    sana_device_unref(dev);
+}
+
+/* A driver that cannot describe maps to the copy engine: other kernels run. */
+static void
+an_old_driver_has_none_of_hoppers(void)
+{
+    cuda_host_reset();
+    cuda_host.fail = "cudaGetDriverEntryPointByVersion";
+    cuda_host.nth = 1;
+    cuda_host.with = 999;
+    SanaDevice *dev = cuda_host_open("", NULL);
+    SanaCudaGemm g = conv_of(16, 16, 64, 128, 3, 1);
+    g_assert_cmpint(all_agree(sana_cuda_gemm_wgmma, SANA_CUDA_WGMMA_KERNELS, dev, g), ==, 0);
+    g_assert_cmpint(all_agree(sana_cuda_gemm_mma, SANA_CUDA_MMA_KERNELS, dev, g), >, 0);
+    sana_device_unref(dev);
+}
+
 static void
 every_kernel_on_tensor_cores_agrees_with_the_plain_one(void)
 {
@@ -175,5 +239,8 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/gemm/every_kernel_on_tensor_cores_agrees_with_the_plain_one",
                     every_kernel_on_tensor_cores_agrees_with_the_plain_one);
+    g_test_add_func("/gemm/every_function_is_applied", every_function_is_applied);
+    g_test_add_func("/gemm/residual_blocks_end_in_one_kernel", residual_blocks_end_in_one_kernel);
+    g_test_add_func("/gemm/an_old_driver_has_none_of_hoppers", an_old_driver_has_none_of_hoppers);
     return g_test_run();
 }

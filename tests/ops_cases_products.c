@@ -68,6 +68,12 @@ check_linear(Runner *r)
     check_linear_forms(r, linear(13, 40, 24));
     check_linear_forms(r, linear(1, 17, 33));
 
+    Case again = linear(300, 64, 128); /* another kernel, where no vector fits */
+    again.act = SANA_ACT_SILU;
+    r->run(r, &again);
+    again.args[0].pad = 3;
+    r->run(r, &again);
+
     Case stacked = linear(7, 48, 96);
     stacked.parts = 3;
     stacked.bias = true;
@@ -272,6 +278,9 @@ check_conv_norm_add(Runner *r)
     r->run(r, &c);
     c = cases[2];
     c.groups = 2;
+    r->run(r, &c);
+    c = cases[2];
+    c.number = 400; /* of the size of the sums' squares */
     r->run(r, &c);
 }
 

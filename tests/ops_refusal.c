@@ -196,6 +196,27 @@ norm_residual(Bench *b)
 }
 
 static void
+conv_norm_add_weight(Bench *b)
+{
+    SanaNorm n = {SANA_NORM_RMS, f32(b, 1, 1, 2), SANA_NONE, 1e-5f};
+    sana_conv_norm_add(b->s, f32(b, 4, 4, 3), f32(b, 4, 4, 2), &conv_2_3, &n);
+}
+
+static void
+conv_norm_add_groups(Bench *b)
+{
+    SanaNorm n = {SANA_NORM_RMS, f32(b, 1, 1, 3), SANA_NONE, 1e-5f, 2};
+    sana_conv_norm_add(b->s, f32(b, 4, 4, 3), f32(b, 4, 4, 2), &conv_2_3, &n);
+}
+
+static void
+conv_norm_add_size(Bench *b)
+{
+    SanaNorm n = {SANA_NORM_RMS, f32(b, 1, 1, 3), SANA_NONE, 1e-5f};
+    sana_conv_norm_add(b->s, f32(b, 4, 5, 3), f32(b, 4, 4, 2), &conv_2_3, &n);
+}
+
+static void
 norm_modulate_scale(Bench *b)
 {
     sana_norm_modulate(b->s, f32(b, 1, 4, 6), f32(b, 1, 4, 6), f32(b, 1, 1, 6), f32(b, 1, 2, 6), 0);
@@ -376,6 +397,9 @@ static const struct {
     ROW(norm, weight),
     ROW(norm, groups),
     ROW(norm, residual),
+    ROW(conv_norm_add, weight),
+    ROW(conv_norm_add, groups),
+    ROW(conv_norm_add, size),
     ROW(norm_modulate, scale),
     ROW(add_gated, gate),
     ROW(activate, shape),

@@ -32,7 +32,7 @@ static const struct {
     double f32, bf16, f16;
 } bounds[] = {
     {"linear", 1e-10, ONCE},
-    /* the product may be rounded before it is added: some of cuBLASLt's kernels do so */
+    /* the product may be rounded before it is added */
     {"linear add", 1e-10, 8e-6, 1.3e-7},
     {"conv", 1e-10, ONCE},
     /* sums of the weights that meet the same pixel may be rounded as well */

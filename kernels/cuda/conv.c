@@ -49,19 +49,26 @@ sana_cuda_choices_new(void)
 
 #define KERNELS (SANA_CUDA_MMA_KERNELS + SANA_CUDA_WGMMA_KERNELS + 1)
 
+/* Whether the environment lets a kernel of this name run. */
+static bool
+is_wanted(const char *name)
+{
+    const char *wanted = g_getenv("SANA_CUDA_GEMM");
+    return !wanted || g_str_has_prefix(name, wanted);
+}
+
 /* All that take the shape, the one to trust first and the slow one last; ends in NULL. */
 static void
 candidates(const SanaCudaDevice *dev, const SanaCudaGemm *g, const SanaCudaGemmKernel **list)
 {
     const SanaCudaGemmKernel *all[KERNELS], **end = list;
-    const char *wanted = g_getenv("SANA_CUDA_GEMM");
     for (int i = 0; i < SANA_CUDA_MMA_KERNELS; i++)
         all[i] = &sana_cuda_gemm_mma[i];
     for (int i = 0; i < SANA_CUDA_WGMMA_KERNELS; i++)
         all[SANA_CUDA_MMA_KERNELS + i] = &sana_cuda_gemm_wgmma[i];
     all[KERNELS - 1] = &sana_cuda_gemm_tiled;
     for (int i = 0; i < KERNELS; i++)
-        if (all[i]->takes(dev, g) && (!wanted || g_str_has_prefix(all[i]->name, wanted)))
+        if (all[i]->takes(dev, g) && is_wanted(all[i]->name))
             *end++ = all[i];
     if (end == list) /* what is wanted does not take it */
         *end++ = &sana_cuda_gemm_tiled;
@@ -181,7 +188,7 @@ sana_cuda_gemm(SanaStream *s, const SanaCudaGemm *g)
     if (list[1] && g->residual != g->y) {
         g_mutex_lock(&dev->lock);
         const Choice *known = g_hash_table_lookup(dev->choices, &key);
-        if (known)
+        if (known && known->kernel->takes(dev, g)) /* strides are no part of the key */
             chosen = known->kernel;
         g_mutex_unlock(&dev->lock);
         if (!known && !((SanaCudaStream *)s)->capturing) {
@@ -285,7 +292,7 @@ sana_cuda_conv_norm_add(SanaStream *s, SanaTensor x, SanaTensor y, const SanaCon
     g.norm_weight = norm->weight.data;
     g.norm_bias = norm->bias.data;
     g.eps = norm->eps;
-    return norm->kind == SANA_NORM_RMS && sana_norm_groups(norm) == 1 && k->upsample == 1 &&
-           !sana_cuda_is_depthwise(k) && !sana_cuda_gathered(k, x.dtype) &&
+    return is_wanted("wgmma norm") && norm->kind == SANA_NORM_RMS && sana_norm_groups(norm) == 1 &&
+           k->upsample == 1 && !sana_cuda_is_depthwise(k) && !sana_cuda_gathered(k, x.dtype) &&
            sana_cuda_gemm_norm(s, &g);
 }

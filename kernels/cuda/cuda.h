@@ -9,10 +9,12 @@
  *   weights.c             packed weights
  *   linear.c              products: cuBLASLt's, or own
  *   conv.c                convolutions, in terms of gemm.h
- *   gemm.h gemm_*.cu      products and convolutions as kernels: tiles of f32, and tensor cores
+ *   gemm.h gemm_*.cu      products and convolutions as kernels: tiles of f32, and tensor cores;
+ *                         gemm_map.h, gemm_tile.h and gemm_wgmma.h are inside of these
  *   warp.h                the instructions of a warp that C++ has no words for
  *   elements.h            what files of kernels share
- *   *.cu                  the other kernels, under the names of the cpu device's files
+ *   *.cu                  the other kernels, under the names of the cpu device's files, those on
+ *                         tensor cores in *_mma.cu, with attention.h and linear_attention.h
  *
  * A file of kernels is C++17 in this order: kernels (__global__, static), launchers where an
  * operation has several forms, the operation (sana_cuda_<op>).  An operation
@@ -185,7 +187,7 @@ sana_cuda_gathered(const SanaConv *k, SanaDType dtype)
     return few && dtype == SANA_BF16 ? (k->kernel * k->kernel * k->in + 7) / 8 * 8 : 0;
 }
 
-/* conv.c */
+/* conv.c: see backend.h. */
 bool sana_cuda_conv_norm_add(SanaStream *s, SanaTensor x, SanaTensor y, const SanaConv *k,
                              const SanaNorm *norm);
 

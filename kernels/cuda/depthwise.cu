@@ -87,13 +87,6 @@ template <int S, int K, int PARTS> struct Rows {
     }
 };
 
-/* silu, in 5 instructions; elements.h's takes 15, and more time than the memory. */
-static __device__ __forceinline__ float
-gate_of(float x)
-{
-    return x * reciprocal(1 + power_of_two(-1.44269504f * x));
-}
-
 /* Two channels as f32. */
 template <int S>
 static __device__ __forceinline__ void
@@ -190,7 +183,7 @@ __launch_bounds__(THREADS, 4) sweep_kernel(Map y, Kernel k, int channels, int ba
                 for (int c = 0; c < C; c++) {
                     v[c] = sweep[0].sum[(u + 1) % K][j1][c];
                     if constexpr (GATED)
-                        v[c] *= gate_of(sweep[PARTS - 1].sum[(u + 1) % K][j1][c]);
+                        v[c] *= silu_short(sweep[PARTS - 1].sum[(u + 1) % K][j1][c]);
                 }
                 if (j1 < columns)
                     store<S>(y, j1, ch, v);

@@ -16,6 +16,7 @@
 
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/warp.h"
+#include "kernels/cuda/warp.h"
 
 /* --- elements --------------------------------------------------------------------------------- */
 
@@ -155,6 +156,13 @@ inline __device__ float
 silu(float x)
 {
     return __fdividef(x, 1 + expf(-x));
+}
+
+/* The same in 5 instructions in place of 15, as exact as BF16 needs it. */
+inline __device__ float
+silu_short(float x)
+{
+    return x * reciprocal(1 + power_of_two(-1.44269504f * x));
 }
 
 inline __device__ float

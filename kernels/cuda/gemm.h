@@ -20,7 +20,7 @@ G_BEGIN_DECLS
  * y         of the type of x, or F32 where y_f32
  * residual  of the type of y, or NULL
  * w         (out, kernel, kernel, in/groups)
- * norm_…    for sana_cuda_gemm_norm() alone: RMS, with weight, bias or NULL, and eps
+ * norm_…, eps   for sana_cuda_gemm_norm() alone: RMS with weight, and bias or NULL
  * strides   elements from one position to the next
  * folded    y is the map twice as large as x, and column (2a + b)·out/4 + o of window (p, q) is
  *           channel o of its position (2p − a, 2q − b); y_h = x_h + 1, y_w = x_w + 1 are windows
@@ -57,8 +57,9 @@ extern const SanaCudaGemmKernel sana_cuda_gemm_mma[SANA_CUDA_MMA_KERNELS];
 #define SANA_CUDA_WGMMA_KERNELS 5
 extern const SanaCudaGemmKernel sana_cuda_gemm_wgmma[SANA_CUDA_WGMMA_KERNELS];
 
-/* y = norm(Σ_k x_k · w_k) + residual, BF16 on Hopper's tensor cores, where a tile holds all
- * channels of its positions; false where it does not.  y may be residual.  gemm_wgmma.cu */
+/* y = norm(Σ_k x_k · w_k) + residual, "wgmma norm": BF16 on Hopper's tensor cores, where a tile
+ * holds all channels of its positions (128 or 256); false where it does not, or there is a bias.
+ * act is ignored; y may be residual.  gemm_wgmma.cu */
 bool sana_cuda_gemm_norm(SanaStream *s, const SanaCudaGemm *g);
 
 /*

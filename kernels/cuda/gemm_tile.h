@@ -59,18 +59,14 @@ advance(Step &t, int in, const SanaCudaGemm &g)
 
 /* --- to shared memory ------------------------------------------------------------------------- */
 
-/*
- * A vector of a row in shared memory: rows have their vectors exchanged by their number, so that
- * the eight rows of a matrix lie in different banks.  Rows of 64 elements lie as the tensor cores
- * of Hopper expect them (128 bytes, swizzled), where the tile begins at a multiple of 1024 bytes.
- */
+/* A vector of a row in shared memory: rows have their vectors exchanged by their number, so that
+ * the eight rows of a matrix lie in different banks. */
 template <int DEPTH>
 __device__ __forceinline__ char *
 vector_at(char *tile, int row, int vector)
 {
-    static_assert(DEPTH == 32 || DEPTH == 64, "these are laid out here");
-    const int exchanged = vector ^ (DEPTH == 64 ? row & 7 : row >> 1 & 3);
-    return tile + row * (DEPTH * 2) + exchanged * 16;
+    static_assert(DEPTH == 32, "rows of 64 bytes are laid out here");
+    return tile + row * (DEPTH * 2) + (vector ^ (row >> 1 & 3)) * 16;
 }
 
 /* Copies the BM rows of x and then the BN of w that a step reads. */

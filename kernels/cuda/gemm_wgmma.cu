@@ -164,10 +164,11 @@ start_step(const Job &job, const Shared<BN> &shared, const int (&first)[PARTS], 
     products_group();
 }
 
-/* The sums of one tile.  A slot is released when the step after the one that read it has begun. */
+/* The sums of one tile.  A slot is released when the step after the one that read it has begun.
+ * led: where to tell that this group is ahead, or NULL. */
 template <int PARTS, int BN>
 __device__ __forceinline__ void
-multiply(const Job &job, Shared<BN> &shared, int group, float (&sum)[PARTS][BN / 2])
+multiply(const Job &job, Shared<BN> &shared, int group, uint64_t *led, float (&sum)[PARTS][BN / 2])
 {
     uint64_t *x_read = NULL, *w_read = NULL;
     int first[PARTS], step = 0;
@@ -189,8 +190,8 @@ multiply(const Job &job, Shared<BN> &shared, int group, float (&sum)[PARTS][BN /
                 products_wait<1>();
                 release(w_read, job.pair);
                 release(x_read, 1);
-                if (++step == job.lead && group == 0)
-                    release(shared.led, 1);
+                if (++step == job.lead)
+                    release(led, 1);
                 w_read = shared.w.read();
                 x_read = !job.bordered || last ? shared.x.read() : NULL;
             }
@@ -212,6 +213,7 @@ __launch_bounds__(THREADS, 1) gemm_wgmma(const __grid_constant__ Job job)
     Shared<BN> shared(job, memory);
     if (threadIdx.x == 0)
         shared.begin(job);
+    __syncwarp(); /* what follows is for whole warps */
     if (job.pair == 2)
         cluster_barrier();
     else
@@ -224,12 +226,14 @@ __launch_bounds__(THREADS, 1) gemm_wgmma(const __grid_constant__ Job job)
         registers_take<232>();
         const int group = (int)threadIdx.x / 128 - 1;
         char *buffers = shared.leaving + group * 2 * LEAVING;
+        uint64_t *led = group == 0 ? shared.led : NULL; /* of the first tile */
         int turn = 0;
         if (group == 1)
             barrier_wait(shared.led, 0);
         each_tile<BN>(job, [&](const Place &at) {
             float sum[PARTS][BN / 2];
-            multiply<PARTS, BN>(job, shared, group, sum);
+            multiply<PARTS, BN>(job, shared, group, led, sum);
+            led = NULL;
             leave_tile<PARTS, BN, NORM>(job, buffers, turn, at, group, sum);
         });
         if (threadIdx.x % 128 == 0)
@@ -349,13 +353,20 @@ describe_maps(SanaStream *s, const SanaCudaGemm *g, int bn, Job *job)
     return describe(s, &job->x, x) && describe(s, &job->w, w) && describe(s, &job->y, y);
 }
 
+/* Whether a vector can be read two numbers at a time; NULL can. */
+static inline bool
+in_pairs(const float *vector)
+{
+    return (uintptr_t)vector % (2 * sizeof *vector) == 0;
+}
+
 /* Whether rows and filters can be copied in tiles, and leave so. */
 static bool
 copies(const SanaCudaDevice *dev, const SanaCudaGemm *g, int bn)
 {
 #ifdef SANA_CUDA_90A
     return dev->capability == 90 && dev->describe_map && readable(g) && !g->y_f32 &&
-           g->groups == 1 && g->in >= DEPTH && leaves_in_vectors(g) &&
+           g->groups == 1 && g->in >= DEPTH && leaves_in_vectors(g) && in_pairs(g->bias) &&
            (g->folded ? g->out / 4 % bn == 0 : g->out >= DEPTH);
 #else
     return false; /* this build has no code for it */
@@ -411,8 +422,9 @@ sana_cuda_gemm_norm(SanaStream *s, const SanaCudaGemm *g)
     const SanaCudaDevice *dev = sana_cuda_device(s);
     const int parts = g->out == 128 ? 2 : 1;
     Job job;
-    if ((g->out != 128 && g->out != 256) || g->bias || is_product(g) || g->stride != 1 ||
-        !copies(dev, g, g->out) || !lay_out(dev, g, parts, g->out, 1, &job))
+    if ((g->out != 128 && g->out != 256) || g->bias || !in_pairs(g->norm_weight) ||
+        !in_pairs(g->norm_bias) || is_product(g) || g->stride != 1 || !copies(dev, g, g->out) ||
+        !lay_out(dev, g, parts, g->out, 1, &job))
         return false;
     job.norm_weight = g->norm_weight;
     job.norm_bias = g->norm_bias;

@@ -5,14 +5,12 @@
 
 #include "kernels/cuda/gemm_tile.h"
 
-#define DEPTH 64
-#define ROW (DEPTH * 2) /* bytes */
-#define THREADS 384
-#define MULTIPLIERS 8 /* warps */
-#define LEAD 4        /* steps */
-#define PATCH 8       /* positions, each way */
-#define LEAVING (PATCH * PATCH * ROW)
-#define MOST_SLOTS 8
+static constexpr int DEPTH = 64, ROW = 2 * DEPTH;    /* channels of a step; bytes of them */
+static constexpr int THREADS = 384, MULTIPLIERS = 8; /* of a block; warps that multiply */
+static constexpr int LEAD = 4;                       /* steps */
+static constexpr int PATCH = 8;                      /* positions, each way */
+static constexpr int LEAVING = PATCH * PATCH * ROW;  /* bytes of a patch */
+static constexpr int MOST_SLOTS = 8;
 
 /* What a launch knows.  Sizes are in positions, where nothing else is said. */
 struct Job {
@@ -91,18 +89,16 @@ finish(const Job &job, uint32_t (&bits)[DEPTH / 16][4], const float (&sum)[BN / 
         for (int e = 0; e < 4; e++)
             v[4 * j + e] = sum[first + 4 * j + e] + bias[e % 2];
     }
-    if (job.act == SANA_ACT_SILU) { /* as exact as BF16 needs it */
+    if (job.act == SANA_ACT_SILU) {
 #pragma unroll
         for (int e = 0; e < DEPTH / 2; e++)
-            v[e] *= reciprocal(1 + power_of_two(-1.44269504f * v[e]));
+            v[e] = silu_short(v[e]);
     } else {
         activate(v, job.act);
     }
 #pragma unroll
-    for (int i = 0; i < DEPTH / 4; i++) {
-        const __nv_bfloat162 pair = __floats2bfloat162_rn(v[2 * i], v[2 * i + 1]);
-        memcpy(&bits[i / 4][i % 4], &pair, sizeof pair);
-    }
+    for (int i = 0; i < DEPTH / 4; i++)
+        bits[i / 4][i % 4] = pair_of(v[2 * i], v[2 * i + 1]);
 }
 
 /* What a position's sums are multiplied with: 1 / √(mean of squares + eps), for rows l/4 and 8
@@ -123,17 +119,22 @@ norm_factors(const Job &job, float (&factor)[2], const float (&sum)[BN / 2])
     }
 }
 
-/* The same as finish(), with a norm and the residual of the patch at (x, y). */
+/* Where a patch lies, and which of its channels leave. */
+struct Piece {
+    int x, y, n;
+};
+
+/* The same as finish(), of a patch with a norm and a residual. */
 template <int BN>
 __device__ __forceinline__ void
 finish_norm(const Job &job, uint32_t (&bits)[DEPTH / 16][4], const float (&sum)[BN / 2], int first,
-            int n, int x, int y, const float (&factor)[2])
+            const Piece &piece, const float (&factor)[2])
 {
-    const int lane = (int)threadIdx.x % 32, column = n + lane % 4 * 2;
+    const int lane = (int)threadIdx.x % 32, column = piece.n + lane % 4 * 2;
     uint32_t residual[2][DEPTH / 8] = {};
 #pragma unroll
     for (int row = 0; row < 2; row++) {
-        const int i = y + (int)threadIdx.x / 32 % 4 * 2 + row, j = x + lane / 4;
+        const int i = piece.y + (int)threadIdx.x / 32 % 4 * 2 + row, j = piece.x + lane / 4;
         const size_t at =
             ((size_t)i * (size_t)job.w_positions + (size_t)j) * (size_t)job.residual_stride +
             (size_t)column;
@@ -150,16 +151,12 @@ finish_norm(const Job &job, uint32_t (&bits)[DEPTH / 16][4], const float (&sum)[
             load_as<float>(bias, (const char *)(job.norm_bias + column + 8 * c));
 #pragma unroll
         for (int row = 0; row < 2; row++) {
-            const uint32_t low = residual[row][c] << 16, high = residual[row][c] & 0xffff0000u;
-            float add[2], v[2];
-            memcpy(&add[0], &low, sizeof low);
-            memcpy(&add[1], &high, sizeof high);
+            float v[2];
+            from_pair(v, residual[row][c]);
 #pragma unroll
             for (int e = 0; e < 2; e++)
-                v[e] =
-                    sum[first + 4 * c + 2 * row + e] * factor[row] * weight[e] + bias[e] + add[e];
-            const __nv_bfloat162 pair = __floats2bfloat162_rn(v[0], v[1]);
-            memcpy(&bits[c / 2][c % 2 * 2 + row], &pair, sizeof pair);
+                v[e] += sum[first + 4 * c + 2 * row + e] * factor[row] * weight[e] + bias[e];
+            bits[c / 2][c % 2 * 2 + row] = pair_of(v[0], v[1]);
         }
     }
 }
@@ -198,7 +195,7 @@ leave_tile(const Job &job, char *buffers, int &turn, const Place &at, int group,
             turn ^= 1;
             uint32_t bits[DEPTH / 16][4];
             if (NORM)
-                finish_norm<BN>(job, bits, sum[part], piece * (DEPTH / 2), n, x, y, factor);
+                finish_norm<BN>(job, bits, sum[part], piece * (DEPTH / 2), {x, y, n}, factor);
             else
                 finish<BN>(job, bits, sum[part], piece * (DEPTH / 2), at.filter + piece * DEPTH,
                            job.channels - n);

@@ -207,6 +207,8 @@ product_by_library(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *
     };
     /* for rows that no vector fits it has kernels that round a BF16 result twice */
     gint32 least = MIN(shape.alignment[0], shape.alignment[1]);
+    if (add)
+        least = MIN(least, shape.alignment[2]);
     if (shape.bf16 && (least < 16 || l->in % 8 != 0))
         return false;
     /* the library adds before it applies the function, and ops.h wants it after */

@@ -448,8 +448,9 @@ run(SanaStream *s, const char *name, void (*kernel)(Operation, Rows), const Oper
     Rows rows, int groups, int some)
 {
     rows.blocks = sana_cuda_blocks(rows.count, (unsigned)(THREADS >> rows.shift));
-    const size_t at_once = (size_t)(sana_cuda_device(s)->multiprocessors * some);
-    const unsigned blocks = (unsigned)(some && rows.blocks > at_once ? at_once : rows.blocks);
+    const size_t at_once = (size_t)(sana_cuda_device(s)->multiprocessors * some / groups);
+    const unsigned blocks =
+        (unsigned)(at_once > 0 && rows.blocks > at_once ? at_once : rows.blocks);
     launch(s, name, dim3(blocks, (unsigned)groups), THREADS, kernel, op, rows);
 }
 

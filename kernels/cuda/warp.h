@@ -27,7 +27,7 @@
  * thread of any kernel touches global memory, or ends, without this call.  The next kernel comes
  * when all blocks of this one run or have ended, and so takes no block's place.
  *
- * launch_shared() launches so where the GPU can.  Elsewhere, and below compute capability 9.0, a
+ * launch() launches so where the GPU can.  Elsewhere, and below compute capability 9.0, a
  * kernel begins when the one before it has ended, and this does nothing.
  */
 inline __device__ void

@@ -375,6 +375,11 @@ cluster_barrier(void)
 void *
 cuda_host_there(const void *here, unsigned block)
 {
+    bool lives = false;
+    for (unsigned i = 0; i < machine.block_threads; i++)
+        lives = lives || machine.threads[block * machine.block_threads + i].state != DONE;
+    if (!lives)
+        undefined("shared memory of a block that has ended");
     return machine.dynamic[block] + ((const char *)here - cuda_host_dynamic);
 }
 

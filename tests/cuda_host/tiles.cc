@@ -204,7 +204,10 @@ tile_store(const CUtensorMap *map, const void *shared, int c, int i, int x, int 
         undefined("a tile that does not begin at a multiple of 1024 bytes");
     if (c < 0 || i < 0 || x < 0 || j < 0 || y < 0)
         undefined("a tile stored from before the beginning of a map");
-    stores[cuda_host_thread()].push_back({*map, (char *)shared, nullptr, {c, i, x, j, y}});
+    const Tile t = {*map, (char *)shared, nullptr, {c, i, x, j, y}};
+    if (cuda_host_eager()) /* and again as late as may be, with what lies there then */
+        leave(t);
+    stores[cuda_host_thread()].push_back(t);
 }
 
 void
