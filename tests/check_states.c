@@ -235,6 +235,8 @@ refuses_at_once_what_can_be_seen_at_once(void)
         {"fake:check=malformed", NULL, NULL, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
          "malformed"},
         {"fake:", "device", "cuda", GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_INIT, "there are: cpu"},
+        {"fake:", "text-encoder-device", "cuda", GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_INIT,
+         "there are: cpu"},
         {"fake:", "precision", "fp8", GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_INIT, "f32, bf16"},
         {"fake:check=settings", NULL, NULL, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS, NULL},
         {"fake:check=memory", NULL, NULL, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT,

@@ -143,14 +143,16 @@ fails(const char *how, const char *path, GError **error)
 static gboolean
 check_device(const SanaModelOptions *options, GError **error)
 {
-    const char *device = options && options->device ? options->device : "auto";
+    const char *const devices[] = {options ? options->device : NULL,
+                                   options ? options->text_device : NULL};
     SanaPrecision precision = options ? options->precision : SANA_PRECISION_AUTO;
 
-    if (strcmp(device, "auto") && strcmp(device, "cpu")) {
-        g_set_error(error, SANA_ERROR, SANA_ERROR_UNSUPPORTED,
-                    "device %s is not on this machine; there are: cpu", device);
-        return FALSE;
-    }
+    for (gsize i = 0; i < G_N_ELEMENTS(devices); i++)
+        if (devices[i] && strcmp(devices[i], "auto") && strcmp(devices[i], "cpu")) {
+            g_set_error(error, SANA_ERROR, SANA_ERROR_UNSUPPORTED,
+                        "device %s is not on this machine; there are: cpu", devices[i]);
+            return FALSE;
+        }
     if (precision > SANA_PRECISION_F32 && precision != SANA_PRECISION_BF16) {
         g_set_error_literal(error, SANA_ERROR, SANA_ERROR_UNSUPPORTED,
                             "the cpu lacks this precision; it has f32, bf16");
