@@ -27,9 +27,15 @@ filter_make(const char *first_property, ...)
 GstHarness *
 filter_start(GstElement *element, const char *caps, gboolean live)
 {
-    GstHarness *h = gst_harness_new_with_element(element, "sink", "src");
+    static GstStaticPadTemplate src =
+        GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
+    static GstStaticPadTemplate sink =
+        GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
+    GstHarness *h = gst_harness_new_empty();
 
+    /* before the element plays: it asks when its model is there as well */
     gst_harness_set_live(h, live);
+    gst_harness_add_element_full(h, element, &src, "sink", &sink, "src");
     if (caps)
         gst_harness_set_src_caps_str(h, caps);
     gst_object_unref(element);
