@@ -15,6 +15,22 @@
 #include "gstsanaimg2img.h"
 #include "gstsanasrc.h"
 
+/* What the library below tells of itself, to where GStreamer's messages go. */
+static void
+log_to_gst (const gchar * domain, GLogLevelFlags level, const gchar * message,
+    gpointer unused)
+{
+  GstDebugLevel as = GST_LEVEL_DEBUG;
+
+  if (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL))
+    as = GST_LEVEL_ERROR;
+  else if (level & G_LOG_LEVEL_WARNING)
+    as = GST_LEVEL_WARNING;
+  else if (level & (G_LOG_LEVEL_MESSAGE | G_LOG_LEVEL_INFO))
+    as = GST_LEVEL_INFO;
+  GST_CAT_LEVEL_LOG (gst_sana_category (), as, NULL, "%s", message);
+}
+
 static gboolean
 plugin_init (GstPlugin * plugin)
 {
@@ -23,6 +39,7 @@ plugin_init (GstPlugin * plugin)
   bindtextdomain (GETTEXT_PACKAGE, LOCALEDIR);
   bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
 
+  g_log_set_handler ("sana", G_LOG_LEVEL_MASK, log_to_gst, NULL);
   ok |= GST_ELEMENT_REGISTER (sanasrc, plugin);
   ok |= GST_ELEMENT_REGISTER (sanaimg2img, plugin);
   return ok;

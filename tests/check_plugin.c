@@ -270,6 +270,32 @@ says_what_is_wrong_with_a_directory(void)
     g_free(folder);
 }
 
+static void
+note(GstDebugCategory *category, GstDebugLevel level, const gchar *file, const gchar *function,
+     gint line, GObject *object, GstDebugMessage *message, gpointer data)
+{
+    if (g_str_equal(gst_debug_category_get_name(category), "sana") &&
+        g_str_equal(gst_debug_message_get(message), "a word of the library's"))
+        *(GstDebugLevel *)data = level;
+}
+
+/* Not to the program's standard error, past GST_DEBUG. */
+static void
+has_the_library_speak_through_gstreamer(void)
+{
+    GstDebugLevel heard = GST_LEVEL_NONE;
+    GError *error = NULL;
+    GstPlugin *loaded = gst_plugin_load_file(plugin, &error);
+
+    g_assert_no_error(error);
+    gst_debug_add_log_function(note, &heard, NULL);
+    gst_debug_set_threshold_from_string("sana:6", FALSE);
+    g_log("sana", G_LOG_LEVEL_MESSAGE, "a word of the library's");
+    gst_debug_remove_log_function(note);
+    g_assert_cmpint(heard, ==, GST_LEVEL_INFO);
+    gst_object_unref(loaded);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -285,5 +311,6 @@ main(int argc, char **argv)
     TEST(is_its_own_manual);
     TEST(finds_the_demo_model);
     TEST(says_what_is_wrong_with_a_directory);
+    TEST(has_the_library_speak_through_gstreamer);
     return g_test_run();
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Convolutions, and which kernel takes a product or convolution. */
+#define G_LOG_DOMAIN "sana"
+
 #include "kernels/cuda/gemm.h"
 
 #include <string.h>
