@@ -117,7 +117,10 @@ gboolean sana_error_settings(GError **error, const char *format, ...) G_GNUC_PRI
 
 /* --- shared by the loops (session.c) ---------------------------------------------------------- */
 
-/* Ends the work given to the session's stream so far; FALSE with a SANA_ERROR if any failed. */
+/* Ends the work given to a stream so far; FALSE with a SANA_ERROR if any failed. */
+gboolean sana_finish(SanaStream *stream, GError **error);
+
+/* The same of the session's stream. */
 gboolean sana_session_finish(SanaSession *s, GError **error);
 
 /* Checks prompt and params, and makes s->frame ready for n_images pictures of this size. */

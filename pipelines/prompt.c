@@ -128,7 +128,7 @@ run_planned(SanaSession *s, SanaStream *stream, SanaForward forward, void *user,
     if (!sana_stream_finish(s->planner, &cause) || !sana_stream_reserve(stream, scratch, &cause))
         return sana_error_translate(error, cause);
     forward(stream, user);
-    return sana_stream_finish(stream, &cause) || sana_error_translate(error, cause);
+    return sana_finish(stream, error);
 }
 
 /* --- the instruction's cache ------------------------------------------------------------------ */
@@ -283,7 +283,6 @@ tokenize(SanaSession *s, const char *text, const SanaPromptParams *params, Token
 static gboolean
 encode_embeds(SanaSession *s, SanaPrompt *p, SanaTensor embeds, const Tokens *t, GError **error)
 {
-    GError *cause = NULL;
     int tail = MAX(t->count - t->head, 0);
     SanaTensor rest = tail > 0 ? sana_rows(embeds, 1, tail) : SANA_NONE;
     if (!cache_reserve(s, t->count, error))
@@ -302,7 +301,7 @@ encode_embeds(SanaSession *s, SanaPrompt *p, SanaTensor embeds, const Tokens *t,
     }
     p->total = t->count;
     sana_activate(s->text_stream, sana_rows(embeds, 0, 1), s->text.bos, SANA_ACT_NONE);
-    return sana_stream_finish(s->text_stream, &cause) || sana_error_translate(error, cause);
+    return sana_finish(s->text_stream, error);
 }
 
 /* Puts host floats (rows, c) into a tensor of the model's dtype. */
@@ -334,7 +333,7 @@ download_floats(SanaStream *stream, float *values, SanaTensor src, GError **erro
     sana_activate(stream, f32, src, SANA_ACT_NONE);
     sana_download(stream, values, f32);
     sana_pop(stream, mark);
-    return sana_stream_finish(stream, &cause) || sana_error_translate(error, cause);
+    return sana_finish(stream, error);
 }
 
 /* On another device: encoded there, and brought here by the host. */

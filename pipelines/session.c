@@ -69,10 +69,16 @@ sana_session_reset(SanaSession *s)
 }
 
 gboolean
-sana_session_finish(SanaSession *s, GError **error)
+sana_finish(SanaStream *stream, GError **error)
 {
     GError *cause = NULL;
-    return sana_stream_finish(s->stream, &cause) || sana_error_translate(error, cause);
+    return sana_stream_finish(stream, &cause) || sana_error_translate(error, cause);
+}
+
+gboolean
+sana_session_finish(SanaSession *s, GError **error)
+{
+    return sana_finish(s->stream, error);
 }
 
 const SanaTimes *

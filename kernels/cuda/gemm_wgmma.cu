@@ -283,13 +283,27 @@ is_product(const SanaCudaGemm *g)
     return g->kernel == 1 && g->stride == 1;
 }
 
+/* Positions of the map that tiles are laid over: of products a row; folded, every other of y's. */
+struct Extent {
+    int w, h;
+};
+
+static Extent
+extent_of(const SanaCudaGemm *g)
+{
+    if (is_product(g))
+        return {g->y_h * g->y_w, 1};
+    if (g->folded)
+        return {g->x_w, g->x_h};
+    return {g->y_w, g->y_h};
+}
+
 /* All but the maps.  False where the rings do not fit. */
 static bool
 lay_out(const SanaCudaDevice *dev, const SanaCudaGemm *g, int parts, int bn, int pair, Job *job)
 {
     const bool product = is_product(g);
-    const int w = product ? g->y_h * g->y_w : g->folded ? g->x_w : g->y_w;
-    const int h = product ? 1 : g->folded ? g->x_h : g->y_h;
+    const Extent y = extent_of(g);
     job->bias = g->bias;
     job->act = g->act;
     job->kernel = g->kernel;
@@ -304,8 +318,8 @@ lay_out(const SanaCudaDevice *dev, const SanaCudaGemm *g, int parts, int bn, int
     job->tile_h = product ? 1 : parts * PATCH;
     job->lead = MIN(LEAD, job->chunks * g->kernel * g->kernel);
     job->columns = (g->out + bn - 1) / bn;
-    job->across = (w + job->tile_w - 1) / job->tile_w;
-    const int rows = job->across * ((h + job->tile_h - 1) / job->tile_h);
+    job->across = (y.w + job->tile_w - 1) / job->tile_w;
+    const int rows = job->across * ((y.h + job->tile_h - 1) / job->tile_h);
     job->pair = pair;
     job->turns = job->columns * ((rows + job->pair - 1) / job->pair);
     job->bordered = g->kernel > 1 && g->stride == 1;
@@ -339,8 +353,7 @@ describe_maps(SanaStream *s, const SanaCudaGemm *g, int bn, Job *job)
         g->w,     3, {in, taps, (size_t)g->out}, {in, taps * in}, {DEPTH, 1, bn / job->pair},
         {1, 1, 1}};
     /* a folded map is four maps, of every other position of every other row */
-    const size_t y_w = (size_t)(product ? g->y_h * g->y_w : g->folded ? g->x_w : g->y_w);
-    const size_t y_h = (size_t)(product ? 1 : g->folded ? g->x_h : g->y_h);
+    const size_t y_w = (size_t)extent_of(g).w, y_h = (size_t)extent_of(g).h;
     const size_t apart = g->folded ? 2 : 1, y_stride = (size_t)g->y_stride;
     const int patch_w = product ? PATCH * PATCH : PATCH, patch_h = product ? 1 : PATCH;
     const Layout y = {

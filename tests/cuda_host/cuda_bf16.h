@@ -20,14 +20,4 @@ __float2bfloat16_rn(float x)
     return {sana_f32_to_bf16(x)};
 }
 
-struct __nv_bfloat162 {
-    __nv_bfloat16 x, y;
-};
-
-inline __nv_bfloat162
-__floats2bfloat162_rn(float x, float y)
-{
-    return {__float2bfloat16_rn(x), __float2bfloat16_rn(y)};
-}
-
 #endif
