@@ -56,10 +56,11 @@ Most often mistaken, through the plugin, unseen templates, strength 0.35: {misse
 
 {sources}
 
-Of people there is one face (an astronaut's portrait) and a man with a camera; of rooms five. They
-were drawn three to four times as often as other photographs and varied in light, colour and noise,
-which does not replace others: **faces are the weakest point of the data**, and none was held out to
-measure them. The rest is landscape, plants and a few abstract wallpapers.
+To train with there is one face (an astronaut's portrait), and five rooms. They were drawn three to
+four times as often as other photographs and varied in light, colour and noise, which does not
+replace others: **faces are the weakest point of the data**. Of those held out for the figures one is
+a man with a camera, in grey, and one a garage. The rest is landscape, plants and a few abstract
+wallpapers.
 The weights contain no picture; they are under the project's
 licence.
 
@@ -147,9 +148,14 @@ def training(f):
                 "another split, other\nwordings and other procedures: some of the photographs "
                 "used for the figures below were in their\ntraining, they never saw many of "
                 "the words, and the pictures they are compared with were drawn\ndifferently.")
-    return "Training: " + ", ".join(
-        f"{name} {t['minutes']:g} minutes of two cores ({t['steps']} steps)"
-        for name, t in f["training"].items()) + "."
+    done = ", ".join(f"{name} {t['minutes']:g} minutes of two cores ({t['steps']} steps)"
+                     for name, t in f["training"].items() if name != "from" and t["steps"])
+    if "from" not in f["training"]:
+        return f"Training: {done}."
+    return (f"It goes on from an earlier model (digest `{f['training']['from'][:16]}…`), whose "
+            "autoencoder it keeps and whose\ntransformer was the start of its own; none of the "
+            "photographs used for the figures below were in\nthe training of either. Training "
+            f"since: {done}.")
 
 
 def pictures(rows):

@@ -76,9 +76,12 @@ def reconstruction(painter, pictures):
 
 
 def training(work):
-    """Steps and minutes of both trainings, where they were made in this directory."""
+    """Steps and minutes of both trainings, where they were made in this directory, and the digest
+    of the model that they went on from."""
     import torch
     out = {}
+    if (work / "from").exists() and (work / "from").read_text():
+        out["from"] = (work / "from").read_text()
     for name in ("autoencoder", "transformer"):
         path = work / f"{name}.pt"
         if path.exists():

@@ -25,6 +25,9 @@ def parse():
                    help="directory for photographs, crops, checkpoints and the result (6 GB)")
     p.add_argument("--minutes", type=float, default=sum(MINUTES.values()),
                    help="for both trainings, of two cores (default %(default)g)")
+    p.add_argument("--from", dest="model", type=pathlib.Path, metavar="MODEL",
+                   help="a model directory to go on from: its autoencoder is kept, its transformer "
+                        "is where the training begins, which has all the minutes")
     p.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--toy", action="store_true",
@@ -42,32 +45,46 @@ def stages(o):
     import photographs
     import train_autoencoder
     import train_transformer
-    share = {k: (TOY["minutes"] if o.toy else o.minutes) * v / sum(MINUTES.values())
-             for k, v in MINUTES.items()}
+    minutes = TOY["minutes"] if o.toy else o.minutes
+    share = {k: minutes * v / sum(MINUTES.values()) for k, v in MINUTES.items()}
     counts = TOY["counts"] if o.toy else COUNTS
     encoded = TOY["encoded"] if o.toy else ENCODED
+    if o.model:
+        autoencoder = lambda: train_autoencoder.take(o.work, o.model)
+        share["transformer"] = minutes
+    else:
+        autoencoder = lambda: train_autoencoder.train(o.work, share["autoencoder"], o.device)
     return [
         ("photographs", lambda: photographs.fetch(o.work)),
         ("crops", lambda: crops.make(o.work, counts)),
-        ("autoencoder", lambda: train_autoencoder.train(o.work, share["autoencoder"], o.device)),
+        ("autoencoder", autoencoder),
         ("latents", lambda: latents.make(o.work, encoded, o.device)),
-        ("transformer", lambda: train_transformer.train(o.work, share["transformer"], o.device)),
+        ("transformer", lambda: train_transformer.train(o.work, share["transformer"], o.device,
+                                                        o.model)),
         ("export", lambda: export.make(o.work)),
     ]
 
 
-def claim(work, toy):
-    """A directory holds a toy or the real thing, never parts of both."""
-    kind, path = "toy" if toy else "whole", work / "kind"
-    if path.exists() and path.read_text() != kind:
-        sys.exit(f"{work} holds a {path.read_text()} run; name another directory for a {kind} one")
-    path.write_text(kind)
+def claim(work, toy, model):
+    """A directory holds a toy or the real thing, from nothing or from one model, never parts of
+    two."""
+    import export
+    if model and not (model / "model_index.json").exists():
+        sys.exit(f"--from {model} is no model directory (it has no model_index.json)")
+    mine = {"kind": "toy" if toy else "whole", "from": export.digest(model) if model else ""}
+    for name, value in mine.items():
+        path = work / name
+        if path.exists() and path.read_text() != value:
+            sys.exit(f"{work} holds another run ({name}: {path.read_text() or 'nothing'}, and not "
+                     f"{value or 'nothing'}); name another directory")
+    for name, value in mine.items():
+        (work / name).write_text(value)
 
 
 def main():
     o = parse()
     o.work.mkdir(parents=True, exist_ok=True)
-    claim(o.work, o.toy)
+    claim(o.work, o.toy, o.model)
     from training import prepare
     prepare(o.device, o.threads)
     import photographs

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 import crops
+import make_model
 import photographs
 import prompts
 import training
@@ -208,6 +209,21 @@ class Stages(unittest.TestCase):
         self.assertIn("make room", str(caught.exception))
         self.assertEqual(path.read_bytes(), before)
         self.assertEqual([p.name for p in self.folder.iterdir()], ["kept"])
+
+    def test_a_directory_holds_one_run(self):
+        model = self.folder / "model"
+        model.mkdir()
+        (model / "model_index.json").write_text("{}")
+        (model / "a.safetensors").write_bytes(b"weights")
+        make_model.claim(self.folder, False, model)
+        make_model.claim(self.folder, False, model)
+        for toy, other in ((True, model), (False, None)):
+            with self.assertRaises(SystemExit) as caught:
+                make_model.claim(self.folder, toy, other)
+            self.assertIn("another run", str(caught.exception))
+        with self.assertRaises(SystemExit) as caught:
+            make_model.claim(self.folder, False, self.folder)
+        self.assertIn("model_index.json", str(caught.exception))
 
     def test_a_stop_is_a_checkpoint(self):
         path = self.folder / "line"

@@ -7,6 +7,7 @@ latents with noise, so that it can live with a transformer's errors.
 """
 import numpy as np
 import torch
+from diffusers import AutoencoderDC
 
 import networks
 from crops import NAMES, SIDE
@@ -80,6 +81,15 @@ def scale(vae, pictures, device, rng):
             for _ in range(64)]
     z = torch.cat([vae.encode(tensor(picture[None], device))[0] for picture in some])
     return 1 / float(z.std())
+
+
+def take(work, model):
+    """That of a model directory as it is, in place of a training."""
+    done = work / "autoencoder.pt"
+    if not done.exists():
+        vae = AutoencoderDC.from_pretrained(model / "vae", torch_dtype=torch.float32)
+        save({"weights": vae.state_dict(), "steps": 0, "minutes": 0.0,
+              "scale": vae.config.scaling_factor}, done)
 
 
 def train(work, minutes, device, seed=2):

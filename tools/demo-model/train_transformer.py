@@ -10,6 +10,7 @@ import random
 import cv2
 import numpy as np
 import torch
+from diffusers import SanaTransformer2DModel
 
 import latents
 import networks
@@ -128,7 +129,8 @@ def split(transformer, text):
     return matrices, rest
 
 
-def train(work, minutes, device, seed=3):
+def train(work, minutes, device, model=None, seed=3):
+    """model: a directory whose transformer is where this one begins; the texts are learnt anew."""
     done = work / "transformer.pt"
     if done.exists():
         return
@@ -136,6 +138,9 @@ def train(work, minutes, device, seed=3):
     tokens = tokenizer.make(work / "tokenizer")
     encoder = networks.text_encoder((len(tokens) + 7) // 8 * 8).to(device).train()
     net = networks.transformer().to(device).train()
+    if model:
+        net.load_state_dict(SanaTransformer2DModel.from_pretrained(
+            model / "transformer", torch_dtype=torch.float32).state_dict())
     text = Text(encoder, tokens, device)
     vae, scale = train_autoencoder.load(work, device)
     matrices, rest = split(net, encoder)
