@@ -42,6 +42,7 @@ struct SanaStream {
 
 struct SanaBackend {
     const char *name;
+    bool own_memory; /* that the host cannot touch */
 
     /* modules: whether the machine has any such device, be it usable or not */
     bool (*present)(void);
@@ -74,8 +75,11 @@ struct SanaBackend {
     /* streams */
     SanaStream *(*stream_open)(SanaDevice *dev, char **why); /* zeroed base, NULL on failure */
     void (*stream_close)(SanaStream *s);
-    void (*copy_in)(SanaStream *s, void *dst, const void *host, size_t bytes);
-    void (*copy_out)(SanaStream *s, void *host, const void *src, size_t bytes);
+    /* rows of `bytes`, on the host `pitch` bytes apart, on the device one behind the other */
+    void (*copy_in)(SanaStream *s, void *dst, const void *host, size_t pitch, size_t bytes,
+                    size_t rows);
+    void (*copy_out)(SanaStream *s, void *host, size_t pitch, const void *src, size_t bytes,
+                     size_t rows);
     void (*finish)(SanaStream *s); /* waits, and records what failed meanwhile */
     /* NULL: forward is simply called */
     void (*replay)(SanaStream *s, SanaReplay **replay, SanaForward forward, void *user);
@@ -107,6 +111,8 @@ struct SanaBackend {
     __typeof__(sana_add_shuffled_repeat) *add_shuffled_repeat;
     __typeof__(sana_image_load) *image_load;
     __typeof__(sana_image_store) *image_store;
+    __typeof__(sana_video_load) *video_load;
+    __typeof__(sana_video_store) *video_store;
 };
 
 extern const SanaBackend sana_reference_backend;
@@ -135,8 +141,10 @@ bool sana_library_loads(const char *file);
 void *sana_host_alloc(SanaDevice *dev, size_t bytes);
 void sana_host_free(SanaDevice *dev, void *p);
 size_t sana_host_free_memory(const SanaDevice *dev);
-void sana_host_copy_in(SanaStream *s, void *dst, const void *host, size_t bytes);
-void sana_host_copy_out(SanaStream *s, void *host, const void *src, size_t bytes);
+void sana_host_copy_in(SanaStream *s, void *dst, const void *host, size_t pitch, size_t bytes,
+                       size_t rows);
+void sana_host_copy_out(SanaStream *s, void *host, size_t pitch, const void *src, size_t bytes,
+                        size_t rows);
 SanaStream *sana_host_stream_open(SanaDevice *dev, char **why);
 void sana_host_stream_close(SanaStream *s);
 

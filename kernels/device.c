@@ -140,6 +140,12 @@ sana_device_name(const SanaDevice *dev)
 }
 
 bool
+sana_device_has_own_memory(const SanaDevice *dev)
+{
+    return dev->backend->own_memory;
+}
+
+bool
 sana_device_supports(const SanaDevice *dev, SanaDType dtype)
 {
     return dtype == SANA_F32 || dev->backend->supports(dev, dtype);
@@ -395,14 +401,30 @@ void
 sana_upload(SanaStream *s, SanaTensor dst, const void *host)
 {
     if (sana_stream_ok(s))
-        s->device->backend->copy_in(s, dst.data, host, sana_bytes(dst));
+        s->device->backend->copy_in(s, dst.data, host, 0, sana_bytes(dst), 1);
 }
 
 void
 sana_download(SanaStream *s, void *host, SanaTensor src)
 {
     if (sana_stream_ok(s))
-        s->device->backend->copy_out(s, host, src.data, sana_bytes(src));
+        s->device->backend->copy_out(s, host, 0, src.data, sana_bytes(src), 1);
+}
+
+void
+sana_upload_rows(SanaStream *s, SanaTensor dst, const void *host, size_t pitch)
+{
+    if (sana_stream_ok(s))
+        s->device->backend->copy_in(s, dst.data, host, pitch, sana_bytes(sana_rows(dst, 0, dst.w)),
+                                    (size_t)dst.h);
+}
+
+void
+sana_download_rows(SanaStream *s, void *host, size_t pitch, SanaTensor src)
+{
+    if (sana_stream_ok(s))
+        s->device->backend->copy_out(s, host, pitch, src.data, sana_bytes(sana_rows(src, 0, src.w)),
+                                     (size_t)src.h);
 }
 
 void

@@ -51,6 +51,9 @@ void sana_device_unref(SanaDevice *dev);
 /* The resolved name, "cpu" for instance.  Owned by the device. */
 const char *sana_device_name(const SanaDevice *dev);
 
+/* Whether the device has memory of its own, so that pixels are best brought there as they are. */
+bool sana_device_has_own_memory(const SanaDevice *dev);
+
 /* Whether the device computes in this type (F32 always). */
 bool sana_device_supports(const SanaDevice *dev, SanaDType dtype);
 
@@ -168,6 +171,11 @@ void sana_pop(SanaStream *s, size_t mark);
  * may be touched again. */
 void sana_upload(SanaStream *s, SanaTensor dst, const void *host);
 void sana_download(SanaStream *s, void *host, SanaTensor src);
+
+/* The same of host memory whose rows, one for each of the tensor's h, are `pitch` bytes apart; what
+ * lies between them is neither read nor written. */
+void sana_upload_rows(SanaStream *s, SanaTensor dst, const void *host, size_t pitch);
+void sana_download_rows(SanaStream *s, void *host, size_t pitch, SanaTensor src);
 
 /*
  * Errors are sticky: the first failing operation records one sentence, later ones do nothing.

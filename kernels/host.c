@@ -46,15 +46,19 @@ sana_host_free_memory(const SanaDevice *dev)
 }
 
 void
-sana_host_copy_in(SanaStream *s, void *dst, const void *host, size_t bytes)
+sana_host_copy_in(SanaStream *s, void *dst, const void *host, size_t pitch, size_t bytes,
+                  size_t rows)
 {
-    memcpy(dst, host, bytes);
+    for (size_t y = 0; y < rows; y++)
+        memcpy((char *)dst + y * bytes, (const char *)host + y * pitch, bytes);
 }
 
 void
-sana_host_copy_out(SanaStream *s, void *host, const void *src, size_t bytes)
+sana_host_copy_out(SanaStream *s, void *host, size_t pitch, const void *src, size_t bytes,
+                   size_t rows)
 {
-    memcpy(host, src, bytes);
+    for (size_t y = 0; y < rows; y++)
+        memcpy((char *)host + y * pitch, (const char *)src + y * bytes, bytes);
 }
 
 SanaStream *

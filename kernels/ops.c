@@ -357,6 +357,54 @@ sana_image_store(SanaStream *s, SanaTensor y, SanaTensor x)
     OPS->image_store(s, y, x);
 }
 
+/* --- video ------------------------------------------------------------------------------------ */
+
+/* How many samples may come to one: more is no picture, and would take for ever. */
+#define MOST_REDUCED 64
+
+static bool
+is_component(const SanaVideoComponent *c)
+{
+    return c->step >= 1 && c->step <= 4 && (c->sub_x == 1 || c->sub_x == 2) &&
+           (c->sub_y == 1 || c->sub_y == 2) && c->at_x >= 0 && c->at_x <= 2 && c->at_y >= 0 &&
+           c->at_y <= 2;
+}
+
+static bool
+is_video(const SanaVideo *v)
+{
+    return v->width > 0 && v->height > 0 && is_component(&v->component[0]) &&
+           is_component(&v->component[1]) && is_component(&v->component[2]);
+}
+
+static bool
+is_inside(SanaRectangle r, SanaTensor x)
+{
+    return r.w > 0 && r.h > 0 && r.x >= 0 && r.y >= 0 && r.w <= x.w - r.x && r.h <= x.h - r.y;
+}
+
+static bool
+is_near(int a, int b)
+{
+    return (a - 1) / MOST_REDUCED < b && (b - 1) / MOST_REDUCED < a;
+}
+
+void
+sana_video_load(SanaStream *s, SanaTensor y, const SanaVideo *x)
+{
+    REQUIRE(is_video(x) && valid_dense(y) && y.c == 3 && is_inside(x->content, y));
+    REQUIRE(is_near(x->width, x->content.w) && is_near(x->height, x->content.h));
+    OPS->video_load(s, y, x);
+}
+
+void
+sana_video_store(SanaStream *s, const SanaVideo *y, SanaTensor x)
+{
+    REQUIRE(is_video(y) && valid_dense(x) && x.c == 3 && is_inside(y->content, x));
+    REQUIRE(is_near(y->width, y->content.w) && is_near(y->height, y->content.h));
+    OPS->video_store(s, y, x);
+}
+
 /* --- checks ----------------------------------------------------------------------------------- */
 
 /* A float is finite unless all exponent bits are set.  An or over blocks, in the elements' own

@@ -181,6 +181,55 @@ void sana_image_load(SanaStream *s, SanaTensor y, SanaTensor x);
  * F32 y is x as it is, not clamped.  x (h, w, 3).  y: view. */
 void sana_image_store(SanaStream *s, SanaTensor y, SanaTensor x);
 
+/* --- video ------------------------------------------------------------------------------------ */
+
+/*
+ * One of Y, U, V or R, G, B: its sample (k, l) is the byte at data + k·step + l·pitch, k < ⌈width /
+ * sub_x⌉, l < ⌈height / sub_y⌉, and lies (at_x + k·sub_x, at_y + l·sub_y) pixels from the picture's
+ * upper left corner.
+ */
+typedef struct {
+    void *data; /* device memory */
+    size_t pitch;
+    int step;         /* 1 … 4 */
+    int sub_x, sub_y; /* 1 or 2 */
+    float at_x, at_y; /* 0.5: in the middle of the first pixel; 1: between two */
+} SanaVideoComponent;
+
+typedef struct {
+    int x, y, w, h;
+} SanaRectangle;
+
+/*
+ * A picture of video, of 8 bits, and where it lies in the network's picture: `content` of that
+ * shows the whole video.
+ *
+ * matrix  load:  r, g, b = matrix · (levels 0 … 255, 1)
+ *         store: levels = matrix · (r, g, b, 1)
+ * filler  a byte in each pixel, step and pitch as of component 0, that store makes 255; or NULL
+ */
+typedef struct {
+    int width, height;
+    SanaVideoComponent component[3];
+    void *filler;
+    float matrix[3][4];
+    SanaRectangle content;
+} SanaVideo;
+
+/*
+ * Both resample with a triangle: a value at u between samples is the mean of the samples k there
+ * are, weighted with max(0, 1 − |u − k|/r), in each direction; r is 1, or as many samples as come
+ * to one that is made, where that is more.  Neither side is more than 64 times the other.
+ *
+ * y (h, w, 3) ← video.  Each component is resampled on its own, then the matrix is applied, without
+ * clamping.  Around content lies its mirror image, the edge repeated.
+ */
+void sana_video_load(SanaStream *s, SanaTensor y, const SanaVideo *x);
+
+/* video ← x (h, w, 3).  r, g and b are resampled from content where each component has its samples;
+ * levels are rounded, ties to even, and cut to 0 … 255.  Writes no other bytes. */
+void sana_video_store(SanaStream *s, const SanaVideo *y, SanaTensor x);
+
 /* --- checks ----------------------------------------------------------------------------------- */
 
 /* Whether a HOST tensor holds no NaN and no infinity.  Needs no stream. */

@@ -50,15 +50,16 @@ planner_pack_conv(SanaDevice *dev, const SanaConv *k, SanaDType dtype, SanaTenso
 }
 
 static void
-planner_copy_in(SanaStream *s, void *dst, const void *host, size_t bytes)
+planner_copy_in(SanaStream *s, void *dst, const void *host, size_t pitch, size_t bytes, size_t rows)
 {
-    s->plan.bytes += (double)bytes;
+    s->plan.bytes += (double)bytes * (double)rows;
 }
 
 static void
-planner_copy_out(SanaStream *s, void *host, const void *src, size_t bytes)
+planner_copy_out(SanaStream *s, void *host, size_t pitch, const void *src, size_t bytes,
+                 size_t rows)
 {
-    s->plan.bytes += (double)bytes;
+    s->plan.bytes += (double)bytes * (double)rows;
 }
 
 static void
@@ -80,6 +81,21 @@ touch2(SanaStream *s, SanaTensor y, SanaTensor x)
 {
     touch(s, y);
     touch(s, x);
+}
+
+static void
+planner_video_load(SanaStream *s, SanaTensor y, const SanaVideo *x)
+{
+    for (int i = 0; i < 3; i++)
+        s->plan.bytes +=
+            (double)x->width / x->component[i].sub_x * x->height / x->component[i].sub_y;
+    touch(s, y);
+}
+
+static void
+planner_video_store(SanaStream *s, const SanaVideo *y, SanaTensor x)
+{
+    planner_video_load(s, x, y);
 }
 
 static void
@@ -212,4 +228,6 @@ const SanaBackend sana_planner_backend = {
     .add_shuffled_repeat = planner_add_in_place,
     .image_load = touch2,
     .image_store = touch2,
+    .video_load = planner_video_load,
+    .video_store = planner_video_store,
 };

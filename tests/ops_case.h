@@ -62,6 +62,11 @@ struct Case {
     int head_dim, first;
     float number; /* theta, eps, scale */
     const int32_t *ids;
+    SanaVideo video; /* but for addresses: */
+    struct {
+        int plane, offset; /* of args[1 + plane], in bytes */
+    } component[3];
+    int filler; /* offset in the first plane, or 0: none */
 };
 
 /* What is done with each case: compare, or measure. */

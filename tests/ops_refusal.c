@@ -323,6 +323,36 @@ image_store_size(Bench *b)
     sana_image_store(b->s, sana_pool_tensor(b->pool, SANA_U8, 2, 3, 3), f32(b, 3, 2, 3));
 }
 
+static SanaVideo
+video(int width, int height)
+{
+    const SanaVideoComponent c = {.step = 1, .sub_x = 1, .sub_y = 1};
+    return (SanaVideo){width, height, {c, c, c}, .content = {0, 0, 4, 3}};
+}
+
+static void
+video_load_outside(Bench *b)
+{
+    SanaVideo v = video(4, 3);
+    v.content.x = 1;
+    sana_video_load(b->s, f32(b, 3, 4, 3), &v);
+}
+
+static void
+video_load_reduced(Bench *b)
+{
+    SanaVideo v = video(4 * 65, 3);
+    sana_video_load(b->s, f32(b, 3, 4, 3), &v);
+}
+
+static void
+video_store_step(Bench *b)
+{
+    SanaVideo v = video(4, 3);
+    v.component[2].step = 5;
+    sana_video_store(b->s, &v, f32(b, 3, 4, 3));
+}
+
 /* --- overlaps that are not "in place" -------------------------------------------------------- */
 
 static void
@@ -417,6 +447,9 @@ static const struct {
     ROW(add_shuffled_repeat, size),
     ROW(image_load, channels),
     ROW(image_store, size),
+    ROW(video_load, outside),
+    ROW(video_load, reduced),
+    ROW(video_store, step),
 };
 
 /* The planner has no addresses to compare. */

@@ -61,6 +61,10 @@ static const struct {
     {"image_load", 1e-12, ONCE},
     /* levels: one of them apart in a thousand, where f32 decides a tie otherwise */
     {"image_store", 1e-7, 1e-7, 1e-7},
+    /* places are f32, and so are weights */
+    {"video_load", 1e-11, ONCE},
+    /* as image_store, where one pixel enlarged is a hundred */
+    {"video_store", 2e-6, 2e-6, 2e-6},
 };
 
 static double

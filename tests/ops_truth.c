@@ -489,9 +489,93 @@ test_picture_levels(void)
     g_free(y);
 }
 
+/* Packed pixels of three bytes, all of the picture, levels 0 … 255 for colours −1 … 1. */
+static SanaVideo
+packed(guint8 *bytes, int width, int height, bool store)
+{
+    SanaVideo v = {width, height, .content = {0, 0, width, height}};
+    for (int i = 0; i < 3; i++) {
+        v.component[i] = (SanaVideoComponent){bytes + i, 3 * (size_t)width, 3, 1, 1, .5f, .5f};
+        v.matrix[i][i] = store ? 127.5f : 2.0f / 255;
+        v.matrix[i][3] = store ? 127.5f : -1;
+    }
+    return v;
+}
+
+static void
+test_video_levels(void)
+{
+    guint8 levels[3 * 256], back[3 * 256] = {0};
+    float *y = g_new(float, 3 * 256), odd[] = {-2, 3, 0, NAN, 0, 0, 0, 0, 0};
+    Bench b = bench_open();
+    SanaVideo in = packed(levels, 16, 16, false), out = packed(back, 16, 16, true);
+
+    for (int i = 0; i < 3 * 256; i++)
+        levels[i] = (guint8)(i * 7);
+    sana_video_load(b.s, f32(y, 16, 16, 3), &in);
+    sana_video_store(b.s, &out, f32(y, 16, 16, 3));
+    g_assert_cmpmem(levels, sizeof levels, back, sizeof back);
+    out = packed(back, 3, 1, true);
+    out.matrix[1][3] = 126.5f;
+    sana_video_store(b.s, &out, f32(odd, 1, 3, 3));
+    /* 127.5 and 126.5 go to even */
+    g_assert_cmpmem(back, 9, ((guint8[]){0, 255, 128, 0, 0, 0, 128, 126, 128}), 9);
+    bench_close(&b);
+    g_free(y);
+}
+
+/* Samples of colour in the first of two pixels: the second is half way to the next, the last as
+ * the one before it; downwards they lie between the lines. */
+static void
+test_video_colours(void)
+{
+    guint8 luma[] = {0, 1, 2, 3, 4, 5, 6, 7, 8}, colour[] = {10, 20, 30, 50, 60, 90, 70, 110};
+    float y[27];
+    Bench b = bench_open();
+    SanaVideo v = {3, 3, .content = {0, 0, 3, 3}};
+
+    v.component[0] = (SanaVideoComponent){luma, 3, 1, 1, 1, .5f, .5f};
+    for (int i = 0; i < 2; i++)
+        v.component[1 + i] = (SanaVideoComponent){colour + i, 4, 2, 2, 2, .5f, 1};
+    for (int i = 0; i < 3; i++)
+        v.matrix[i][i] = 1;
+    sana_video_load(b.s, f32(y, 3, 3, 3), &v);
+    assert_near(y, (float[]){0, 10, 20, 1, 20, 35, 2, 30, 50}, 9);
+    assert_near(y + 9, (float[]){3, 22.5f, 37.5f, 4, 31.25f, 51.25f, 5, 40, 65}, 9);
+    assert_near(y + 18, (float[]){6, 47.5f, 72.5f, 7, 53.75f, 83.75f, 8, 60, 95}, 9);
+    bench_close(&b);
+}
+
+/* Two pixels in the middle of a picture, and one pixel of four. */
+static void
+test_video_places(void)
+{
+    guint8 two[] = {10, 0, 0, 20, 0, 0}, four[] = {0, 0, 0, 40, 0, 0, 80, 0, 0, 120, 0, 0};
+    float y[21];
+    Bench b = bench_open();
+    SanaVideo v = packed(two, 2, 1, false);
+
+    v.matrix[0][0] = 1;
+    v.matrix[0][3] = 0;
+    v.content = (SanaRectangle){2, 0, 2, 1};
+    sana_video_load(b.s, f32(y, 1, 7, 3), &v);
+    for (int i = 0; i < 7; i++)
+        g_assert_cmpfloat(y[3 * i], ==, ((float[]){20, 10, 10, 20, 20, 10, 10})[i]);
+    v = packed(four, 4, 1, false);
+    v.matrix[0][0] = 1;
+    v.matrix[0][3] = 0;
+    v.content = (SanaRectangle){0, 0, 1, 1};
+    sana_video_load(b.s, f32(y, 1, 1, 3), &v);
+    assert_near(y, (float[]){60}, 1);
+    bench_close(&b);
+}
+
 void
 ops_truth_register(void)
 {
+    g_test_add_func("/truth/video-levels", test_video_levels);
+    g_test_add_func("/truth/video-colours", test_video_colours);
+    g_test_add_func("/truth/video-places", test_video_places);
     g_test_add_func("/truth/conversions", test_conversions);
     g_test_add_func("/truth/activations", test_activations);
     g_test_add_func("/truth/linear", test_linear);

@@ -267,6 +267,18 @@ cpu_image_store(SanaStream *s, SanaTensor y, SanaTensor x)
     LOOPS->image_store(s, y, x);
 }
 
+static void
+cpu_video_load(SanaStream *s, SanaTensor y, const SanaVideo *x)
+{
+    LOOPS->video_load(s, y, x);
+}
+
+static void
+cpu_video_store(SanaStream *s, const SanaVideo *y, SanaTensor x)
+{
+    LOOPS->video_store(s, y, x);
+}
+
 const SanaBackend sana_cpu_backend = {
     .name = "cpu",
     .open = cpu_open,
@@ -308,4 +320,6 @@ const SanaBackend sana_cpu_backend = {
     .add_shuffled_repeat = cpu_add_shuffled_repeat,
     .image_load = cpu_image_load,
     .image_store = cpu_image_store,
+    .video_load = cpu_video_load,
+    .video_store = cpu_video_store,
 };

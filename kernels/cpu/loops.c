@@ -28,4 +28,6 @@ const SanaCpuLoops LOOP(loops) = {
     .add_shuffled_repeat = LOOP(add_shuffled_repeat),
     .image_load = LOOP(image_load),
     .image_store = LOOP(image_store),
+    .video_load = LOOP(video_load),
+    .video_store = LOOP(video_store),
 };

@@ -65,6 +65,8 @@ typedef struct {
     __typeof__(sana_add_shuffled_repeat) *add_shuffled_repeat;
     __typeof__(sana_image_load) *image_load;
     __typeof__(sana_image_store) *image_store;
+    __typeof__(sana_video_load) *video_load;
+    __typeof__(sana_video_store) *video_store;
 } SanaCpuLoops;
 
 extern const SanaCpuLoops sana_cpu_loops_plain;
@@ -101,6 +103,8 @@ __typeof__(sana_add_unshuffled_mean) LOOP(add_unshuffled_mean);
 __typeof__(sana_add_shuffled_repeat) LOOP(add_shuffled_repeat);
 __typeof__(sana_image_load) LOOP(image_load);
 __typeof__(sana_image_store) LOOP(image_store);
+__typeof__(sana_video_load) LOOP(video_load);
+__typeof__(sana_video_store) LOOP(video_store);
 
 #endif
 #endif

@@ -96,9 +96,9 @@ take_sample(SanaStream *s, const SanaCudaGemm *g, Sample *sample)
     size_t whole = ((rows - 1) * (size_t)g->y_stride + channels) * size;
     sample->each = MIN(whole, SAMPLE) / size * size;
     for (size_t i = 0; i < 3; i++)
-        sana_cuda_copy_out(s, sample->bytes[i],
+        sana_cuda_copy_out(s, sample->bytes[i], 0,
                            (char *)g->y + (whole - sample->each) / size * i / 2 * size,
-                           sample->each);
+                           sample->each, 1);
 }
 
 /* Whether two samples are one result, rounded differently: to a thousandth of their power. */

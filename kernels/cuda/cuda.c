@@ -210,6 +210,7 @@ sana_cuda_free(SanaDevice *base, void *p)
 
 static const SanaBackend cuda_backend = {
     .name = "cuda",
+    .own_memory = true,
     .present = cuda_present,
     .open = cuda_open,
     .close = cuda_close,
@@ -251,6 +252,8 @@ static const SanaBackend cuda_backend = {
     .add_shuffled_repeat = sana_cuda_add_shuffled_repeat,
     .image_load = sana_cuda_image_load,
     .image_store = sana_cuda_image_store,
+    .video_load = sana_cuda_video_load,
+    .video_store = sana_cuda_video_store,
 };
 
 __attribute__((visibility("default"))) const SanaModule sana_module = {

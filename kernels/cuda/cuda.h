@@ -133,8 +133,10 @@ sana_cuda_vectors(SanaTensor x, int elements)
 SanaStream *sana_cuda_stream_open(SanaDevice *dev, char **why);
 void sana_cuda_stream_close(SanaStream *s);
 void sana_cuda_finish_stream(SanaStream *s);
-void sana_cuda_copy_in(SanaStream *s, void *dst, const void *host, size_t bytes);
-void sana_cuda_copy_out(SanaStream *s, void *host, const void *src, size_t bytes);
+void sana_cuda_copy_in(SanaStream *s, void *dst, const void *host, size_t pitch, size_t bytes,
+                       size_t rows);
+void sana_cuda_copy_out(SanaStream *s, void *host, size_t pitch, const void *src, size_t bytes,
+                        size_t rows);
 void sana_cuda_replay(SanaStream *s, SanaReplay **replay, SanaForward forward, void *user);
 void sana_cuda_replay_free(SanaStream *s, SanaReplay *replay);
 
@@ -214,6 +216,8 @@ __typeof__(sana_add_unshuffled_mean) sana_cuda_add_unshuffled_mean; /* shuffle.c
 __typeof__(sana_add_shuffled_repeat) sana_cuda_add_shuffled_repeat; /* shuffle.cu */
 __typeof__(sana_image_load) sana_cuda_image_load;                   /* image.cu */
 __typeof__(sana_image_store) sana_cuda_image_store;                 /* image.cu */
+__typeof__(sana_video_load) sana_cuda_video_load;                   /* video.cu */
+__typeof__(sana_video_store) sana_cuda_video_store;                 /* video.cu */
 
 /* y = act(x) + residual (or SANA_NONE), rows of any type and stride; y may be x or residual: what a
  * product's epilogue does not do.  pointwise.cu */

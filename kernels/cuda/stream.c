@@ -174,18 +174,49 @@ sana_cuda_finish_stream(SanaStream *s)
 
 /* --- copies ----------------------------------------------------------------------------------- */
 
-void
-sana_cuda_copy_in(SanaStream *s, void *dst, const void *host, size_t bytes)
+/* Which piece of host memory the byte `at` of all rows is, and how much of its row follows. */
+static char *
+piece(const void *host, size_t pitch, size_t bytes, size_t at, size_t *rest)
 {
+    *rest = bytes - at % bytes;
+    return (char *)host + at / bytes * pitch + at % bytes;
+}
+
+/* Bytes at … at + count − 1 of all rows. */
+static void
+gather(char *to, const void *host, size_t pitch, size_t bytes, size_t at, size_t count)
+{
+    for (size_t done = 0, rest; done < count; done += rest) {
+        const char *from = piece(host, pitch, bytes, at + done, &rest);
+        rest = MIN(rest, count - done);
+        memcpy(to + done, from, rest);
+    }
+}
+
+static void
+scatter(void *host, size_t pitch, size_t bytes, size_t at, const char *from, size_t count)
+{
+    for (size_t done = 0, rest; done < count; done += rest) {
+        char *to = piece(host, pitch, bytes, at + done, &rest);
+        rest = MIN(rest, count - done);
+        memcpy(to, from + done, rest);
+    }
+}
+
+void
+sana_cuda_copy_in(SanaStream *s, void *dst, const void *host, size_t pitch, size_t bytes,
+                  size_t rows)
+{
+    const size_t all = bytes * rows;
     SanaCudaCopies *c = ((SanaCudaStream *)s)->copies;
     cudaStream_t stream = sana_cuda_stream(s);
-    for (size_t at = 0; at < bytes; at += SLOT_BYTES) {
+    for (size_t at = 0; at < all; at += SLOT_BYTES) {
         unsigned slot = c->next++ % SLOTS;
         char *through = c->pinned + slot * SLOT_BYTES;
-        size_t count = MIN(SLOT_BYTES, bytes - at);
+        size_t count = MIN(SLOT_BYTES, all - at);
         if (!sana_cuda_check(s, cudaEventSynchronize(c->done[slot]), "copying in"))
             return;
-        memcpy(through, (const char *)host + at, count);
+        gather(through, host, pitch, bytes, at, count);
         cudaError_t status =
             cudaMemcpyAsync((char *)dst + at, through, count, cudaMemcpyHostToDevice, stream);
         if (status == cudaSuccess)
@@ -196,19 +227,21 @@ sana_cuda_copy_in(SanaStream *s, void *dst, const void *host, size_t bytes)
 }
 
 void
-sana_cuda_copy_out(SanaStream *s, void *host, const void *src, size_t bytes)
+sana_cuda_copy_out(SanaStream *s, void *host, size_t pitch, const void *src, size_t bytes,
+                   size_t rows)
 {
     SanaCudaCopies *c = ((SanaCudaStream *)s)->copies;
     cudaStream_t stream = sana_cuda_stream(s);
     unsigned first = c->next;
-    size_t chunks = (bytes + SLOT_BYTES - 1) / SLOT_BYTES, sent = 0;
+    const size_t all = bytes * rows;
+    size_t chunks = (all + SLOT_BYTES - 1) / SLOT_BYTES, sent = 0;
     for (size_t i = 0; i < chunks; i++) {
         for (; sent < chunks && sent < i + SLOTS; sent++) {
             unsigned slot = (first + (unsigned)sent) % SLOTS;
             size_t at = sent * SLOT_BYTES;
             cudaError_t status =
                 cudaMemcpyAsync(c->pinned + slot * SLOT_BYTES, (const char *)src + at,
-                                MIN(SLOT_BYTES, bytes - at), cudaMemcpyDeviceToHost, stream);
+                                MIN(SLOT_BYTES, all - at), cudaMemcpyDeviceToHost, stream);
             if (status == cudaSuccess)
                 status = cudaEventRecord(c->done[slot], stream);
             if (!sana_cuda_check(s, status, "copying out"))
@@ -217,8 +250,8 @@ sana_cuda_copy_out(SanaStream *s, void *host, const void *src, size_t bytes)
         unsigned slot = (first + (unsigned)i) % SLOTS;
         if (!sana_cuda_check(s, cudaEventSynchronize(c->done[slot]), "copying out"))
             return;
-        memcpy((char *)host + i * SLOT_BYTES, c->pinned + slot * SLOT_BYTES,
-               MIN(SLOT_BYTES, bytes - i * SLOT_BYTES));
+        scatter(host, pitch, bytes, i * SLOT_BYTES, c->pinned + slot * SLOT_BYTES,
+                MIN(SLOT_BYTES, all - i * SLOT_BYTES));
     }
     c->next = first + (unsigned)chunks;
 }
@@ -234,7 +267,7 @@ sana_cuda_embed_tokens(SanaStream *s, SanaTensor y, SanaTensor table, const int3
         float v = scale * sana_host_value(table, (size_t)ids[i / width] * width + i % width);
         sana_cuda_set_host_value(host, y.dtype, i, v);
     }
-    sana_cuda_copy_in(s, y.data, host, sana_bytes(y));
+    sana_cuda_copy_in(s, y.data, host, 0, sana_bytes(y), 1);
     g_free(host);
 }
 

@@ -116,4 +116,6 @@ const SanaBackend sana_reference_backend = {
     .add_shuffled_repeat = sana_reference_add_shuffled_repeat,
     .image_load = sana_reference_image_load,
     .image_store = sana_reference_image_store,
+    .video_load = sana_reference_video_load,
+    .video_store = sana_reference_video_store,
 };

@@ -104,5 +104,7 @@ __typeof__(sana_add_unshuffled_mean) sana_reference_add_unshuffled_mean;
 __typeof__(sana_add_shuffled_repeat) sana_reference_add_shuffled_repeat;
 __typeof__(sana_image_load) sana_reference_image_load;
 __typeof__(sana_image_store) sana_reference_image_store;
+__typeof__(sana_video_load) sana_reference_video_load;
+__typeof__(sana_video_store) sana_reference_video_store;
 
 #endif
