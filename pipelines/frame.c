@@ -36,6 +36,10 @@ sana_frame_clear(SanaFrame *f, SanaStream *stream)
         sana_replay_free(stream, &f->encode[i]);
         sana_replay_free(stream, &f->decode[i]);
     }
+    sana_replay_free(stream, &f->video_encode);
+    sana_replay_free(stream, &f->video_decode);
+    sana_video_edge_free(f->video_source);
+    sana_video_edge_free(f->video_target);
     sana_pool_free(f->pool);
     g_free(f->host);
     g_free(f->turned);
@@ -83,14 +87,19 @@ sana_frame_step(SanaStream *s, void *args)
     sana_mix(s, x, x0, f->noise, sana_rows(f->coef, COEF_NEXT, 1));
 }
 
+void
+sana_frame_decode_picture(SanaStream *s, const SanaModel *model, const SanaFrame *f, int i)
+{
+    SanaTensor x0 = sana_frame_slice(f, f->x0, i);
+    sana_mix(s, f->z, x0, x0, sana_rows(f->coef, COEF_START, 1));
+    sana_autoencoder_decode(s, &model->autoencoder, f->picture, f->z);
+}
+
 /* x0 of one picture → z → picture → pixels */
 void
 sana_frame_decode(SanaStream *s, void *args)
 {
     const SanaForwardArgs *a = args;
-    const SanaFrame *f = a->frame;
-    SanaTensor x0 = sana_frame_slice(f, f->x0, a->image);
-    sana_mix(s, f->z, x0, x0, sana_rows(f->coef, COEF_START, 1));
-    sana_autoencoder_decode(s, &a->model->autoencoder, f->picture, f->z);
-    sana_image_store(s, a->out, f->picture);
+    sana_frame_decode_picture(s, a->model, a->frame, a->image);
+    sana_image_store(s, a->out, a->frame->picture);
 }

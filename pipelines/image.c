@@ -88,44 +88,16 @@ sana_session_host_memory(SanaSession *s, gsize bytes, gsize more, const SanaImag
 
 /* --- moves ------------------------------------------------------------------------------------ */
 
-typedef void (*CopyRows)(SanaStream *s, SanaTensor rows, void *host);
-
-static void
-copy_in(SanaStream *s, SanaTensor rows, void *host)
-{
-    sana_upload(s, rows, host);
-}
-
-static void
-copy_out(SanaStream *s, SanaTensor rows, void *host)
-{
-    sana_download(s, host, rows);
-}
-
-/* At once, or row by row around the image's padding. */
-static void
-copy_rows(SanaStream *s, SanaTensor pixels, const SanaImage *image, CopyRows copy)
-{
-    const size_t row = sana_bytes(sana_rows(pixels, 0, pixels.w));
-    if (image->stride == row) {
-        copy(s, pixels, image->pixels);
-        return;
-    }
-    for (int y = 0; y < pixels.h; y++)
-        copy(s, sana_rows(pixels, y * pixels.w, pixels.w),
-             (char *)image->pixels + (size_t)y * image->stride);
-}
-
 void
 sana_image_upload(SanaStream *s, SanaTensor pixels, const SanaImage *image)
 {
-    copy_rows(s, pixels, image, copy_in);
+    sana_upload_rows(s, pixels, image->pixels, image->stride);
 }
 
 void
 sana_image_download(SanaStream *s, const SanaImage *image, SanaTensor pixels)
 {
-    copy_rows(s, pixels, image, copy_out);
+    sana_download_rows(s, image->pixels, image->stride, pixels);
 }
 
 void

@@ -37,25 +37,50 @@ start_clean(SanaSession *s, int n_images)
                  sana_rows(f->coef, COEF_START, 1));
 }
 
+/* Pixels in and out: images, or video. */
+typedef struct {
+    const SanaImage *source, *images;
+    const SanaVideoPair *video; /* or NULL */
+} Edge;
+
 /* Strength 0: the picture itself, byte for byte where the formats agree. */
 static gboolean
-pass_through(SanaSession *s, const SanaParams *params, const SanaImage *source,
-             const SanaImage *images, GError **error)
+pass_through(SanaSession *s, const SanaParams *params, const Edge *edge, GError **error)
 {
-    for (int i = 0; i < params->n_images; i++)
-        sana_session_copy_image(s, source, &images[i]);
+    if (edge->video)
+        sana_video_pass_through(s, edge->video);
+    for (int i = 0; i < params->n_images && !edge->video; i++)
+        sana_session_copy_image(s, edge->source, &edge->images[i]);
     return sana_session_finish(s, error);
 }
 
+static void
+encode(SanaSession *s, const Edge *edge)
+{
+    if (edge->video)
+        sana_video_encode(s, edge->video);
+    else
+        sana_session_encode_image(s, edge->source);
+}
+
+static void
+decode(SanaSession *s, int i, const Edge *edge)
+{
+    if (edge->video)
+        sana_video_decode(s, edge->video);
+    else
+        sana_session_decode_image(s, i, &edge->images[i]);
+}
+
 static gboolean
-restyle(SanaSession *s, const SanaSchedule *schedule, const SanaParams *params,
-        const SanaImage *source, const SanaImage *images, GError **error)
+restyle(SanaSession *s, const SanaSchedule *schedule, const SanaParams *params, const Edge *edge,
+        GError **error)
 {
     SanaGenerator g;
     gint64 begin = g_get_monotonic_time(), mark = begin;
     sana_generator_seed(&g, params->seed);
     if (!params->latents || schedule->count == 0)
-        sana_session_encode_image(s, source);
+        encode(s, edge);
     s->times.encode = sana_lap(s, &mark);
     if (schedule->count > 0)
         start(s, params, schedule->t[0], &g);
@@ -66,7 +91,7 @@ restyle(SanaSession *s, const SanaSchedule *schedule, const SanaParams *params,
     if (params->latent_out)
         sana_session_read_latents(s, params->n_images, params->latent_out);
     for (int i = 0; i < params->n_images && !params->latent_out; i++)
-        sana_session_decode_image(s, i, &images[i]);
+        decode(s, i, edge);
     gboolean ok = params->latent_out ? sana_session_finish(s, error)
                                      : sana_session_finish_images(s, params->n_images, error);
     s->times.decode = sana_lap(s, &mark);
@@ -90,7 +115,23 @@ sana_session_image_to_image(SanaSession *s, SanaPrompt *prompt, const SanaParams
     if (!sana_schedule_image(&schedule, params, error) ||
         !sana_session_begin(s, prompt, params, source->width, source->height, error))
         return FALSE;
+    const Edge edge = {source, images, NULL};
     if (schedule.count == 0 && !params->latent_out)
-        return pass_through(s, params, source, images, error);
-    return restyle(s, &schedule, params, source, images, error);
+        return pass_through(s, params, &edge, error);
+    return restyle(s, &schedule, params, &edge, error);
+}
+
+gboolean
+sana_restyle_video(SanaSession *s, SanaPrompt *prompt, const SanaParams *params,
+                   const SanaVideoPair *pair, GError **error)
+{
+    SanaSchedule schedule;
+    const Edge edge = {.video = pair};
+    if (!sana_schedule_image(&schedule, params, error) ||
+        !sana_session_begin(s, prompt, params, pair->content->width, pair->content->height,
+                            error) ||
+        !sana_video_prepare(s, pair, error))
+        return FALSE;
+    return schedule.count == 0 ? pass_through(s, params, &edge, error)
+                               : restyle(s, &schedule, params, &edge, error);
 }

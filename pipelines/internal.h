@@ -66,6 +66,9 @@ typedef struct {
     int count;      /* this many; 0: nothing is kept */
 } SanaTextCache;
 
+/* A video's planes on the device, of one format, size and place in the picture (video.c). */
+typedef struct _SanaVideoEdge SanaVideoEdge;
+
 /* What a picture size needs; all device memory, nothing else is touched per frame. */
 typedef struct {
     int width, height; /* of pictures; 0: not prepared */
@@ -89,6 +92,8 @@ typedef struct {
     float *turned;             /* host memory: one latent, channels last */
     /* of the first picture: a replay repeats addresses, so each format of pixels has its own */
     SanaReplay *encode[SANA_IMAGE_FORMATS], *step, *decode[SANA_IMAGE_FORMATS];
+    SanaVideoEdge *video_source, *video_target; /* of the last video, or NULL */
+    SanaReplay *video_encode, *video_decode;
 } SanaFrame;
 
 /* Rows of SanaFrame.coef, pairs of factors for sana_mix(). */
@@ -155,6 +160,9 @@ void sana_session_set_coef(SanaSession *s, int row, float a, float b);
 /* The part of a (n·h, w, C) tensor that belongs to picture i, (h, w, C). */
 SanaTensor sana_frame_slice(const SanaFrame *f, SanaTensor x, int i);
 
+/* The factor from x0 to what the decoder takes, for sana_frame_decode_picture(). */
+void sana_session_set_decode_coef(SanaSession *s);
+
 /* Seconds since *mark, which becomes now. */
 double sana_lap(SanaSession *s, gint64 *mark);
 
@@ -184,6 +192,27 @@ SanaTensor sana_image_tensor(SanaImageFormat format, SanaPool *pool, int width, 
 /* Between an image and such a tensor. */
 void sana_image_upload(SanaStream *s, SanaTensor pixels, const SanaImage *image);
 void sana_image_download(SanaStream *s, const SanaImage *image, SanaTensor pixels);
+
+/* --- video (video.c) -------------------------------------------------------------------------- */
+
+typedef struct {
+    const SanaVideoImage *source, *target;
+    const SanaContent *content;
+} SanaVideoPair;
+
+/* Has s->frame, which is of content's size, ready for such video. */
+gboolean sana_video_prepare(SanaSession *s, const SanaVideoPair *pair, GError **error);
+
+/* source → s->frame.z;  s->frame.x0 → target;  source → target. */
+void sana_video_encode(SanaSession *s, const SanaVideoPair *pair);
+void sana_video_decode(SanaSession *s, const SanaVideoPair *pair);
+void sana_video_pass_through(SanaSession *s, const SanaVideoPair *pair);
+
+void sana_video_edge_free(SanaVideoEdge *edge); /* NULL is fine */
+
+/* The loop of image_to_image.c; everything but the prompt and the schedule was checked. */
+gboolean sana_restyle_video(SanaSession *s, SanaPrompt *prompt, const SanaParams *params,
+                            const SanaVideoPair *pair, GError **error);
 
 /* --- per prompt (prompt.c) -------------------------------------------------------------------- */
 
@@ -220,6 +249,9 @@ typedef struct {
 void sana_frame_encode(SanaStream *s, void *args);
 void sana_frame_step(SanaStream *s, void *args);
 void sana_frame_decode(SanaStream *s, void *args);
+
+/* x0 of picture i → f->picture. */
+void sana_frame_decode_picture(SanaStream *s, const SanaModel *model, const SanaFrame *f, int i);
 
 G_END_DECLS
 #endif

@@ -346,6 +346,7 @@ fill_info(SanaModel *m)
     m->info.latent_channels = t->channels;
     m->info.caption_channels = t->caption_channels;
     m->info.device = sana_device_name(m->device);
+    m->info.own_memory = sana_device_has_own_memory(m->device);
     m->info.text_device = sana_device_name(m->text_device);
 }
 

@@ -129,6 +129,8 @@ typedef struct {
     SanaPrecision precision; /* resolved, never AUTO */
     const char *text_device; /* resolved as well */
     gsize weight_bytes;      /* memory of the device that the weights take */
+    gboolean own_memory;     /* pixels are computed beside the host: sana_session_restyle_video()
+                              * spares it converting them */
 } SanaModelInfo;
 
 /* Owned by the model. */
@@ -267,6 +269,49 @@ gboolean sana_session_text_to_image(SanaSession *session, SanaPrompt *prompt,
 gboolean sana_session_image_to_image(SanaSession *session, SanaPrompt *prompt,
                                      const SanaParams *params, const SanaImage *source,
                                      const SanaImage *images, GError **error);
+
+/*
+ * One of Y, U, V or R, G, B in a picture of video: its sample (x, y) is the byte at
+ * planes[plane] + offset + x·step + y·strides[plane].
+ */
+typedef struct {
+    int plane;
+    gsize offset;
+    int step;          /* 1 … 4 */
+    int sub_x, sub_y;  /* pixels a sample stands for, 1 or 2; an odd picture has one sample more */
+    double at_x, at_y; /* where the first lies, in pixels from the upper left corner: 0.5 in the
+                        * middle of the first pixel, 1 between the first two */
+} SanaComponent;
+
+/* Pixels as video has them, 8 bits, that the caller owns. */
+typedef struct {
+    int width, height;
+    SanaComponent components[3];
+    int filler; /* offset in each pixel of plane 0 of a byte that is no colour, or −1; it is
+                          * ignored on input, 255 on output */
+    double matrix[3][4]; /* of a source: R, G, B in [−1, 1] = matrix · (levels 0 … 255, 1);
+                          * of a target: levels = matrix · (R, G, B in [−1, 1], 1), rounded */
+    void *planes[3];
+    gsize strides[3];
+} SanaVideoImage;
+
+/* The picture that is drawn, width × height, multiples of the model's factor, and the rectangle of
+ * it that shows the whole video; beside it is the mirror image. */
+typedef struct {
+    int width, height;
+    int x, y, w, h;
+} SanaContent;
+
+/*
+ * sana_session_image_to_image() of video: read, scaled, restyled and written on the device.  Sizes
+ * and formats of the two may differ.  Strength 0 copies where they do not.  One picture: n_images,
+ * latents and latent_out are at their defaults, or SANA_ERROR_SETTINGS.  The target may be the
+ * source.
+ */
+gboolean sana_session_restyle_video(SanaSession *session, SanaPrompt *prompt,
+                                    const SanaParams *params, const SanaVideoImage *source,
+                                    const SanaVideoImage *target, const SanaContent *content,
+                                    GError **error);
 
 /* How long the parts of the last call took, in seconds; zero where they did not run. */
 typedef struct {

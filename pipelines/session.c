@@ -356,14 +356,20 @@ sana_session_encode_image(SanaSession *s, const SanaImage *image)
 }
 
 void
-sana_session_decode_image(SanaSession *s, int i, const SanaImage *image)
+sana_session_set_decode_coef(SanaSession *s)
 {
     const SanaModel *m = s->model;
+    double scale = 1 / (m->sigma_data * m->autoencoder.config.scaling_factor);
+    sana_session_set_coef(s, COEF_START, (float)scale, 0);
+}
+
+void
+sana_session_decode_image(SanaSession *s, int i, const SanaImage *image)
+{
     SanaForwardArgs args = forward_args(s, &s->frame, NULL);
     args.image = i;
     args.out = s->frame.pixels[image->format];
-    double scale = 1 / (m->sigma_data * m->autoencoder.config.scaling_factor);
-    sana_session_set_coef(s, COEF_START, (float)scale, 0);
+    sana_session_set_decode_coef(s);
     run_part(s, &s->frame.decode[image->format], sana_frame_decode, &args);
     sana_image_download(s->stream, image, args.out);
 }
