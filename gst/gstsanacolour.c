@@ -39,6 +39,20 @@ gst_sana_work_info_deep (GstVideoInfo * work,
       error);
 }
 
+gboolean
+gst_sana_is_wide (const GstVideoInfo * info)
+{
+  switch (info->colorimetry.primaries) {
+    case GST_VIDEO_COLOR_PRIMARIES_BT2020:
+    case GST_VIDEO_COLOR_PRIMARIES_ADOBERGB:
+    case GST_VIDEO_COLOR_PRIMARIES_SMPTERP431:
+    case GST_VIDEO_COLOR_PRIMARIES_SMPTEEG432:
+      return TRUE;
+    default:
+      return FALSE;
+  }
+}
+
 const gchar *
 gst_sana_hdr_name (const GstVideoInfo * info)
 {

@@ -37,6 +37,9 @@ gboolean gst_sana_work_info (GstVideoInfo * work, const GstVideoInfo * video,
 gboolean gst_sana_work_info_deep (GstVideoInfo * work,
     const GstVideoInfo * video, gint width, gint height, GError ** error);
 
+/* Whether its primaries are those of a wide gamut. */
+gboolean gst_sana_is_wide (const GstVideoInfo * info);
+
 /* The transfer function of HDR video, by name: PQ or HLG.  NULL: it is SDR. */
 const gchar *gst_sana_hdr_name (const GstVideoInfo * info);
 

@@ -3,6 +3,7 @@
 
 #include "gstsanaconverter.h"
 #include "gstsanasmooth.h"
+#include "gstsanavideo.h"
 
 struct _GstSanaConvert
 {
@@ -321,6 +322,31 @@ gst_sana_convert_store (GstSanaConvert * convert, GstBuffer * out,
     gst_sana_converter_run (convert->store, &convert->drawn, &frame);
   }
   gst_video_frame_unmap (&frame);
+  return TRUE;
+}
+
+gboolean
+gst_sana_convert_get_video (GstSanaConvert * convert, gint factor,
+    const GstSanaBlend * blend, SanaVideoImage * source,
+    SanaVideoImage * target, SanaContent * content)
+{
+  const GstVideoRectangle *place;
+  GstSanaGeometry geometry;
+
+  gst_sana_geometry_init (&geometry, &convert->out, &convert->process, factor);
+  if (blend->mix < 1 || blend->smoothing > 0 ||
+      gst_sana_geometry_has_margins (&geometry, &convert->out) ||
+      !gst_sana_video_describe (source, &convert->in, FALSE) ||
+      !gst_sana_video_describe (target, &convert->out, TRUE))
+    return FALSE;
+  place = &geometry.content;
+  content->width = geometry.width;
+  content->height = geometry.height;
+  content->x = place->x;
+  content->y = place->y;
+  content->w = place->w;
+  content->h = place->h;
+  gst_sana_smooth_forget (convert->smooth);
   return TRUE;
 }
 

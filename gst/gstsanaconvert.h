@@ -18,9 +18,7 @@
 #include "gstsanageometry.h"
 #include "gstsanaimage.h"
 
-G_BEGIN_DECLS
-
-typedef struct _GstSanaConvert GstSanaConvert;
+G_BEGIN_DECLS typedef struct _GstSanaConvert GstSanaConvert;
 
 /* How a drawn picture becomes the output.  Frames of another epoch than the
  * one before are not smoothed with it. */
@@ -57,6 +55,17 @@ gboolean gst_sana_convert_load (GstSanaConvert * convert, gint factor,
  * of load(). */
 gboolean gst_sana_convert_store (GstSanaConvert * convert, GstBuffer * out,
     const GstSanaBlend * blend, GError ** error);
+
+/*
+ * Describes input and output as the model's device can read and write them by
+ * itself, but for planes, and where in the model's picture they lie.  FALSE: the
+ * formats or what is wanted of the pictures need load() and store().  Makes
+ * nothing and touches no picture; frames that go this way are forgotten for
+ * smoothing.
+ */
+gboolean gst_sana_convert_get_video (GstSanaConvert * convert, gint factor,
+    const GstSanaBlend * blend, SanaVideoImage * source,
+    SanaVideoImage * target, SanaContent * content);
 
 /* Input straight to output, bit by bit when they are the same. */
 gboolean gst_sana_convert_copy (GstSanaConvert * convert, GstBuffer * in,

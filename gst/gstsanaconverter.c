@@ -12,20 +12,6 @@ struct _GstSanaConverter
 };
 
 static gboolean
-is_wide (const GstVideoInfo * info)
-{
-  switch (info->colorimetry.primaries) {
-    case GST_VIDEO_COLOR_PRIMARIES_BT2020:
-    case GST_VIDEO_COLOR_PRIMARIES_ADOBERGB:
-    case GST_VIDEO_COLOR_PRIMARIES_SMPTERP431:
-    case GST_VIDEO_COLOR_PRIMARIES_SMPTEEG432:
-      return TRUE;
-    default:
-      return FALSE;
-  }
-}
-
-static gboolean
 add_step (GstSanaConverter * converter, const GstVideoInfo * in,
     const GstVideoInfo * out, GstVideoDitherMethod dither, GError ** error)
 {
@@ -38,7 +24,7 @@ add_step (GstSanaConverter * converter, const GstVideoInfo * in,
   GstVideoConverter *step;
 
   if (in->colorimetry.primaries != out->colorimetry.primaries &&
-      (is_wide (in) || is_wide (out))) {
+      (gst_sana_is_wide (in) || gst_sana_is_wide (out))) {
     gst_structure_set (config,
         GST_VIDEO_CONVERTER_OPT_GAMMA_MODE, GST_TYPE_VIDEO_GAMMA_MODE,
         GST_VIDEO_GAMMA_MODE_REMAP,

@@ -1,10 +1,65 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsanaframe.h"
 
+#include "gstsanamap.h"
+#include "gstsanavideo.h"
+
 static void
 frame_free_job (GstSanaJob * job)
 {
   gst_sana_frame_free ((GstSanaFrame *) job);
+}
+
+/* What the frame needs of its input is read; a camera has few buffers, but a
+ * frame that fails may be shown as it came. */
+static void
+release_input (GstSanaFrame * frame)
+{
+  if (frame->values.on_error != GST_SANA_ON_ERROR_PASSTHROUGH)
+    gst_clear_buffer (&frame->in);
+}
+
+static gboolean
+restyle_converted (GstSanaFrame * frame, SanaSession * session,
+    SanaPrompt * prompt, const SanaParams * params, const SanaModelInfo * info,
+    const GstSanaBlend * blend, GError ** error)
+{
+  SanaImage source, result;
+
+  if (!gst_sana_convert_load (frame->convert, info->factor, frame->in, blend,
+          &source, &result, error))
+    return FALSE;
+  release_input (frame);
+  return sana_session_image_to_image (session, prompt, params, &source,
+      &result, error) && gst_sana_convert_store (frame->convert, frame->out,
+      blend, error);
+}
+
+/* Formats and sizes change on the device. */
+static gboolean
+restyle_video (GstSanaFrame * frame, SanaSession * session,
+    SanaPrompt * prompt, const SanaParams * params, SanaVideoImage * source,
+    SanaVideoImage * target, const SanaContent * content, GError ** error)
+{
+  const GstVideoInfo *in_info = gst_sana_convert_in_info (frame->convert);
+  const GstVideoInfo *out_info = gst_sana_convert_out_info (frame->convert);
+  GstVideoFrame in, out;
+  gboolean ok;
+
+  if (!gst_sana_map_picture (&in, in_info, frame->in, GST_MAP_READ, error))
+    return FALSE;
+  ok = gst_sana_map_picture (&out, out_info, frame->out, GST_MAP_WRITE, error);
+  if (ok) {
+    gst_sana_video_set_planes (source, &in);
+    gst_sana_video_set_planes (target, &out);
+    ok = sana_session_restyle_video (session, prompt, params, source, target,
+        content, error);
+    gst_video_frame_unmap (&out);
+  }
+  gst_video_frame_unmap (&in);
+  if (ok)
+    release_input (frame);
+  return ok;
 }
 
 static gboolean
@@ -17,7 +72,9 @@ frame_run (GstSanaJob * job, SanaSession * session, SanaPrompt * prompt,
   GstSanaBlend blend = { frame->values.mix, frame->values.temporal_smoothing,
     frame->epoch
   };
-  SanaImage source, result;
+  SanaVideoImage source, target;
+  SanaContent content;
+  gboolean ok;
 
   gst_sana_settings_get_params (&job->settings, &params);
   params.seed += frame->number;
@@ -30,16 +87,14 @@ frame_run (GstSanaJob * job, SanaSession * session, SanaPrompt * prompt,
         "no memory for a copy of a frame; use smaller video");
     return FALSE;
   }
-  if (!gst_sana_convert_load (frame->convert, info->factor, frame->in, &blend,
-          &source, &result, error))
-    return FALSE;
-  /* a camera has few; but a frame that fails may be shown as it came */
-  if (frame->values.on_error != GST_SANA_ON_ERROR_PASSTHROUGH)
-    gst_clear_buffer (&frame->in);
-  if (!sana_session_image_to_image (session, prompt, &params, &source, &result,
-          error))
-    return FALSE;
-  if (!gst_sana_convert_store (frame->convert, frame->out, &blend, error))
+  if (info->own_memory && gst_sana_convert_get_video (frame->convert,
+          info->factor, &blend, &source, &target, &content))
+    ok = restyle_video (frame, session, prompt, &params, &source, &target,
+        &content, error);
+  else
+    ok = restyle_converted (frame, session, prompt, &params, info, &blend,
+        error);
+  if (!ok)
     return FALSE;
   frame->times = *sana_session_times (session);
   frame->took = (g_get_monotonic_time () - start) * GST_USECOND;

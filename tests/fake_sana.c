@@ -7,7 +7,7 @@ typedef struct {
     int load_ms, prompt_ms, frame_ms, stubborn_ms;
     int factor, native, fail_frame, nan_frame, fail_from;
     char check[16], open[16];
-    gboolean copy;
+    gboolean copy, own_memory;
 } Spec;
 
 struct _SanaModel {
@@ -70,7 +70,8 @@ fake_sana_forget(void)
 {
     g_mutex_lock(&fake.lock);
     fake.counts.checks = fake.counts.loads = fake.counts.prompts = 0;
-    fake.counts.frames = fake.counts.cancelled = fake.counts.released = 0;
+    fake.counts.frames = fake.counts.videos = 0;
+    fake.counts.cancelled = fake.counts.released = 0;
     fake.frames_begun = 0;
     g_mutex_unlock(&fake.lock);
 }
@@ -115,6 +116,8 @@ read_spec(const char *path, Spec *spec, GError **error)
             g_strlcpy(spec->open, value + 1, sizeof spec->open);
         else if (!strcmp(*w, "copy"))
             spec->copy = TRUE;
+        else if (!strcmp(*w, "own-memory"))
+            spec->own_memory = TRUE;
         else
             g_assert_true(**w == '\0' || g_str_has_prefix(*w, "id="));
     }
@@ -200,7 +203,8 @@ sana_model_load(const char *path, const SanaModelOptions *options, GCancellable 
                                   .latent_channels = 4,
                                   .caption_channels = 8,
                                   .device = "cpu",
-                                  .precision = SANA_PRECISION_F32};
+                                  .precision = SANA_PRECISION_F32,
+                                  .own_memory = spec.own_memory};
     count(&fake.counts.models, 1);
     return model;
 }
@@ -487,6 +491,60 @@ sana_session_image_to_image(SanaSession *session, SanaPrompt *prompt, const Sana
             if (images->format == SANA_IMAGE_RGBA64)
                 put(images, x, y, 3, 255);
         }
+    return TRUE;
+}
+
+/* The byte of a component that is nearest to the pixel (x, y). */
+static guint8 *
+sample(const SanaVideoImage *v, int component, int x, int y)
+{
+    const SanaComponent *c = &v->components[component];
+    gsize row = (gsize)(CLAMP(y, 0, v->height - 1) / c->sub_y);
+    gsize column = (gsize)(CLAMP(x, 0, v->width - 1) / c->sub_x);
+    return (guint8 *)v->planes[c->plane] + c->offset + column * (gsize)c->step +
+           row * v->strides[c->plane];
+}
+
+static double
+dot(const double row[4], const double v[3])
+{
+    return row[0] * v[0] + row[1] * v[1] + row[2] * v[2] + row[3];
+}
+
+/* By nearest pixels, through floats. */
+gboolean
+sana_session_restyle_video(SanaSession *session, SanaPrompt *prompt, const SanaParams *params,
+                           const SanaVideoImage *source, const SanaVideoImage *target,
+                           const SanaContent *content, GError **error)
+{
+    const gsize row = 3 * sizeof(float) * (gsize)content->width;
+    g_autofree float *pixels = g_malloc(row * (gsize)content->height);
+    SanaImage image = {SANA_IMAGE_RGB_F32, content->width, content->height, row, pixels};
+    double v[3], rgb[3];
+
+    for (int y = 0; y < image.height; y++)
+        for (int x = 0; x < image.width; x++) {
+            for (int i = 0; i < 3; i++)
+                v[i] = *sample(source, i, (x - content->x) * source->width / content->w,
+                               (y - content->y) * source->height / content->h);
+            for (int i = 0; i < 3; i++)
+                pixels[3 * (y * image.width + x) + i] = (float)dot(source->matrix[i], v);
+        }
+    if (!sana_session_image_to_image(session, prompt, params, &image, &image, error))
+        return FALSE;
+    for (int y = 0; y < target->height; y++)
+        for (int x = 0; x < target->width; x++) {
+            if (target->filler >= 0)
+                sample(target, 0, x, y)[target->filler - (int)target->components[0].offset] = 255;
+            for (int i = 0; i < 3; i++)
+                rgb[i] = get(&image, content->x + x * content->w / target->width,
+                             content->y + y * content->h / target->height, i) /
+                             127.5 -
+                         1;
+            for (int i = 0; i < 3; i++)
+                *sample(target, i, x, y) = (guint8)CLAMP(dot(target->matrix[i], rgb) + 0.5, 0, 255);
+        }
+    count(&fake.counts.videos, 1);
     return TRUE;
 }
 

@@ -14,6 +14,7 @@
  *   fail-from=N                  all fail from the n-th on
  *   nan-frame=N                  the n-th is not finite
  *   copy                         image-to-image returns its source
+ *   own-memory                   of SanaModelInfo
  *   id=TEXT                      nothing: makes another model of it
  *
  * Any other path is not there.  A prompt that begins with "refuse" is refused.  The device is "cpu"
@@ -42,6 +43,7 @@ typedef struct {
     int sessions;      /* alive now */
     int prompts;       /* encoded, refused ones not counted */
     int frames;        /* finished, failed ones not counted */
+    int videos;        /* of them, those of sana_session_restyle_video() */
     int width, height; /* of the last frame */
     int cancelled;     /* calls and loads that ended by cancellation */
     int released;      /* calls of sana_model_release_text_encoder() */
@@ -50,7 +52,7 @@ typedef struct {
 
 void fake_sana_counts(FakeSanaCounts *counts);
 
-/* Zeroes checks, loads, prompts, frames, cancelled, released. */
+/* Zeroes checks, loads, prompts, frames, videos, cancelled, released. */
 void fake_sana_forget(void);
 
 #endif

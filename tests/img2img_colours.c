@@ -88,7 +88,8 @@ test_colour_bars(void)
                                           "AYUV", "I420_10LE", "P010_10LE", "BGRx", "RGBA"};
     /* both matrices in both ranges; the last two by number, full and limited */
     static const char *const colours[] = {"bt601", "bt709", "1:4:0:0", "1:3:5:1", "2:4:5:4"};
-    static const char *const models[] = {"fake:factor=32,copy", "fake:factor=32,copy,id=mixed"};
+    static const char *const models[] = {"fake:factor=32,copy", "fake:factor=32,copy,id=mixed",
+                                         "fake:factor=32,copy,own-memory"};
 
     for (guint i = 0; i < G_N_ELEMENTS(formats); i++)
         for (guint c = 0; c < G_N_ELEMENTS(colours); c++)
@@ -99,21 +100,62 @@ test_colour_bars(void)
                 char *caps = g_strdup_printf(
                     "video/x-raw,format=%s,colorimetry=%s,width=322,height=242,framerate=25/1",
                     formats[i], rgb ? "sRGB" : colours[c]);
-                /* directly, and by way of what mix needs */
-                GstHarness *h = filter_start(
-                    filter_make("model-path", models[m], "mix", m == 0 ? 1.0 : 0.5, NULL), caps,
-                    FALSE);
+                /* as usual, by way of what mix needs, and by the model's device */
+                double mix = m == 1 ? 0.5 : 1;
+                GstHarness *h = filter_start(filter_make("model-path", models[m], "mix", mix, NULL),
+                                             caps, FALSE);
                 GstBuffer *in = colour_bars(caps);
                 GstBuffer *out = filter_through(h, gst_buffer_ref(in));
                 double largest = largest_difference(caps, in, out);
-                g_test_message("%s %s, mix %g: %.2f of 255", formats[i], rgb ? "sRGB" : colours[c],
-                               m == 0 ? 1.0 : 0.5, largest);
+                g_test_message("%s %s, %s, mix %g: %.2f of 255", formats[i],
+                               rgb ? "sRGB" : colours[c], models[m], mix, largest);
                 g_assert_cmpfloat(largest, <=, rgb ? 0 : 2);
                 gst_buffer_unref(in);
                 gst_buffer_unref(out);
                 filter_stop(h);
                 g_free(caps);
             }
+}
+
+/* --- by the model's device -------------------------------------------------------------------- */
+
+/* How many pictures of three went to the model's device as they were. */
+static int
+videos_of(const char *in, const char *out, const char *property, const char *value)
+{
+    FakeSanaCounts counts;
+    GstElement *element = filter_make("model-path", "fake:own-memory", "process-width", 32,
+                                      "process-height", 32, NULL);
+    gst_util_set_object_arg(G_OBJECT(element), "fit", "letterbox");
+    if (property)
+        gst_util_set_object_arg(G_OBJECT(element), property, value);
+    GstHarness *h = filter_start(element, in, FALSE);
+    if (out)
+        gst_harness_set_sink_caps_str(h, out);
+    fake_sana_forget();
+    for (guint i = 0; i < 3; i++)
+        gst_buffer_unref(filter_through(h, filter_picture(in, i, i)));
+    fake_sana_counts(&counts);
+    g_assert_cmpint(counts.frames, ==, 3);
+    filter_stop(h);
+    return counts.videos;
+}
+
+#define OF(format) "video/x-raw,format=" format ",width=50,height=40,framerate=25/1"
+
+static void
+test_what_the_device_converts(void)
+{
+    static const char scaled[] = "video/x-raw,format=RGB,width=64,height=64,framerate=25/1";
+    g_assert_cmpint(videos_of(OF("NV12"), NULL, NULL, NULL), ==, 3);
+    g_assert_cmpint(videos_of(OF("I420"), scaled, NULL, NULL), ==, 3);
+    /* depth, alpha, a wide gamut, and pictures that are made of two stay with the host */
+    g_assert_cmpint(videos_of(OF("P010_10LE"), NULL, NULL, NULL), ==, 0);
+    g_assert_cmpint(videos_of(OF("RGBA"), NULL, NULL, NULL), ==, 0);
+    g_assert_cmpint(videos_of(OF("NV12") ",colorimetry=bt2020", NULL, NULL, NULL), ==, 0);
+    g_assert_cmpint(videos_of(OF("NV12"), NULL, "mix", "0.5"), ==, 0);
+    g_assert_cmpint(videos_of(OF("NV12"), NULL, "temporal-smoothing", "0.5"), ==, 0);
+    g_assert_cmpint(videos_of(OF("NV12"), NULL, "fit", "crop"), ==, 0);
 }
 
 /* --- BT.2020 ---------------------------------------------------------------------------------- */
@@ -277,6 +319,7 @@ void
 add_colour_tests(void)
 {
     g_test_add_func("/img2img/colours/bars (rows 19, 21)", test_colour_bars);
+    g_test_add_func("/img2img/colours/what the device converts", test_what_the_device_converts);
     g_test_add_func("/img2img/colours/BT.2020 comes back (row 19)", test_bt2020_comes_back);
     g_test_add_func("/img2img/colours/BT.2020 is understood (row 19)", test_bt2020_is_understood);
     g_test_add_func("/img2img/colours/HDR is refused (row 19)", test_hdr_is_refused);

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Pictures of video, restyled where they lie: the same as through images of RGB, whatever their
+ * format, and what is no video refused.
+ */
+#include "gst/gstsanavideo.h"
+#include "tests/testdir.h"
+#include "tests/tiny.h"
+
+#include <string.h>
+
+#define WIDTH 32
+#define HEIGHT 24
+
+typedef struct {
+    char *dir;
+    SanaModel *model;
+    SanaSession *session;
+    SanaPrompt *prompt;
+} Fixture;
+
+static void
+set_up(Fixture *f, gconstpointer data)
+{
+    f->dir = tiny_copy();
+    f->model = tiny_load(f->dir);
+    f->session = tiny_session(f->model);
+    f->prompt = tiny_prompt(f->session, "a fox");
+}
+
+static void
+tear_down(Fixture *f, gconstpointer data)
+{
+    sana_prompt_unref(f->prompt);
+    sana_session_free(f->session);
+    sana_model_unref(f->model);
+    testdir_free(f->dir);
+}
+
+/* --- pictures --------------------------------------------------------------------------------- */
+
+/* A frame of video with memory of its own, every byte `fill`. */
+typedef struct {
+    GstVideoInfo info;
+    GstBuffer *buffer;
+    GstVideoFrame frame;
+} Picture;
+
+static void
+picture_init(Picture *p, GstVideoFormat format, int width, int height, guint8 fill)
+{
+    g_assert_true(gst_video_info_set_format(&p->info, format, (guint)width, (guint)height));
+    p->buffer = gst_buffer_new_allocate(NULL, GST_VIDEO_INFO_SIZE(&p->info), NULL);
+    gst_buffer_memset(p->buffer, 0, fill, GST_VIDEO_INFO_SIZE(&p->info));
+    g_assert_true(gst_video_frame_map(&p->frame, &p->info, p->buffer, GST_MAP_READWRITE));
+}
+
+static void
+picture_clear(Picture *p)
+{
+    gst_video_frame_unmap(&p->frame);
+    gst_buffer_unref(p->buffer);
+}
+
+static void
+convert_once(Picture *from, Picture *to)
+{
+    GstVideoConverter *c = gst_video_converter_new(&from->info, &to->info, NULL);
+    gst_video_converter_frame(c, &from->frame, &to->frame);
+    gst_video_converter_free(c);
+}
+
+/* By way of 16 bits: between some formats of 8 bits the converter repeats samples of colour. */
+static void
+convert(Picture *from, Picture *to)
+{
+    Picture deep;
+    picture_init(&deep, GST_VIDEO_FORMAT_ARGB64, GST_VIDEO_INFO_WIDTH(&from->info),
+                 GST_VIDEO_INFO_HEIGHT(&from->info), 0);
+    convert_once(from, &deep);
+    convert_once(&deep, to);
+    picture_clear(&deep);
+}
+
+/* Gradients, which interpolation gives back away from the edge, and colours in the wrong place do
+ * not. */
+static void
+paint(Picture *rgb)
+{
+    guint8 *data = GST_VIDEO_FRAME_PLANE_DATA(&rgb->frame, 0);
+    const int stride = GST_VIDEO_FRAME_PLANE_STRIDE(&rgb->frame, 0);
+    const int width = GST_VIDEO_INFO_WIDTH(&rgb->info), height = GST_VIDEO_INFO_HEIGHT(&rgb->info);
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) {
+            guint8 *pixel = data + y * stride + x * 3;
+            pixel[0] = (guint8)(20 + 200 * x / width);
+            pixel[1] = (guint8)(20 + 200 * y / height);
+            pixel[2] = (guint8)(220 - 100 * x / width - 100 * y / height);
+        }
+}
+
+static SanaVideoImage
+video_of(const Picture *p, gboolean target)
+{
+    SanaVideoImage video;
+    g_assert_true(gst_sana_video_describe(&video, &p->info, target));
+    gst_sana_video_set_planes(&video, &p->frame);
+    return video;
+}
+
+static SanaImage
+image_of(const Picture *p)
+{
+    return (SanaImage){SANA_IMAGE_RGB, WIDTH, HEIGHT,
+                       (gsize)GST_VIDEO_FRAME_PLANE_STRIDE(&p->frame, 0),
+                       GST_VIDEO_FRAME_PLANE_DATA(&p->frame, 0)};
+}
+
+static const SanaContent whole = {WIDTH, HEIGHT, 0, 0, WIDTH, HEIGHT};
+
+static void
+restyle_within(Fixture *f, const Picture *source, Picture *target, double strength,
+               const SanaContent *content)
+{
+    g_autoptr(GError) error = NULL;
+    SanaParams params = SANA_PARAMS_DEFAULT;
+    SanaVideoImage in = video_of(source, FALSE), out = video_of(target, TRUE);
+    params.strength = strength;
+    gboolean ok =
+        sana_session_restyle_video(f->session, f->prompt, &params, &in, &out, content, &error);
+    g_assert_no_error(error);
+    g_assert_true(ok);
+}
+
+static void
+restyle(Fixture *f, const Picture *source, Picture *target, double strength)
+{
+    restyle_within(f, source, target, strength, &whole);
+}
+
+/* The largest difference of two pictures of 8-bit RGB, `margin` pixels from the edge. */
+static int
+largest_difference(const Picture *a, const Picture *b, int margin)
+{
+    const int width = GST_VIDEO_INFO_WIDTH(&a->info), height = GST_VIDEO_INFO_HEIGHT(&a->info);
+    int worst = 0;
+    for (int y = margin; y < height - margin; y++)
+        for (int x = 3 * margin; x < 3 * (width - margin); x++) {
+            const guint8 *p = GST_VIDEO_FRAME_PLANE_DATA(&a->frame, 0);
+            const guint8 *q = GST_VIDEO_FRAME_PLANE_DATA(&b->frame, 0);
+            int d = p[y * GST_VIDEO_FRAME_PLANE_STRIDE(&a->frame, 0) + x] -
+                    q[y * GST_VIDEO_FRAME_PLANE_STRIDE(&b->frame, 0) + x];
+            worst = MAX(worst, ABS(d));
+        }
+    return worst;
+}
+
+/* --- the same pictures ------------------------------------------------------------------------ */
+
+static void
+rgb_is_drawn_as_an_image_is(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    const SanaParams params = SANA_PARAMS_DEFAULT;
+    Picture source, expected, drawn;
+    picture_init(&source, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
+    picture_init(&expected, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
+    picture_init(&drawn, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
+    paint(&source);
+    SanaImage in = image_of(&source), out = image_of(&expected);
+    g_assert_true(sana_session_image_to_image(f->session, f->prompt, &params, &in, &out, &error));
+    /* twice: the second is what a device repeats */
+    restyle(f, &source, &drawn, params.strength);
+    g_assert_cmpint(largest_difference(&expected, &drawn, 0), <=, 1);
+    restyle(f, &source, &drawn, params.strength);
+    restyle(f, &source, &drawn, params.strength);
+    g_assert_cmpint(largest_difference(&expected, &drawn, 0), <=, 1);
+    picture_clear(&source);
+    picture_clear(&expected);
+    picture_clear(&drawn);
+}
+
+/* What the network sees and gives is the same, so all that differs is how a format rounds. */
+static void
+every_format_is_read_and_written(Fixture *f, gconstpointer data)
+{
+    static const GstVideoFormat formats[] = {
+        GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_NV21, GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_YV12,
+        GST_VIDEO_FORMAT_YUY2, GST_VIDEO_FORMAT_UYVY, GST_VIDEO_FORMAT_Y42B, GST_VIDEO_FORMAT_Y444,
+        GST_VIDEO_FORMAT_RGB,  GST_VIDEO_FORMAT_BGR,  GST_VIDEO_FORMAT_RGBx, GST_VIDEO_FORMAT_xBGR};
+    for (gsize i = 0; i < G_N_ELEMENTS(formats); i++) {
+        Picture rgb, source, seen, expected, back, back_rgb;
+        picture_init(&rgb, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
+        picture_init(&source, formats[i], WIDTH, HEIGHT, 7);
+        picture_init(&seen, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
+        picture_init(&expected, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
+        picture_init(&back, formats[i], WIDTH, HEIGHT, 7);
+        picture_init(&back_rgb, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
+        paint(&rgb);
+        convert(&rgb, &source);
+        convert(&source, &expected);
+        restyle(f, &source, &seen, 0);
+        restyle(f, &rgb, &back, 0);
+        convert(&back, &back_rgb);
+        g_test_message("%s: read %d, written %d", GST_VIDEO_INFO_NAME(&source.info),
+                       largest_difference(&seen, &expected, 2),
+                       largest_difference(&back_rgb, &rgb, 2));
+        /* 6 if colours lay half a pixel farther on */
+        g_assert_cmpint(largest_difference(&seen, &expected, 2), <=, 4);
+        g_assert_cmpint(largest_difference(&back_rgb, &rgb, 2), <=, 4);
+        picture_clear(&rgb);
+        picture_clear(&source);
+        picture_clear(&seen);
+        picture_clear(&expected);
+        picture_clear(&back);
+        picture_clear(&back_rgb);
+    }
+}
+
+static void
+strength_zero_copies_one_format(Fixture *f, gconstpointer data)
+{
+    Picture source, copy;
+    picture_init(&source, GST_VIDEO_FORMAT_NV12, 33, 19, 0);
+    picture_init(&copy, GST_VIDEO_FORMAT_NV12, 33, 19, 255);
+    for (gsize i = 0; i < GST_VIDEO_INFO_SIZE(&source.info); i++)
+        ((guint8 *)source.frame.map[0].data)[i] = (guint8)(i * 37);
+    restyle(f, &source, &copy, 0);
+    for (guint p = 0; p < 2; p++)
+        for (int y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT(&source.frame, p); y++) {
+            const gsize row = p == 0 ? 33 : 34;
+            const gsize at = (gsize)(y * GST_VIDEO_FRAME_PLANE_STRIDE(&source.frame, p));
+            g_assert_cmpmem((guint8 *)GST_VIDEO_FRAME_PLANE_DATA(&source.frame, p) + at, row,
+                            (guint8 *)GST_VIDEO_FRAME_PLANE_DATA(&copy.frame, p) + at, row);
+        }
+    picture_clear(&source);
+    picture_clear(&copy);
+}
+
+/* A request's answer does not depend on the formats and places before it. */
+static void
+the_same_bytes_whatever_went_before(Fixture *f, gconstpointer data)
+{
+    static const GstVideoFormat formats[] = {GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_RGB,
+                                             GST_VIDEO_FORMAT_YUY2};
+    static const SanaContent places[] = {{WIDTH, HEIGHT, 0, 0, WIDTH, HEIGHT},
+                                         {WIDTH, HEIGHT, 0, 4, WIDTH, 16},
+                                         {24, 32, 0, 0, 24, 32}};
+    guint32 seed = (guint32)g_test_rand_int();
+    GRand *rand = g_rand_new_with_seed(seed);
+    guint8 *first[G_N_ELEMENTS(formats)][G_N_ELEMENTS(places)] = {{NULL}};
+    g_test_message("seed %u", seed);
+    for (int i = 0; i < 40; i++) {
+        int k = g_rand_int_range(rand, 0, G_N_ELEMENTS(formats));
+        int p = g_rand_int_range(rand, 0, G_N_ELEMENTS(places));
+        Picture rgb, source, drawn;
+        picture_init(&rgb, GST_VIDEO_FORMAT_RGB, 40, 30, 0);
+        picture_init(&source, formats[k], 40, 30, 0);
+        picture_init(&drawn, formats[k], 40, 30, 0);
+        paint(&rgb);
+        convert(&rgb, &source);
+        restyle_within(f, &source, &drawn, .4, &places[p]);
+        gsize size = GST_VIDEO_INFO_SIZE(&drawn.info);
+        if (!first[k][p])
+            first[k][p] = g_memdup2(drawn.frame.map[0].data, size);
+        g_assert_cmpmem(first[k][p], size, drawn.frame.map[0].data, size);
+        picture_clear(&rgb);
+        picture_clear(&source);
+        picture_clear(&drawn);
+    }
+    for (gsize k = 0; k < G_N_ELEMENTS(formats); k++)
+        for (gsize p = 0; p < G_N_ELEMENTS(places); p++)
+            g_free(first[k][p]);
+    g_rand_free(rand);
+}
+
+/* --- what is refused -------------------------------------------------------------------------- */
+
+static void
+what_is_no_video_is_refused(Fixture *f, gconstpointer data)
+{
+    GError *error = NULL;
+    SanaParams params = SANA_PARAMS_DEFAULT;
+    Picture p;
+    picture_init(&p, GST_VIDEO_FORMAT_NV12, WIDTH, HEIGHT, 0);
+    const SanaVideoImage in = video_of(&p, FALSE), out = video_of(&p, TRUE);
+    SanaVideoImage bad = in;
+    SanaContent outside = whole;
+
+    bad.strides[1] = WIDTH - 1;
+    g_assert_false(
+        sana_session_restyle_video(f->session, f->prompt, &params, &bad, &out, &whole, &error));
+    tiny_expect(&error, SANA_ERROR_SETTINGS, "plane 1 of the source", "stride of 31");
+    bad = out;
+    bad.planes[1] = NULL;
+    g_assert_false(
+        sana_session_restyle_video(f->session, f->prompt, &params, &in, &bad, &whole, &error));
+    tiny_expect(&error, SANA_ERROR_SETTINGS, "component 1 of the target");
+    outside.x = 1;
+    g_assert_false(
+        sana_session_restyle_video(f->session, f->prompt, &params, &in, &out, &outside, &error));
+    tiny_expect(&error, SANA_ERROR_SETTINGS, "outside of the picture", "32×24");
+    params.n_images = 2;
+    g_assert_false(
+        sana_session_restyle_video(f->session, f->prompt, &params, &in, &out, &whole, &error));
+    tiny_expect(&error, SANA_ERROR_SETTINGS, "one picture");
+    picture_clear(&p);
+}
+
+static void
+what_has_to_be_converted_is_known(Fixture *f, gconstpointer data)
+{
+    static const GstVideoFormat formats[] = {GST_VIDEO_FORMAT_RGBA,      GST_VIDEO_FORMAT_AYUV,
+                                             GST_VIDEO_FORMAT_P010_10LE, GST_VIDEO_FORMAT_GRAY8,
+                                             GST_VIDEO_FORMAT_RGB16,     GST_VIDEO_FORMAT_v210,
+                                             GST_VIDEO_FORMAT_NV12_4L4,  GST_VIDEO_FORMAT_YUV9};
+    SanaVideoImage video;
+    GstVideoInfo info;
+    for (gsize i = 0; i < G_N_ELEMENTS(formats); i++) {
+        gst_video_info_set_format(&info, formats[i], WIDTH, HEIGHT);
+        g_test_message("%s", GST_VIDEO_INFO_NAME(&info));
+        g_assert_false(gst_sana_video_describe(&video, &info, FALSE));
+    }
+    gst_video_info_set_format(&info, GST_VIDEO_FORMAT_NV12, WIDTH, HEIGHT);
+    g_assert_true(gst_sana_video_describe(&video, &info, FALSE));
+    g_assert_true(gst_video_colorimetry_from_string(&info.colorimetry, "bt2020"));
+    g_assert_false(gst_sana_video_describe(&video, &info, FALSE));
+}
+
+#define ADD(name, test) g_test_add("/video/" name, Fixture, NULL, set_up, test, tear_down)
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    gst_init(&argc, &argv);
+    ADD("rgb-is-drawn-as-an-image-is", rgb_is_drawn_as_an_image_is);
+    ADD("every-format-is-read-and-written", every_format_is_read_and_written);
+    ADD("strength-zero-copies-one-format", strength_zero_copies_one_format);
+    ADD("the-same-bytes-whatever-went-before", the_same_bytes_whatever_went_before);
+    ADD("what-is-no-video-is-refused", what_is_no_video_is_refused);
+    ADD("what-has-to-be-converted-is-known", what_has_to_be_converted_is_known);
+    return g_test_run();
+}
