@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import torch
 from diffusers import SanaTransformer2DModel
+from transformers import Gemma2Model
 
 import latents
 import networks
@@ -129,8 +130,18 @@ def split(transformer, text):
     return matrices, rest
 
 
+def begin_with(model, work, net, encoder):
+    """Loads a model directory's weights; its text encoder's only if it knows the same pieces."""
+    net.load_state_dict(SanaTransformer2DModel.from_pretrained(
+        model / "transformer", torch_dtype=torch.float32).state_dict())
+    pieces = "tokenizer/tokenizer.model"
+    if (model / pieces).read_bytes() == (work / pieces).read_bytes():
+        encoder.load_state_dict(Gemma2Model.from_pretrained(
+            model / "text_encoder", dtype=torch.float32).state_dict())
+
+
 def train(work, minutes, device, model=None, seed=3):
-    """model: a directory whose transformer is where this one begins; the texts are learnt anew."""
+    """model: a directory to begin with, or None."""
     done = work / "transformer.pt"
     if done.exists():
         return
@@ -139,8 +150,7 @@ def train(work, minutes, device, model=None, seed=3):
     encoder = networks.text_encoder((len(tokens) + 7) // 8 * 8).to(device).train()
     net = networks.transformer().to(device).train()
     if model:
-        net.load_state_dict(SanaTransformer2DModel.from_pretrained(
-            model / "transformer", torch_dtype=torch.float32).state_dict())
+        begin_with(model, work, net, encoder)
     text = Text(encoder, tokens, device)
     vae, scale = train_autoencoder.load(work, device)
     matrices, rest = split(net, encoder)
