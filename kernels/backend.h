@@ -80,6 +80,10 @@ struct SanaBackend {
                     size_t rows);
     void (*copy_out)(SanaStream *s, void *host, size_t pitch, const void *src, size_t bytes,
                      size_t rows);
+    /* rows in memory of the device, `pitch` bytes apart at each end, in stream order without
+     * waiting; NULL where that is the host's, and the two above do */
+    void (*copy_rows)(SanaStream *s, void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
+                      size_t bytes, size_t rows);
     void (*finish)(SanaStream *s); /* waits, and records what failed meanwhile */
     /* NULL: forward is simply called */
     void (*replay)(SanaStream *s, SanaReplay **replay, SanaForward forward, void *user);

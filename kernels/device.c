@@ -411,20 +411,47 @@ sana_download(SanaStream *s, void *host, SanaTensor src)
         s->device->backend->copy_out(s, host, 0, src.data, sana_bytes(src), 1);
 }
 
+/* Bytes of one of its h rows. */
+static size_t
+row_bytes(SanaTensor x)
+{
+    return sana_bytes(sana_rows(x, 0, x.w));
+}
+
 void
 sana_upload_rows(SanaStream *s, SanaTensor dst, const void *host, size_t pitch)
 {
     if (sana_stream_ok(s))
-        s->device->backend->copy_in(s, dst.data, host, pitch, sana_bytes(sana_rows(dst, 0, dst.w)),
-                                    (size_t)dst.h);
+        s->device->backend->copy_in(s, dst.data, host, pitch, row_bytes(dst), (size_t)dst.h);
 }
 
 void
 sana_download_rows(SanaStream *s, void *host, size_t pitch, SanaTensor src)
 {
     if (sana_stream_ok(s))
-        s->device->backend->copy_out(s, host, pitch, src.data, sana_bytes(sana_rows(src, 0, src.w)),
-                                     (size_t)src.h);
+        s->device->backend->copy_out(s, host, pitch, src.data, row_bytes(src), (size_t)src.h);
+}
+
+void
+sana_read_rows(SanaStream *s, SanaTensor dst, const void *memory, size_t pitch)
+{
+    const SanaBackend *backend = s->device->backend;
+    if (!backend->copy_rows)
+        sana_upload_rows(s, dst, memory, pitch);
+    else if (sana_stream_ok(s))
+        backend->copy_rows(s, dst.data, row_bytes(dst), memory, pitch, row_bytes(dst),
+                           (size_t)dst.h);
+}
+
+void
+sana_write_rows(SanaStream *s, void *memory, size_t pitch, SanaTensor src)
+{
+    const SanaBackend *backend = s->device->backend;
+    if (!backend->copy_rows)
+        sana_download_rows(s, memory, pitch, src);
+    else if (sana_stream_ok(s))
+        backend->copy_rows(s, memory, pitch, src.data, row_bytes(src), row_bytes(src),
+                           (size_t)src.h);
 }
 
 void

@@ -177,6 +177,12 @@ void sana_download(SanaStream *s, void *host, SanaTensor src);
 void sana_upload_rows(SanaStream *s, SanaTensor dst, const void *host, size_t pitch);
 void sana_download_rows(SanaStream *s, void *host, size_t pitch, SanaTensor src);
 
+/* The same of memory that the device can address and somebody else owns: for cuda, of a GPU, in
+ * whichever context of the process it was allocated.  Returns before it is done: the memory may be
+ * touched again after sana_stream_finish(). */
+void sana_read_rows(SanaStream *s, SanaTensor dst, const void *memory, size_t pitch);
+void sana_write_rows(SanaStream *s, void *memory, size_t pitch, SanaTensor src);
+
 /*
  * Errors are sticky: the first failing operation records one sentence, later ones do nothing.
  * sana_stream_finish() waits for the work, hands out the error and clears it (and the

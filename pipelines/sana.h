@@ -293,6 +293,8 @@ typedef struct {
                           * of a target: levels = matrix · (R, G, B in [−1, 1], 1), rounded */
     void *planes[3];
     gsize strides[3];
+    gboolean in_device_memory; /* the planes are in memory of a GPU, of any context of the process;
+                                * only with a model on cuda.  FALSE: host memory */
 } SanaVideoImage;
 
 /* The picture that is drawn, width × height, multiples of the model's factor, and the rectangle of

@@ -76,6 +76,17 @@ check_video(const SanaVideoImage *v, const char *what, GError **error)
 }
 
 static gboolean
+check_memory(SanaSession *s, const SanaVideoImage *v, const char *what, GError **error)
+{
+    const SanaModelInfo *info = sana_model_info(s->model);
+    return !v->in_device_memory || info->own_memory ||
+           sana_error_settings(error,
+                               "%s is in memory of a GPU and the model on %s; give video in host "
+                               "memory",
+                               what, info->device);
+}
+
+static gboolean
 check_content(const SanaContent *c, GError **error)
 {
     if (c->w >= 1 && c->h >= 1 && c->x >= 0 && c->y >= 0 && c->w <= c->width - c->x &&
@@ -207,7 +218,8 @@ upload(SanaStream *s, const SanaVideoEdge *edge, const SanaVideoImage *v)
 {
     for (int i = 0; i < MAX_PLANES; i++)
         if (!sana_is_none(edge->planes[i]))
-            sana_upload_rows(s, edge->planes[i], v->planes[i], v->strides[i]);
+            (v->in_device_memory ? sana_read_rows : sana_upload_rows)(s, edge->planes[i],
+                                                                      v->planes[i], v->strides[i]);
 }
 
 static void
@@ -215,7 +227,8 @@ download(SanaStream *s, const SanaVideoEdge *edge, const SanaVideoImage *v)
 {
     for (int i = 0; i < MAX_PLANES; i++)
         if (!sana_is_none(edge->planes[i]))
-            sana_download_rows(s, v->planes[i], v->strides[i], edge->planes[i]);
+            (v->in_device_memory ? sana_write_rows : sana_download_rows)(
+                s, v->planes[i], v->strides[i], edge->planes[i]);
 }
 
 /* --- frames ----------------------------------------------------------------------------------- */
@@ -278,5 +291,7 @@ sana_session_restyle_video(SanaSession *s, SanaPrompt *prompt, const SanaParams 
         return sana_error_settings(error, "video takes one picture and neither latents nor "
                                           "latent_out");
     return check_video(source, "the source", error) && check_video(target, "the target", error) &&
-           check_content(content, error) && sana_restyle_video(s, prompt, params, &pair, error);
+           check_memory(s, source, "the source", error) &&
+           check_memory(s, target, "the target", error) && check_content(content, error) &&
+           sana_restyle_video(s, prompt, params, &pair, error);
 }

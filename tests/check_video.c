@@ -274,6 +274,44 @@ the_same_bytes_whatever_went_before(Fixture *f, gconstpointer data)
     g_rand_free(rand);
 }
 
+/* Memory that the device can address is read and written row by row; the rest of it is left. */
+static void
+device_memory_is_read_and_written(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    const SanaParams params = SANA_PARAMS_DEFAULT;
+    Picture rgb, source, expected, drawn;
+    picture_init(&rgb, GST_VIDEO_FORMAT_RGB, 33, HEIGHT, 0);
+    picture_init(&source, GST_VIDEO_FORMAT_NV12, 33, HEIGHT, 0);
+    picture_init(&expected, GST_VIDEO_FORMAT_NV12, 33, HEIGHT, 7);
+    picture_init(&drawn, GST_VIDEO_FORMAT_NV12, 33, HEIGHT, 7);
+    paint(&rgb);
+    convert(&rgb, &source);
+    restyle(f, &source, &expected, params.strength);
+    SanaVideoImage in = video_of(&source, FALSE), out = video_of(&drawn, TRUE);
+    in.in_device_memory = out.in_device_memory = TRUE;
+    gboolean ok =
+        sana_session_restyle_video(f->session, f->prompt, &params, &in, &out, &whole, &error);
+    if (sana_model_info(f->model)->own_memory) {
+        g_assert_no_error(error);
+        g_assert_true(ok);
+        g_assert_cmpmem(expected.frame.map[0].data, GST_VIDEO_INFO_SIZE(&expected.info),
+                        drawn.frame.map[0].data, GST_VIDEO_INFO_SIZE(&drawn.info));
+    } else {
+        g_assert_false(ok);
+        tiny_expect(&error, SANA_ERROR_SETTINGS, "the source is in memory of a GPU", "cpu",
+                    "host memory");
+        in.in_device_memory = FALSE;
+        g_assert_false(
+            sana_session_restyle_video(f->session, f->prompt, &params, &in, &out, &whole, &error));
+        tiny_expect(&error, SANA_ERROR_SETTINGS, "the target is in memory of a GPU");
+    }
+    picture_clear(&rgb);
+    picture_clear(&source);
+    picture_clear(&expected);
+    picture_clear(&drawn);
+}
+
 /* --- what is refused -------------------------------------------------------------------------- */
 
 static void
@@ -338,6 +376,7 @@ main(int argc, char **argv)
     ADD("every-format-is-read-and-written", every_format_is_read_and_written);
     ADD("strength-zero-copies-one-format", strength_zero_copies_one_format);
     ADD("the-same-bytes-whatever-went-before", the_same_bytes_whatever_went_before);
+    ADD("device-memory-is-read-and-written", device_memory_is_read_and_written);
     ADD("what-is-no-video-is-refused", what_is_no_video_is_refused);
     ADD("what-has-to-be-converted-is-known", what_has_to_be_converted_is_known);
     return g_test_run();

@@ -227,6 +227,7 @@ static const SanaBackend cuda_backend = {
     .stream_close = sana_cuda_stream_close,
     .copy_in = sana_cuda_copy_in,
     .copy_out = sana_cuda_copy_out,
+    .copy_rows = sana_cuda_copy_rows,
     .finish = sana_cuda_finish_stream,
     .replay = sana_cuda_replay,
     .replay_free = sana_cuda_replay_free,

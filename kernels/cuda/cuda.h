@@ -135,6 +135,8 @@ void sana_cuda_stream_close(SanaStream *s);
 void sana_cuda_finish_stream(SanaStream *s);
 void sana_cuda_copy_in(SanaStream *s, void *dst, const void *host, size_t pitch, size_t bytes,
                        size_t rows);
+void sana_cuda_copy_rows(SanaStream *s, void *dst, size_t dst_pitch, const void *src,
+                         size_t src_pitch, size_t bytes, size_t rows);
 void sana_cuda_copy_out(SanaStream *s, void *host, size_t pitch, const void *src, size_t bytes,
                         size_t rows);
 void sana_cuda_replay(SanaStream *s, SanaReplay **replay, SanaForward forward, void *user);

@@ -256,6 +256,17 @@ sana_cuda_copy_out(SanaStream *s, void *host, size_t pitch, const void *src, siz
     c->next = first + (unsigned)chunks;
 }
 
+/* Addresses tell which context and which GPU they are of. */
+void
+sana_cuda_copy_rows(SanaStream *s, void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
+                    size_t bytes, size_t rows)
+{
+    sana_cuda_check(s,
+                    cudaMemcpy2DAsync(dst, dst_pitch, src, src_pitch, bytes, rows,
+                                      cudaMemcpyDefault, sana_cuda_stream(s)),
+                    "copying");
+}
+
 /* The table lies in host memory: its rows are scaled there, and copied. */
 void
 sana_cuda_embed_tokens(SanaStream *s, SanaTensor y, SanaTensor table, const int32_t *ids,

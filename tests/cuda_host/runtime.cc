@@ -305,6 +305,17 @@ cudaMemcpyAsync(void *dst, const void *src, size_t bytes, enum cudaMemcpyKind ki
     });
 }
 
+cudaError_t
+cudaMemcpy2DAsync(void *dst, size_t dst_pitch, const void *src, size_t src_pitch, size_t bytes,
+                  size_t rows, enum cudaMemcpyKind kind, cudaStream_t stream)
+{
+    return cuda_host_submit(__func__, stream, [=] {
+        for (size_t y = 0; y < rows; y++)
+            memcpy((char *)dst + y * dst_pitch, (const char *)src + y * src_pitch, bytes);
+        return cudaSuccess;
+    });
+}
+
 /* --- streams and events ----------------------------------------------------------------------- */
 
 cudaError_t
