@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsanaframe.h"
 
+#include "gstsanacuda.h"
 #include "gstsanamap.h"
 #include "gstsanavideo.h"
 
@@ -35,20 +36,41 @@ restyle_converted (GstSanaFrame * frame, SanaSession * session,
       blend, error);
 }
 
+/* Whether the model's device gets at a buffer's pixels where they are. */
+static gboolean
+is_beside_model (GstBuffer * buffer, const SanaModelInfo * info)
+{
+  return gst_sana_cuda_is_buffer (buffer) &&
+      g_str_has_prefix (info->device, "cuda");
+}
+
+static GstMapFlags
+where (const SanaVideoImage * image)
+{
+  return image->in_device_memory ? GST_SANA_MAP_CUDA : 0;
+}
+
 /* Formats and sizes change on the device. */
 static gboolean
 restyle_video (GstSanaFrame * frame, SanaSession * session,
-    SanaPrompt * prompt, const SanaParams * params, SanaVideoImage * source,
-    SanaVideoImage * target, const SanaContent * content, GError ** error)
+    SanaPrompt * prompt, const SanaParams * params, const SanaModelInfo * info,
+    SanaVideoImage * source, SanaVideoImage * target,
+    const SanaContent * content, GError ** error)
 {
   const GstVideoInfo *in_info = gst_sana_convert_in_info (frame->convert);
   const GstVideoInfo *out_info = gst_sana_convert_out_info (frame->convert);
   GstVideoFrame in, out;
   gboolean ok;
 
-  if (!gst_sana_map_picture (&in, in_info, frame->in, GST_MAP_READ, error))
+  source->in_device_memory = is_beside_model (frame->in, info);
+  target->in_device_memory = is_beside_model (frame->out, info);
+  if (source->in_device_memory)
+    gst_sana_cuda_wait (frame->in);
+  if (!gst_sana_map_picture (&in, in_info, frame->in, GST_MAP_READ |
+          where (source), error))
     return FALSE;
-  ok = gst_sana_map_picture (&out, out_info, frame->out, GST_MAP_WRITE, error);
+  ok = gst_sana_map_picture (&out, out_info, frame->out, GST_MAP_WRITE |
+      where (target), error);
   if (ok) {
     gst_sana_video_set_planes (source, &in);
     gst_sana_video_set_planes (target, &out);
@@ -89,7 +111,7 @@ frame_run (GstSanaJob * job, SanaSession * session, SanaPrompt * prompt,
   }
   if (info->own_memory && gst_sana_convert_get_video (frame->convert,
           info->factor, &blend, &source, &target, &content))
-    ok = restyle_video (frame, session, prompt, &params, &source, &target,
+    ok = restyle_video (frame, session, prompt, &params, info, &source, &target,
         &content, error);
   else
     ok = restyle_converted (frame, session, prompt, &params, info, &blend,

@@ -6,8 +6,9 @@
  *
  * Draws each frame anew by SANA-Sprint after a text: #GstSanaImg2img:prompt
  * says what it should be, #GstSanaImg2img:strength how far from the source it
- * may go.  Any raw video in system memory goes in and out; the output has the
- * size of the input unless downstream wants another.
+ * may go.  Any raw video in system memory goes in and out, and NV12, I420 and RGB
+ * in the memory of an NVIDIA GPU, which they do not leave when the model runs on
+ * cuda; the output has the size of the input unless downstream wants another.
  *
  * Frames are computed in a thread of the element's own, so one buffer in gives
  * one buffer out without waiting for a second, and stopping never waits for a
@@ -31,6 +32,7 @@
 
 #include "gstsanaimg2img.h"
 #include "gstsanacolour.h"
+#include "gstsanacuda.h"
 #include "gstsananegotiate.h"
 #include "gstsanapreset.h"
 #include "gstsanatextpad.h"
@@ -42,11 +44,12 @@ GST_DEBUG_CATEGORY (gst_sana_img2img_debug);
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
     GST_PAD_SINK, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS (GST_SANA_VIDEO_CAPS ";"
+    GST_STATIC_CAPS (GST_SANA_CUDA_CAPS ";" GST_SANA_VIDEO_CAPS ";"
         GST_VIDEO_CAPS_MAKE_WITH_FEATURES (GST_CAPS_FEATURE_FORMAT_INTERLACED,
             GST_VIDEO_FORMATS_ALL)));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SANA_VIDEO_CAPS));
+    GST_PAD_SRC, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS (GST_SANA_CUDA_CAPS ";" GST_SANA_VIDEO_CAPS));
 static GstStaticPadTemplate text_template =
 GST_STATIC_PAD_TEMPLATE ("text_sink", GST_PAD_SINK, GST_PAD_REQUEST,
     GST_STATIC_CAPS (GST_SANA_TEXT_CAPS));
@@ -225,6 +228,16 @@ gst_sana_img2img_change_state (GstElement * element, GstStateChange transition)
   return ret;
 }
 
+static void
+gst_sana_img2img_set_context (GstElement * element, GstContext * context)
+{
+  GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
+
+  gst_sana_cuda_set_context (element, context, &self->cuda);
+  GST_ELEMENT_CLASS (gst_sana_img2img_parent_class)->set_context (element,
+      context);
+}
+
 static GstPad *
 gst_sana_img2img_request_new_pad (GstElement * element,
     GstPadTemplate * template, const gchar * name, const GstCaps * caps)
@@ -255,6 +268,7 @@ gst_sana_img2img_finalize (GObject * object)
 {
   GstSanaImg2img *self = GST_SANA_IMG2IMG (object);
 
+  gst_clear_object (&self->cuda);
   gst_sana_queue_clear (&self->queue);
   gst_sana_qos_reset (&self->qos);
   gst_sana_pace_clear (&self->pace);
@@ -282,6 +296,7 @@ gst_sana_img2img_class_init (GstSanaImg2imgClass * klass)
   gst_sana_img2img_values_install (object_class);
 
   element_class->change_state = gst_sana_img2img_change_state;
+  element_class->set_context = gst_sana_img2img_set_context;
   element_class->request_new_pad = gst_sana_img2img_request_new_pad;
   element_class->release_pad = gst_sana_img2img_release_pad;
   gst_element_class_add_static_pad_template (element_class, &sink_template);

@@ -44,6 +44,8 @@ struct _GstSanaImg2img
   GMutex worker_lock;
   GstSanaStartup startup_mode;  /* from READY on */
 
+  GstObject *cuda;              /* a GstCudaContext, or NULL; once set it stays */
+
   /* upstream's thread */
   GstSegment segment;
   gboolean have_caps;

@@ -7,6 +7,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "gstsanacuda.h"
 #include "gstsanaimg2img.h"
 #include "gstsananegotiate.h"
 
@@ -375,6 +376,15 @@ answer_caps (GstSanaImg2img * self, GstPad * pad, GstQuery * query)
   return TRUE;
 }
 
+/* A context set meanwhile is one that nobody asked for. */
+static gboolean
+answer_context (GstSanaImg2img * self, GstPad * pad, GstQuery * query)
+{
+  return gst_sana_cuda_answer_context (GST_ELEMENT (self), query,
+      g_atomic_pointer_get (&self->cuda)) ||
+      gst_pad_query_default (pad, GST_OBJECT (self), query);
+}
+
 gboolean
 gst_sana_img2img_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
 {
@@ -385,6 +395,8 @@ gst_sana_img2img_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
       return answer_caps (self, pad, query);
     case GST_QUERY_ALLOCATION:
       return gst_sana_propose_allocation (query);
+    case GST_QUERY_CONTEXT:
+      return answer_context (self, pad, query);
     default:
       if (GST_QUERY_IS_SERIALIZED (query))
         return queue_query (self, query);
@@ -422,6 +434,8 @@ gst_sana_img2img_src_query (GstPad * pad, GstObject * parent, GstQuery * query)
   switch (GST_QUERY_TYPE (query)) {
     case GST_QUERY_CAPS:
       return answer_caps (self, pad, query);
+    case GST_QUERY_CONTEXT:
+      return answer_context (self, pad, query);
     case GST_QUERY_LATENCY:
       return query_latency (self, query);
     case GST_QUERY_SCHEDULING:

@@ -4,8 +4,6 @@
 #include "config.h"
 #endif
 
-#include <glib/gi18n-lib.h>
-
 #include "gstsanaimg2img.h"
 #include "gstsananegotiate.h"
 
@@ -48,14 +46,13 @@ drop_convert (GstSanaImg2img * self)
 static GstFlowReturn
 new_pool (GstSanaImg2img * self)
 {
-  GstBufferPool *pool = gst_sana_decide_allocation (self->srcpad,
-      self->out_caps, gst_sana_convert_out_info (self->convert));
+  GstBufferPool *pool = gst_sana_decide_allocation (GST_ELEMENT (self),
+      self->srcpad, self->out_caps, gst_sana_convert_out_info (self->convert),
+      &self->cuda);
   GstFlowReturn ret;
 
   if (!pool) {
-    GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-        (_("There is no buffer for the output.")),
-        ("caps %" GST_PTR_FORMAT, self->out_caps));
+    gst_sana_post_no_pool (GST_ELEMENT (self), self->out_caps);
     gst_sana_img2img_set_own_error (self);
     return GST_FLOW_ERROR;
   }

@@ -8,6 +8,7 @@
 #include "gstsananegotiate.h"
 
 #include "gstsanacolour.h"
+#include "gstsanacuda.h"
 
 /* Frames of upstream's that the element may hold: one waits, one is read. */
 #define N_HELD 2
@@ -27,13 +28,14 @@ is_plain (const GstStructure * structure)
   return ok;
 }
 
+/* Whether its pictures can be read. */
 static gboolean
-in_system_memory (GstCaps * caps, guint i)
+is_known_memory (GstCaps * caps, guint i)
 {
   GstCapsFeatures *features = gst_caps_get_features (caps, i);
   guint n;
 
-  if (!features)
+  if (!features || gst_sana_cuda_in_caps (caps, i))
     return TRUE;
   if (gst_caps_features_is_any (features))
     return FALSE;
@@ -47,17 +49,26 @@ in_system_memory (GstCaps * caps, guint i)
   return TRUE;
 }
 
+/* Of system memory, or a GPU's. */
+static GstCapsFeatures *
+new_features (gboolean cuda)
+{
+  return cuda ? gst_caps_features_from_string (GST_SANA_CUDA_MEMORY) : NULL;
+}
+
 GstCaps *
 gst_sana_transform_caps (GstCaps * caps, gboolean refused)
 {
   GstCaps *same = gst_caps_new_empty ();
   GstCaps *free = gst_caps_new_empty ();
+  GstCaps *moved = gst_caps_new_empty ();
   guint i;
 
   for (i = 0; i < gst_caps_get_size (caps); i++) {
+    gboolean cuda = gst_sana_cuda_in_caps (caps, i);
     GstStructure *structure;
 
-    if (!in_system_memory (caps, i))
+    if (!is_known_memory (caps, i))
       continue;
     structure = gst_caps_get_structure (caps, i);
     if (!refused && !is_plain (structure))
@@ -65,14 +76,18 @@ gst_sana_transform_caps (GstCaps * caps, gboolean refused)
     structure = gst_structure_copy (structure);
     gst_structure_set (structure, "interlace-mode", G_TYPE_STRING,
         "progressive", "multiview-mode", G_TYPE_STRING, "mono", NULL);
-    gst_caps_append_structure (same, gst_structure_copy (structure));
+    gst_caps_append_structure_full (same, gst_structure_copy (structure),
+        new_features (cuda));
     gst_structure_remove_fields (structure, "format", "colorimetry",
         "chroma-site", "pixel-aspect-ratio", NULL);
     gst_structure_set (structure, "width", GST_TYPE_INT_RANGE, 1, G_MAXINT,
         "height", GST_TYPE_INT_RANGE, 1, G_MAXINT, NULL);
-    free = gst_caps_merge_structure (free, structure);
+    moved = gst_caps_merge_structure_full (moved,
+        gst_structure_copy (structure), new_features (!cuda));
+    free = gst_caps_merge_structure_full (free, structure, new_features (cuda));
   }
   gst_caps_append (same, free);
+  gst_caps_append (same, moved);
   return same;
 }
 
@@ -85,9 +100,15 @@ gst_sana_append_refused_caps (GstCaps * caps)
   n = gst_caps_get_size (caps);
   for (i = 0; i < n; i++) {
     GstStructure *any = gst_structure_copy (gst_caps_get_structure (caps, i));
+    gboolean cuda = gst_sana_cuda_in_caps (caps, i);
 
     gst_structure_remove_fields (any, "interlace-mode", "multiview-mode", NULL);
-    gst_caps_append_structure (caps, gst_structure_copy (any));
+    gst_caps_append_structure_full (caps, gst_structure_copy (any),
+        new_features (cuda));
+    if (cuda) {
+      gst_structure_free (any);
+      continue;
+    }
     gst_structure_set (any, "interlace-mode", G_TYPE_STRING, "alternate", NULL);
     gst_caps_append_structure_full (caps, any,
         gst_caps_features_new (GST_CAPS_FEATURE_FORMAT_INTERLACED, NULL));
@@ -195,12 +216,12 @@ value_loss (const GstVideoFormatInfo * from, const GValue * value,
   return loss;
 }
 
-/* The structure with the format nearest to the input's, fixed to it. */
-static GstStructure *
-choose_format (GstCaps * caps, const GstVideoFormatInfo * from)
+/* The structure with the format nearest to the input's, fixed to it, in the
+ * input's kind of memory if that is as near.  NULL: none has a format. */
+static GstCaps *
+choose_format (GstCaps * caps, const GstVideoFormatInfo * from, gboolean cuda)
 {
-  GstStructure *chosen = NULL;
-  GstVideoFormat chosen_format = GST_VIDEO_FORMAT_UNKNOWN;
+  GstCaps *chosen = NULL;
   guint i, least = G_MAXUINT;
 
   for (i = 0; i < gst_caps_get_size (caps); i++) {
@@ -209,17 +230,17 @@ choose_format (GstCaps * caps, const GstVideoFormatInfo * from)
     GstVideoFormat format;
     guint loss = value ? value_loss (from, value, &format) : G_MAXUINT;
 
+    if (loss == G_MAXUINT)
+      continue;
+    loss = 2 * loss + (gst_sana_cuda_in_caps (caps, i) != cuda);
     if (loss < least) {
       least = loss;
-      chosen = structure;
-      chosen_format = format;
+      gst_clear_caps (&chosen);
+      chosen = gst_caps_copy_nth (caps, i);
+      gst_caps_set_simple (chosen, "format", G_TYPE_STRING,
+          gst_video_format_to_string (format), NULL);
     }
   }
-  if (!chosen)
-    return NULL;
-  chosen = gst_structure_copy (chosen);
-  gst_structure_set (chosen, "format", G_TYPE_STRING,
-      gst_video_format_to_string (chosen_format), NULL);
   return chosen;
 }
 
@@ -310,7 +331,7 @@ gst_sana_fixate_output (GstCaps * in, GstCaps * peer)
     return gst_caps_ref (in);
 
   can = gst_sana_transform_caps (in, FALSE);
-  raw = gst_caps_from_string (GST_SANA_VIDEO_CAPS);
+  raw = gst_caps_from_string (GST_SANA_CUDA_CAPS ";" GST_SANA_VIDEO_CAPS);
   out = gst_caps_intersect (can, raw);
   gst_caps_unref (can);
   gst_caps_unref (raw);
@@ -318,10 +339,11 @@ gst_sana_fixate_output (GstCaps * in, GstCaps * peer)
   gst_caps_unref (out);
 
   from = info.finfo;
-  structure = choose_format (can, from);
+  out = choose_format (can, from, gst_sana_cuda_in_caps (in, 0));
   gst_caps_unref (can);
-  if (!structure)
+  if (!out)
     return NULL;
+  structure = gst_caps_get_structure (out, 0);
   to = gst_video_format_get_info (gst_video_format_from_string
       (gst_structure_get_string (structure, "format")));
   fixate_size (structure, &info);
@@ -335,7 +357,6 @@ gst_sana_fixate_output (GstCaps * in, GstCaps * peer)
         GST_VIDEO_FORMAT_INFO_H_SUB (to, 1))
       keep_string (structure, gst_caps_get_structure (in, 0), "chroma-site");
   }
-  out = gst_caps_new_full (structure, NULL);
   out = gst_caps_fixate (out);
   if (!gst_video_info_from_caps (&out_info, out))
     gst_clear_caps (&out);
@@ -396,8 +417,35 @@ refused:
 }
 
 GstBufferPool *
-gst_sana_decide_allocation (GstPad * srcpad, GstCaps * caps,
-    const GstVideoInfo * info)
+gst_sana_take_pool (GstBufferPool * theirs, GstCaps * caps)
+{
+  if (theirs && gst_sana_cuda_is_pool (theirs) !=
+      gst_sana_cuda_in_caps (caps, 0))
+    gst_clear_object (&theirs);
+  return theirs;
+}
+
+GstBufferPool *
+gst_sana_new_pool (GstElement * element, GstCaps * caps, GstObject ** context)
+{
+  return gst_sana_cuda_in_caps (caps, 0) ?
+      gst_sana_cuda_pool_new (element, context) : gst_video_buffer_pool_new ();
+}
+
+void
+gst_sana_post_no_pool (GstElement * element, GstCaps * caps)
+{
+  GST_ELEMENT_ERROR (element, RESOURCE, NO_SPACE_LEFT,
+      ("%s", gst_sana_cuda_in_caps (caps, 0) ?
+          _("There is no GPU for the output; ask for video/x-raw without "
+              "memory:CUDAMemory.") :
+          _("There is no buffer for the output.")),
+      ("caps %" GST_PTR_FORMAT, caps));
+}
+
+GstBufferPool *
+gst_sana_decide_allocation (GstElement * element, GstPad * srcpad,
+    GstCaps * caps, const GstVideoInfo * info, GstObject ** context)
 {
   GstQuery *query = gst_query_new_allocation (caps, TRUE);
   GstBufferPool *pool = NULL;
@@ -412,11 +460,14 @@ gst_sana_decide_allocation (GstPad * srcpad, GstCaps * caps,
     if (numbers[2] == 0 || numbers[1] < numbers[2])
       numbers[1]++;
   }
+  pool = gst_sana_take_pool (pool, caps);
   if (pool)
     pool = try_pool (pool, query, caps, numbers);
   if (!pool) {
     numbers[2] = 0;
-    pool = try_pool (gst_video_buffer_pool_new (), query, caps, numbers);
+    pool = gst_sana_new_pool (element, caps, context);
+    if (pool)
+      pool = try_pool (pool, query, caps, numbers);
   }
   gst_query_unref (query);
   return pool;
@@ -434,7 +485,8 @@ gst_sana_propose_allocation (GstQuery * query)
   gst_query_parse_allocation (query, &caps, &need_pool);
   if (!caps || !gst_video_info_from_caps (&info, caps))
     return FALSE;
-  if (need_pool) {
+  /* a GPU's pool is better its owner's */
+  if (need_pool && !gst_sana_cuda_in_caps (caps, 0)) {
     pool = gst_video_buffer_pool_new ();
     config = gst_buffer_pool_get_config (pool);
     gst_buffer_pool_config_set_params (config, caps,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsanapace.h"
 
+#include "gstsanacuda.h"
+
 #include <string.h>
 
 void
@@ -67,6 +69,15 @@ copy_picture (const GstVideoInfo * from_info, GstBuffer * from,
   return ok;
 }
 
+/* Whether the picture is shown again though nothing fails; else one in a GPU's
+ * memory is not worth taking from there. */
+static gboolean
+is_shown_again (const GstSanaImg2imgValues * values)
+{
+  return values->pacing == GST_SANA_PACING_REPEAT ||
+      values->process_interval > 1 || values->similarity_threshold > 0;
+}
+
 void
 gst_sana_pace_keep (GstSanaPace * pace, const GstVideoInfo * out_info,
     const GstSanaFrame * drawn)
@@ -78,6 +89,10 @@ gst_sana_pace_keep (GstSanaPace * pace, const GstVideoInfo * out_info,
   pace->values = drawn->values;
   if (pace->picture && !gst_video_info_is_equal (&pace->info, out_info))
     gst_clear_buffer (&pace->picture);
+  if (gst_sana_cuda_is_buffer (drawn->out) && !is_shown_again (&drawn->values)) {
+    gst_clear_buffer (&pace->picture);
+    return;
+  }
   if (!pace->picture) {
     pace->info = *out_info;
     pace->picture = gst_buffer_new_allocate (NULL, out_info->size, NULL);

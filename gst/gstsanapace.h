@@ -33,7 +33,8 @@ void gst_sana_pace_clear (GstSanaPace * pace);
 gboolean gst_sana_pace_wants (GstSanaPace * pace, GstSanaFrame * frame,
     const GstVideoInfo * in_info);
 
-/* Keeps a copy of a finished frame's output, of video of out_info. */
+/* Keeps a copy of a finished frame's output, of video of out_info; not of one in
+ * a GPU's memory that no value has shown again. */
 void gst_sana_pace_keep (GstSanaPace * pace, const GstVideoInfo * out_info,
     const GstSanaFrame * drawn);
 

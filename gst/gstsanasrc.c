@@ -34,10 +34,11 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "gstsanacuda.h"
 #include "gstsanamessages.h"
+#include "gstsananegotiate.h"
 #include "gstsanapace.h"
 #include "gstsanapreset.h"
-#include "gstsananegotiate.h"
 #include "gstsanasrccaps.h"
 #include "gstsanasrcprivate.h"
 
@@ -51,7 +52,8 @@ GST_DEBUG_CATEGORY (gst_sana_src_debug);
 
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
     GST_PAD_SRC, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS (GST_SANA_VIDEO_CAPS ", interlace-mode=progressive"));
+    GST_STATIC_CAPS (GST_SANA_VIDEO_CAPS ", interlace-mode=progressive; "
+        GST_SANA_CUDA_CAPS ", interlace-mode=progressive"));
 
 static void gst_sana_src_preset_init (gpointer iface, gpointer data);
 
@@ -217,9 +219,12 @@ gst_sana_src_set_caps (GstBaseSrc * src, GstCaps * caps)
 static gboolean
 gst_sana_src_decide_allocation (GstBaseSrc * src, GstQuery * query)
 {
+  GstSanaSrc *self = GST_SANA_SRC (src);
+
   /* EOS before the model: no caps either */
-  if (GST_SANA_SRC (src)->canvas)
-    gst_sana_src_caps_set_pool (query, &GST_SANA_SRC (src)->info);
+  if (self->canvas && !gst_sana_src_caps_set_pool (GST_ELEMENT (self), query,
+          &self->info, &self->cuda))
+    return FALSE;
   return GST_BASE_SRC_CLASS (parent_class)->decide_allocation (src, query);
 }
 
@@ -294,6 +299,11 @@ gst_sana_src_query (GstBaseSrc * src, GstQuery * query)
       gst_query_set_latency (query, live, latency, GST_CLOCK_TIME_NONE);
       gst_sana_stats_set_latency (&self->common.stats, latency);
       return TRUE;
+    case GST_QUERY_CONTEXT:
+      if (gst_sana_cuda_answer_context (GST_ELEMENT (self), query,
+              g_atomic_pointer_get (&self->cuda)))
+        return TRUE;
+      break;
     case GST_QUERY_DURATION:
       if (query_duration (self, &info, query))
         return TRUE;
@@ -515,10 +525,18 @@ gst_sana_src_preset_init (gpointer iface, gpointer data)
 }
 
 static void
+gst_sana_src_set_context (GstElement * element, GstContext * context)
+{
+  gst_sana_cuda_set_context (element, context, &GST_SANA_SRC (element)->cuda);
+  GST_ELEMENT_CLASS (parent_class)->set_context (element, context);
+}
+
+static void
 gst_sana_src_finalize (GObject * object)
 {
   GstSanaSrc *self = GST_SANA_SRC (object);
 
+  gst_clear_object (&self->cuda);
   gst_sana_common_clear (&self->common);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->news);
@@ -546,6 +564,7 @@ gst_sana_src_class_init (GstSanaSrcClass * klass)
       GST_ELEMENT_METADATA_DOC_URI, GST_SANA_DOC_URI);
   gst_element_class_add_static_pad_template (element_class, &src_template);
   element_class->send_event = GST_DEBUG_FUNCPTR (gst_sana_src_send_event);
+  element_class->set_context = GST_DEBUG_FUNCPTR (gst_sana_src_set_context);
   element_class->change_state = GST_DEBUG_FUNCPTR (gst_sana_src_change_state);
 
   src_class->start = GST_DEBUG_FUNCPTR (gst_sana_src_start);

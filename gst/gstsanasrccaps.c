@@ -5,6 +5,8 @@
 
 #include "gstsanasrccaps.h"
 
+#include "gstsananegotiate.h"
+
 GstCaps *
 gst_sana_src_caps_prefer (GstCaps * caps, gint native_size, gboolean live)
 {
@@ -55,8 +57,9 @@ gst_sana_src_caps_complete (GstCaps * caps)
   return caps;
 }
 
-void
-gst_sana_src_caps_set_pool (GstQuery * query, const GstVideoInfo * info)
+gboolean
+gst_sana_src_caps_set_pool (GstElement * element, GstQuery * query,
+    const GstVideoInfo * info, GstObject ** context)
 {
   gboolean update = gst_query_get_n_allocation_pools (query) > 0;
   guint size = 0, min = 0, max = 0;
@@ -67,10 +70,14 @@ gst_sana_src_caps_set_pool (GstQuery * query, const GstVideoInfo * info)
   if (update)
     gst_query_parse_nth_allocation_pool (query, 0, &pool, &size, &min, &max);
   size = MAX (size, GST_VIDEO_INFO_SIZE (info));
-  if (pool == NULL)
-    pool = gst_video_buffer_pool_new ();
-
   gst_query_parse_allocation (query, &caps, NULL);
+  pool = gst_sana_take_pool (pool, caps);
+  if (pool == NULL)
+    pool = gst_sana_new_pool (element, caps, context);
+  if (pool == NULL) {
+    gst_sana_post_no_pool (element, caps);
+    return FALSE;
+  }
   config = gst_buffer_pool_get_config (pool);
   gst_buffer_pool_config_set_params (config, caps, size, min, max);
   if (gst_query_find_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL))
@@ -83,4 +90,5 @@ gst_sana_src_caps_set_pool (GstQuery * query, const GstVideoInfo * info)
   else
     gst_query_add_allocation_pool (query, pool, size, min, max);
   gst_object_unref (pool);
+  return TRUE;
 }

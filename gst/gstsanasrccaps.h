@@ -20,8 +20,10 @@ GstCaps *gst_sana_src_caps_prefer (GstCaps * caps, gint native_size,
 GstCaps *gst_sana_src_caps_complete (GstCaps * caps);
 
 /* Answers an ALLOCATION query: downstream's pool, or one of our own; padded
- * strides only when downstream reads GstVideoMeta. */
-void gst_sana_src_caps_set_pool (GstQuery * query, const GstVideoInfo * info);
+ * strides only when downstream reads GstVideoMeta.  context as in
+ * gst_sana_cuda_pool_new().  FALSE: the element posted that there is none. */
+gboolean gst_sana_src_caps_set_pool (GstElement * element, GstQuery * query,
+    const GstVideoInfo * info, GstObject ** context);
 
 G_END_DECLS
 #endif /* GST_SANA_SRC_CAPS_H */

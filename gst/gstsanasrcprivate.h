@@ -36,6 +36,8 @@ struct _GstSanaSrc
   gint native_size;
   GstSanaPicture *drawn;        /* just finished */
 
+  GstObject *cuda;              /* a GstCudaContext, or NULL; once set it stays */
+
   /* streaming thread, and seek and caps, which exclude it */
   GstVideoInfo info;
   GstSanaCanvas *canvas;        /* NULL: not negotiated */

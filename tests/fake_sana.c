@@ -7,7 +7,7 @@ typedef struct {
     int load_ms, prompt_ms, frame_ms, stubborn_ms;
     int factor, native, fail_frame, nan_frame, fail_from;
     char check[16], open[16];
-    gboolean copy, own_memory;
+    gboolean copy, own_memory, cuda;
 } Spec;
 
 struct _SanaModel {
@@ -118,6 +118,8 @@ read_spec(const char *path, Spec *spec, GError **error)
             spec->copy = TRUE;
         else if (!strcmp(*w, "own-memory"))
             spec->own_memory = TRUE;
+        else if (!strcmp(*w, "cuda"))
+            spec->own_memory = spec->cuda = TRUE;
         else
             g_assert_true(**w == '\0' || g_str_has_prefix(*w, "id="));
     }
@@ -202,7 +204,7 @@ sana_model_load(const char *path, const SanaModelOptions *options, GCancellable 
                                   .native_size = spec.native,
                                   .latent_channels = 4,
                                   .caption_channels = 8,
-                                  .device = "cpu",
+                                  .device = spec.cuda ? "cuda:0" : "cpu",
                                   .precision = SANA_PRECISION_F32,
                                   .own_memory = spec.own_memory};
     count(&fake.counts.models, 1);
@@ -494,6 +496,18 @@ sana_session_image_to_image(SanaSession *session, SanaPrompt *prompt, const Sana
     return TRUE;
 }
 
+void *(*fake_sana_twin)(const void *address);
+
+static SanaVideoImage
+on_host(const SanaVideoImage *v)
+{
+    SanaVideoImage host = *v;
+
+    for (int i = 0; i < 3 && v->in_device_memory; i++)
+        host.planes[i] = v->planes[i] ? fake_sana_twin(v->planes[i]) : NULL;
+    return host;
+}
+
 /* The byte of a component that is nearest to the pixel (x, y). */
 static guint8 *
 sample(const SanaVideoImage *v, int component, int x, int y)
@@ -514,9 +528,11 @@ dot(const double row[4], const double v[3])
 /* By nearest pixels, through floats. */
 gboolean
 sana_session_restyle_video(SanaSession *session, SanaPrompt *prompt, const SanaParams *params,
-                           const SanaVideoImage *source, const SanaVideoImage *target,
+                           const SanaVideoImage *source_there, const SanaVideoImage *target_there,
                            const SanaContent *content, GError **error)
 {
+    const SanaVideoImage in = on_host(source_there), *source = &in;
+    const SanaVideoImage out = on_host(target_there), *target = &out;
     const gsize row = 3 * sizeof(float) * (gsize)content->width;
     g_autofree float *pixels = g_malloc(row * (gsize)content->height);
     SanaImage image = {SANA_IMAGE_RGB_F32, content->width, content->height, row, pixels};

@@ -15,6 +15,7 @@
  *   nan-frame=N                  the n-th is not finite
  *   copy                         image-to-image returns its source
  *   own-memory                   of SanaModelInfo
+ *   cuda                         own-memory, and the device that is said to be used is "cuda:0"
  *   id=TEXT                      nothing: makes another model of it
  *
  * Any other path is not there.  A prompt that begins with "refuse" is refused.  The device is "cpu"
@@ -51,6 +52,10 @@ typedef struct {
 } FakeSanaCounts;
 
 void fake_sana_counts(FakeSanaCounts *counts);
+
+/* Where the processor finds what is at an address of the device's memory; to be set by who gives
+ * any. */
+extern void *(*fake_sana_twin)(const void *address);
 
 /* Zeroes checks, loads, prompts, frames, videos, cancelled, released. */
 void fake_sana_forget(void);
