@@ -123,6 +123,24 @@ frame_run (GstSanaJob * job, SanaSession * session, SanaPrompt * prompt,
   return TRUE;
 }
 
+/* As the frames to come will be drawn, if nothing is mixed with them. */
+static gboolean
+prepare (GstSanaFrame * frame, SanaSession * session,
+    const SanaModelInfo * info, GError ** error)
+{
+  static const GstSanaBlend plain = { 1, 0, 0 };
+  SanaVideoImage source, target;
+  SanaContent content;
+  gint width, height;
+
+  if (info->own_memory && gst_sana_convert_get_video (frame->convert,
+          info->factor, &plain, &source, &target, &content))
+    return sana_session_prepare_video (session, &source, &target, &content,
+        error);
+  gst_sana_convert_get_size (frame->convert, info->factor, &width, &height);
+  return sana_session_prepare (session, width, height, error);
+}
+
 static gboolean
 frame_run_warm_up (GstSanaJob * job, SanaSession * session,
     SanaPrompt * prompt, const SanaModelInfo * info, GError ** error)
@@ -130,10 +148,8 @@ frame_run_warm_up (GstSanaJob * job, SanaSession * session,
   GstSanaFrame *frame = (GstSanaFrame *) job;
   gint64 start = g_get_monotonic_time ();
   const SanaTimes *times;
-  gint width, height;
 
-  gst_sana_convert_get_size (frame->convert, info->factor, &width, &height);
-  if (!sana_session_prepare (session, width, height, error))
+  if (!prepare (frame, session, info, error))
     return FALSE;
   /* without the planning, if the session says so; and it did one step */
   times = sana_session_times (session);

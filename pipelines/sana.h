@@ -315,6 +315,12 @@ gboolean sana_session_restyle_video(SanaSession *session, SanaPrompt *prompt,
                                     const SanaVideoImage *target, const SanaContent *content,
                                     GError **error);
 
+/* sana_session_prepare() for video of these sizes and formats; planes, strides and where they lie
+ * are not looked at. */
+gboolean sana_session_prepare_video(SanaSession *session, const SanaVideoImage *source,
+                                    const SanaVideoImage *target, const SanaContent *content,
+                                    GError **error);
+
 /* How long the parts of the last call took, in seconds; zero where they did not run. */
 typedef struct {
     double encode;      /* picture → latent */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define MAX_PLANES 3
+#define LONGEST_ROW (4 * SANA_MAX_SIDE + 4) /* bytes */
 
 struct _SanaVideoEdge {
     SanaVideoImage layout; /* what it is made for; pointers and strides aside */
@@ -27,10 +28,9 @@ samples(int pixels, int sub)
 static gboolean
 component_is_sound(const SanaVideoImage *v, const SanaComponent *c)
 {
-    return c->plane >= 0 && c->plane < MAX_PLANES && v->planes[c->plane] && c->step >= 1 &&
-           c->step <= 4 && c->offset < 4 && (c->sub_x == 1 || c->sub_x == 2) &&
-           (c->sub_y == 1 || c->sub_y == 2) && c->at_x >= 0 && c->at_x <= 2 && c->at_y >= 0 &&
-           c->at_y <= 2;
+    return c->plane >= 0 && c->plane < MAX_PLANES && c->step >= 1 && c->step <= 4 &&
+           c->offset < 4 && (c->sub_x == 1 || c->sub_x == 2) && (c->sub_y == 1 || c->sub_y == 2) &&
+           c->at_x >= 0 && c->at_x <= 2 && c->at_y >= 0 && c->at_y <= 2;
 }
 
 /* Bytes of a row of a plane that are its own, and rows: both 0 where nothing lies in it. */
@@ -63,9 +63,23 @@ check_video(const SanaVideoImage *v, const char *what, GError **error)
     if (v->filler >= 4)
         return sana_error_settings(error, "%s has its filler at byte %d of a pixel of 4", what,
                                    v->filler);
+    return TRUE;
+}
+
+static gboolean
+check_planes(SanaSession *s, const SanaVideoImage *v, const char *what, GError **error)
+{
+    const SanaModelInfo *info = sana_model_info(s->model);
+    if (v->in_device_memory && !info->own_memory)
+        return sana_error_settings(error,
+                                   "%s is in memory of a GPU and the model on %s; give video in "
+                                   "host memory",
+                                   what, info->device);
     for (int i = 0; i < MAX_PLANES; i++) {
         int bytes, rows;
         plane_size(v, i, &bytes, &rows);
+        if (rows > 0 && !v->planes[i])
+            return sana_error_settings(error, "plane %d of %s is NULL", i, what);
         if (rows > 0 && v->strides[i] < (gsize)bytes)
             return sana_error_settings(error,
                                        "plane %d of %s has a stride of %" G_GSIZE_FORMAT
@@ -73,17 +87,6 @@ check_video(const SanaVideoImage *v, const char *what, GError **error)
                                        i, what, v->strides[i], bytes);
     }
     return TRUE;
-}
-
-static gboolean
-check_memory(SanaSession *s, const SanaVideoImage *v, const char *what, GError **error)
-{
-    const SanaModelInfo *info = sana_model_info(s->model);
-    return !v->in_device_memory || info->own_memory ||
-           sana_error_settings(error,
-                               "%s is in memory of a GPU and the model on %s; give video in host "
-                               "memory",
-                               what, info->device);
 }
 
 static gboolean
@@ -96,6 +99,13 @@ check_content(const SanaContent *c, GError **error)
                                "the video is to be shown at %d,%d of %d×%d, outside of the "
                                "picture of %d×%d",
                                c->x, c->y, c->w, c->h, c->width, c->height);
+}
+
+static gboolean
+check_pair(const SanaVideoPair *pair, GError **error)
+{
+    return check_video(pair->source, "the source", error) &&
+           check_video(pair->target, "the target", error) && check_content(pair->content, error);
 }
 
 /* Whether two pictures are of one size and format. */
@@ -290,8 +300,37 @@ sana_session_restyle_video(SanaSession *s, SanaPrompt *prompt, const SanaParams 
     if (params->n_images != 1 || params->latents || params->latent_out)
         return sana_error_settings(error, "video takes one picture and neither latents nor "
                                           "latent_out");
-    return check_video(source, "the source", error) && check_video(target, "the target", error) &&
-           check_memory(s, source, "the source", error) &&
-           check_memory(s, target, "the target", error) && check_content(content, error) &&
+    return check_pair(&pair, error) && check_planes(s, source, "the source", error) &&
+           check_planes(s, target, "the target", error) &&
            sana_restyle_video(s, prompt, params, &pair, error);
+}
+
+/* v with every row of every plane the same one, on the host. */
+static SanaVideoImage
+flat(const SanaVideoImage *v, void *row)
+{
+    SanaVideoImage image = *v;
+    image.in_device_memory = FALSE;
+    for (int i = 0; i < MAX_PLANES; i++) {
+        image.planes[i] = row;
+        image.strides[i] = 0;
+    }
+    return image;
+}
+
+gboolean
+sana_session_prepare_video(SanaSession *s, const SanaVideoImage *source,
+                           const SanaVideoImage *target, const SanaContent *content, GError **error)
+{
+    SanaParams params = SANA_PARAMS_DEFAULT;
+    g_autofree void *row = g_malloc0(LONGEST_ROW);
+    const SanaVideoImage in = flat(source, row), out = flat(target, row);
+    const SanaVideoPair pair = {&in, &out, content};
+    params.steps = 1;
+    SanaPrompt *blank = check_pair(&pair, error) ? sana_prompt_blank(s, error) : NULL;
+    if (!blank)
+        return FALSE;
+    gboolean ok = sana_restyle_video(s, blank, &params, &pair, error);
+    sana_prompt_unref(blank);
+    return ok;
 }

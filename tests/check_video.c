@@ -274,6 +274,33 @@ the_same_bytes_whatever_went_before(Fixture *f, gconstpointer data)
     g_rand_free(rand);
 }
 
+/* Whatever was in the buffers. */
+static void
+what_was_prepared_is_drawn(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    Picture rgb, source, first, second;
+    picture_init(&rgb, GST_VIDEO_FORMAT_RGB, 40, 30, 0);
+    picture_init(&source, GST_VIDEO_FORMAT_NV12, 40, 30, 0);
+    picture_init(&first, GST_VIDEO_FORMAT_NV12, 40, 30, 0);
+    picture_init(&second, GST_VIDEO_FORMAT_NV12, 40, 30, 0);
+    paint(&rgb);
+    convert(&rgb, &source);
+    SanaVideoImage in = video_of(&source, FALSE), out = video_of(&first, TRUE);
+    memset(in.planes, 0, sizeof in.planes);
+    out.in_device_memory = TRUE;
+    g_assert_true(sana_session_prepare_video(f->session, &in, &out, &whole, &error));
+    g_assert_no_error(error);
+    restyle(f, &source, &first, .4);
+    restyle(f, &source, &second, .4);
+    g_assert_cmpmem(first.frame.map[0].data, GST_VIDEO_INFO_SIZE(&first.info),
+                    second.frame.map[0].data, GST_VIDEO_INFO_SIZE(&second.info));
+    picture_clear(&rgb);
+    picture_clear(&source);
+    picture_clear(&first);
+    picture_clear(&second);
+}
+
 /* Memory that the device can address is read and written row by row; the rest of it is left. */
 static void
 device_memory_is_read_and_written(Fixture *f, gconstpointer data)
@@ -333,6 +360,13 @@ what_is_no_video_is_refused(Fixture *f, gconstpointer data)
     bad.planes[1] = NULL;
     g_assert_false(
         sana_session_restyle_video(f->session, f->prompt, &params, &in, &bad, &whole, &error));
+    tiny_expect(&error, SANA_ERROR_SETTINGS, "plane 1 of the target is NULL");
+    bad = out;
+    bad.components[1].plane = 3;
+    g_assert_false(
+        sana_session_restyle_video(f->session, f->prompt, &params, &in, &bad, &whole, &error));
+    tiny_expect(&error, SANA_ERROR_SETTINGS, "component 1 of the target");
+    g_assert_false(sana_session_prepare_video(f->session, &in, &bad, &whole, &error));
     tiny_expect(&error, SANA_ERROR_SETTINGS, "component 1 of the target");
     outside.x = 1;
     g_assert_false(
@@ -376,6 +410,7 @@ main(int argc, char **argv)
     ADD("every-format-is-read-and-written", every_format_is_read_and_written);
     ADD("strength-zero-copies-one-format", strength_zero_copies_one_format);
     ADD("the-same-bytes-whatever-went-before", the_same_bytes_whatever_went_before);
+    ADD("what-was-prepared-is-drawn", what_was_prepared_is_drawn);
     ADD("device-memory-is-read-and-written", device_memory_is_read_and_written);
     ADD("what-is-no-video-is-refused", what_is_no_video_is_refused);
     ADD("what-has-to-be-converted-is-known", what_has_to_be_converted_is_known);

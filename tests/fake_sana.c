@@ -70,7 +70,7 @@ fake_sana_forget(void)
 {
     g_mutex_lock(&fake.lock);
     fake.counts.checks = fake.counts.loads = fake.counts.prompts = 0;
-    fake.counts.frames = fake.counts.videos = 0;
+    fake.counts.frames = fake.counts.videos = fake.counts.videos_prepared = 0;
     fake.counts.cancelled = fake.counts.released = 0;
     fake.frames_begun = 0;
     g_mutex_unlock(&fake.lock);
@@ -568,6 +568,14 @@ gboolean
 sana_session_prepare(SanaSession *session, int width, int height, GError **error)
 {
     return compute(session, session->model->spec.frame_ms, error);
+}
+
+gboolean
+sana_session_prepare_video(SanaSession *session, const SanaVideoImage *source,
+                           const SanaVideoImage *target, const SanaContent *content, GError **error)
+{
+    count(&fake.counts.videos_prepared, 1);
+    return sana_session_prepare(session, content->width, content->height, error);
 }
 
 const SanaTimes *

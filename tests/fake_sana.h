@@ -39,16 +39,17 @@ void fake_sana_colour(const char *prompt, guint64 seed, int steps, double guidan
 
 /* Counts of the process, from any thread. */
 typedef struct {
-    int checks, loads; /* calls of sana_model_check(), sana_model_load() */
-    int models;        /* alive now */
-    int sessions;      /* alive now */
-    int prompts;       /* encoded, refused ones not counted */
-    int frames;        /* finished, failed ones not counted */
-    int videos;        /* of them, those of sana_session_restyle_video() */
-    int width, height; /* of the last frame */
-    int cancelled;     /* calls and loads that ended by cancellation */
-    int released;      /* calls of sana_model_release_text_encoder() */
-    int busy;          /* calls of one session that met another: always 0 */
+    int checks, loads;   /* calls of sana_model_check(), sana_model_load() */
+    int models;          /* alive now */
+    int sessions;        /* alive now */
+    int prompts;         /* encoded, refused ones not counted */
+    int frames;          /* finished, failed ones not counted */
+    int videos;          /* of them, those of sana_session_restyle_video() */
+    int videos_prepared; /* calls of sana_session_prepare_video() */
+    int width, height;   /* of the last frame */
+    int cancelled;       /* calls and loads that ended by cancellation */
+    int released;        /* calls of sana_model_release_text_encoder() */
+    int busy;            /* calls of one session that met another: always 0 */
 } FakeSanaCounts;
 
 void fake_sana_counts(FakeSanaCounts *counts);
@@ -57,7 +58,7 @@ void fake_sana_counts(FakeSanaCounts *counts);
  * any. */
 extern void *(*fake_sana_twin)(const void *address);
 
-/* Zeroes checks, loads, prompts, frames, videos, cancelled, released. */
+/* Zeroes checks, loads, prompts, frames, videos, videos_prepared, cancelled, released. */
 void fake_sana_forget(void);
 
 #endif

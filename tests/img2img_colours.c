@@ -141,6 +141,21 @@ videos_of(const char *in, const char *out, const char *property, const char *val
     return counts.videos;
 }
 
+/* What a live element warms up for. */
+static void
+test_what_the_device_converts_is_warmed_up(void)
+{
+    FakeSanaCounts counts;
+    fake_sana_forget();
+    GstHarness *h = filter_start(filter_make("model-path", "fake:own-memory", NULL),
+                                 "video/x-raw,format=NV12,width=64,height=32,framerate=25/1", TRUE);
+    gst_buffer_unref(filter_through(
+        h, filter_picture("video/x-raw,format=NV12,width=64,height=32,framerate=25/1", 0, 0)));
+    fake_sana_counts(&counts);
+    g_assert_cmpint(counts.videos_prepared, >, 0);
+    filter_stop(h);
+}
+
 #define OF(format) "video/x-raw,format=" format ",width=50,height=40,framerate=25/1"
 
 static void
@@ -320,6 +335,8 @@ add_colour_tests(void)
 {
     g_test_add_func("/img2img/colours/bars (rows 19, 21)", test_colour_bars);
     g_test_add_func("/img2img/colours/what the device converts", test_what_the_device_converts);
+    g_test_add_func("/img2img/colours/what the device converts is warmed up",
+                    test_what_the_device_converts_is_warmed_up);
     g_test_add_func("/img2img/colours/BT.2020 comes back (row 19)", test_bt2020_comes_back);
     g_test_add_func("/img2img/colours/BT.2020 is understood (row 19)", test_bt2020_is_understood);
     g_test_add_func("/img2img/colours/HDR is refused (row 19)", test_hdr_is_refused);
