@@ -78,6 +78,54 @@ register_device(const char *device)
             }
 }
 
+/* Rows go in, to memory of the device with another pitch, back, and out; what lies between rows
+ * stays. */
+static void
+test_rows(gconstpointer name)
+{
+    enum { ROWS = 7, BYTES = 13, PITCH = 17, WIDE = 64 };
+    GError *error = NULL;
+    SanaDevice *dev = open_or_skip(name);
+    if (!dev)
+        return;
+    SanaStream *s = sana_stream_new(dev, &error);
+    g_assert_no_error(error);
+    SanaPool *pool = sana_pool_new(dev);
+    SanaTensor there = sana_pool_tensor(pool, SANA_U8, ROWS, BYTES, 1);
+    SanaTensor back = sana_pool_tensor(pool, SANA_U8, ROWS, BYTES, 1);
+    SanaTensor wide = sana_pool_tensor(pool, SANA_U8, ROWS, WIDE, 1);
+    guint8 in[ROWS * PITCH], out[ROWS * PITCH], all[ROWS * WIDE];
+    for (size_t i = 0; i < sizeof in; i++)
+        in[i] = (guint8)g_test_rand_int();
+    memset(out, 99, sizeof out);
+    memset(all, 77, sizeof all);
+    sana_upload(s, wide, all);
+    sana_upload_rows(s, there, in, PITCH);
+    sana_write_rows(s, wide.data, WIDE, there);
+    sana_read_rows(s, back, wide.data, WIDE);
+    sana_download_rows(s, out, PITCH, back);
+    sana_download(s, all, wide);
+    g_assert_true(sana_stream_finish(s, &error));
+    g_assert_no_error(error);
+    for (int y = 0; y < ROWS; y++)
+        for (int x = 0; x < WIDE; x++) {
+            g_assert_cmpint(all[y * WIDE + x], ==, x < BYTES ? in[y * PITCH + x] : 77);
+            if (x < PITCH)
+                g_assert_cmpint(out[y * PITCH + x], ==, x < BYTES ? in[y * PITCH + x] : 99);
+        }
+    sana_pool_free(pool);
+    sana_stream_free(s);
+    sana_device_unref(dev);
+}
+
+static void
+register_rows(const char *device)
+{
+    char *path = g_strdup_printf("/ops/%s/rows", device);
+    g_test_add_data_func(path, device, test_rows);
+    g_free(path);
+}
+
 static void
 bench_device(const char *name, const char *op)
 {
@@ -130,9 +178,11 @@ main(int argc, char **argv)
     ops_truth_register();
     for (size_t i = 0; i < G_N_ELEMENTS(devices); i++) {
         register_device(devices[i]);
+        register_rows(devices[i]);
         ops_refusal_register(devices[i]);
     }
     register_device("cuda-host");
+    register_rows("cuda-host");
     ops_refusal_register("cuda-host");
     ops_refusal_register("planner");
     return g_test_run();
