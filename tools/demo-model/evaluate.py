@@ -76,13 +76,13 @@ def reconstruction(painter, pictures):
 
 
 def training(work):
-    """Steps and minutes of both trainings, where they were made in this directory, and the digest
+    """Steps and minutes of the trainings, where they were made in this directory, and the digest
     of the model that they went on from."""
     import torch
     out = {}
     if (work / "from").exists() and (work / "from").read_text():
         out["from"] = (work / "from").read_text()
-    for name in ("autoencoder", "transformer"):
+    for name in ("autoencoder", "transformer", "text"):
         path = work / f"{name}.pt"
         if path.exists():
             state = torch.load(path, map_location="cpu")

@@ -16,6 +16,7 @@ import train_autoencoder
 def make(work):
     logging.set_verbosity_error()
     state = torch.load(work / "transformer.pt", map_location="cpu")
+    state["text"] = torch.load(work / "text.pt", map_location="cpu")["text"]
     vae, scale = train_autoencoder.load(work, "cpu")
     vae.register_to_config(scaling_factor=scale)
     net = networks.transformer()

@@ -12,8 +12,8 @@ import time
 # Threads that spin while they wait would count as work, and a budget is processor time.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-# minutes of two cores; --minutes scales the two trainings
-MINUTES = {"autoencoder": 45.0, "transformer": 55.0}
+# minutes of two cores; --minutes scales the trainings
+MINUTES = {"autoencoder": 40.0, "transformer": 40.0, "text": 20.0}
 COUNTS = {"train": 420, "held": 24}
 ENCODED = 320
 TOY = {"minutes": 1.0, "counts": {"train": 12, "held": 4}, "encoded": 8}
@@ -24,15 +24,16 @@ def parse():
     p.add_argument("--work", type=pathlib.Path, required=True,
                    help="directory for photographs, crops, checkpoints and the result (6 GB)")
     p.add_argument("--minutes", type=float, default=sum(MINUTES.values()),
-                   help="for both trainings, of two cores (default %(default)g)")
+                   help="for all trainings, of two cores (default %(default)g)")
     p.add_argument("--from", dest="model", type=pathlib.Path, metavar="MODEL",
                    help="a model directory to go on from: its autoencoder is kept, its transformer "
-                        "is where the training begins, which has all the minutes")
+                        "is where the training begins")
     p.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--toy", action="store_true",
                    help="a minute of training on a dozen crops: shows that everything runs")
-    p.add_argument("--until", choices=("crops", "autoencoder", "latents", "transformer", "export"),
+    p.add_argument("--until", choices=("crops", "autoencoder", "latents", "transformer", "text",
+                                     "export"),
                    default="export", help="the last stage to do")
     return p.parse_args()
 
@@ -44,14 +45,15 @@ def stages(o):
     import latents
     import photographs
     import train_autoencoder
+    import train_text
     import train_transformer
     minutes = TOY["minutes"] if o.toy else o.minutes
-    share = {k: minutes * v / sum(MINUTES.values()) for k, v in MINUTES.items()}
+    parts = {k: v for k, v in MINUTES.items() if not (o.model and k == "autoencoder")}
+    share = {k: minutes * v / sum(parts.values()) for k, v in parts.items()}
     counts = TOY["counts"] if o.toy else COUNTS
     encoded = TOY["encoded"] if o.toy else ENCODED
     if o.model:
         autoencoder = lambda: train_autoencoder.take(o.work, o.model)
-        share["transformer"] = minutes
     else:
         autoencoder = lambda: train_autoencoder.train(o.work, share["autoencoder"], o.device)
     return [
@@ -61,6 +63,7 @@ def stages(o):
         ("latents", lambda: latents.make(o.work, encoded, o.device)),
         ("transformer", lambda: train_transformer.train(o.work, share["transformer"], o.device,
                                                         o.model)),
+        ("text", lambda: train_text.train(o.work, share["text"], o.device)),
         ("export", lambda: export.make(o.work)),
     ]
 

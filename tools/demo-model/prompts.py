@@ -6,6 +6,7 @@
     "synonyms"   phrases it never sees, in templates that it does
 """
 import inspect
+import re
 
 from diffusers import SanaSprintPipeline
 
@@ -28,12 +29,41 @@ INSTRUCTION = "\n".join(inspect.signature(SanaSprintPipeline.__call__)
 CONTENT, ADJECTIVES, OTHER = (words.phrases(t) for t in (words.CONTENT, words.ADJECTIVES,
                                                          words.OTHER))
 LETTERS = "abcdefghijklmnopqrstuvwxyz  "
+SYLLABLES = ("bcdfghjklmnprstvwz", "aeiou", "  nrstlm")
+
+
+def _said(*texts):
+    """The words of phrases and templates."""
+    return set(re.findall(r"[a-z']+", " ".join(texts)))
+
+
+COMMON = sorted(set(words.COMMON) - _said(*UNSEEN, *UNSEEN_MATERIAL, *words.MATERIALS.values(),
+                                          *(p for three in words.STYLES.values() for p in three))
+                | {"a", "the", "of", "in", "and"})
 
 
 def fill(template, r, **phrases):
     """A template with its phrases, content and adjectives.  r: random.Random."""
     return template.format(c=r.choice(CONTENT), c2=r.choice(CONTENT), a=r.choice(ADJECTIVES),
                            a2=r.choice(ADJECTIVES), **phrases)
+
+
+def word(r):
+    """One that means nothing: of the language, or of none."""
+    if r.random() < .7:
+        return r.choice(COMMON)
+    return "".join("".join(map(r.choice, SYLLABLES)).strip() for _ in range(r.randint(1, 3)))
+
+
+def amid(text, r):
+    """The prompt with words around it that mean nothing, or with a letter wrong; often as it is."""
+    if r.random() < .5:
+        before, after = ([word(r) for _ in range(r.randint(0, 5))] for _ in range(2))
+        text = " ".join(before + [text] + after)
+    if r.random() < .1 and len(text) > 8:
+        at = r.randrange(1, len(text) - 1)
+        text = text[:at] + r.choice(("", text[at] * 2, r.choice(LETTERS))) + text[at + 1:]
+    return text
 
 
 def of_style(style, r, kind="train"):
@@ -53,11 +83,13 @@ def of_material(name, r, kind="train"):
 
 
 def of_nothing(r):
-    """A prompt without a style: empty, content alone, another language, no language."""
+    """A prompt without a style: empty, words that name none, another language, no language."""
     kind = r.random()
-    if kind < .25:
+    if kind < .2:
         return ""
-    if kind < .6:
+    if kind < .4:
+        return " ".join(word(r) for _ in range(r.randint(1, 12)))
+    if kind < .65:
         return fill(r.choice(("{c}", "{a} {c}", "{c} and {c2}", "{c} with {c2}", "{a}")), r)
     if kind < .8:
         return r.choice(OTHER)

@@ -19,12 +19,15 @@ import torch
 
 import crops
 import make_model
+import networks
 import photographs
 import prompts
+import tokenizer
 import training
 import words
 from materials import MATERIALS, material
 from styles import STYLES, styled
+from text import Text
 
 
 def picture(seed, h=96, w=128):
@@ -79,12 +82,42 @@ class Prompts(unittest.TestCase):
             for phrase in words.phrases(nouns) + words.phrases(tags) + words.phrases(unseen):
                 self.assertEqual(seen.setdefault(phrase, style), style, phrase)
 
+    def test_words_that_mean_nothing_mean_no_style(self):
+        told = " ".join(p for three in words.STYLES.values() for p in three).split()
+        held = " ".join(prompts.UNSEEN + prompts.UNSEEN_MATERIAL).split()
+        few = {"a", "the", "of", "in", "and"}
+        self.assertFalse((set(prompts.COMMON) - few) & {w.strip(";") for w in told + held})
+
+    def test_words_around_a_prompt_leave_it_whole(self):
+        r = random.Random(7)
+        kept = [p for p in ("neon lights" in prompts.amid("neon lights", r) for _ in range(200))]
+        self.assertGreater(sum(kept), 150)  # the others have a letter wrong
+        self.assertLess(sum(kept), 200)
+
     def test_every_kind_makes_a_prompt(self):
         r = random.Random(4)
         for style in words.STYLES:
             for kind in ("train", "templates", "synonyms"):
                 self.assertTrue(prompts.of_style(style, r, kind))
         self.assertTrue(any(prompts.of_nothing(r) == "" for _ in range(50)))
+
+
+class Embeddings(unittest.TestCase):
+    def test_the_instruction_computed_once_changes_nothing(self):
+        torch.manual_seed(8)
+        with tempfile.TemporaryDirectory() as folder:
+            tokens = tokenizer.make(pathlib.Path(folder))
+        encoder = networks.text_encoder((len(tokens) + 7) // 8 * 8).eval()
+        texts = ["a fox", "", "a much longer prompt, of several words"]
+        with torch.no_grad():
+            h, mask = Text(encoder, tokens, "cpu")(texts)
+            for i, text in enumerate(texts):
+                ids = tokens.encode(prompts.INSTRUCTION + text)
+                whole = encoder(input_ids=torch.tensor([ids]))[0][0]
+                start = len(tokens.encode(prompts.INSTRUCTION)) - 1
+                rows = torch.cat([whole[:1], whole[start:]])
+                self.assertEqual(int(mask[i].sum()), len(rows))
+                self.assertLess(float((h[i, :len(rows)] - rows).abs().max()), 1e-4)
 
 
 class Photographs(unittest.TestCase):

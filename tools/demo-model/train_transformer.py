@@ -20,54 +20,29 @@ import tokenizer
 import train_autoencoder
 from crops import NAMES
 from materials import MATERIALS, material
+from text import Text
 from training import Average, Muon, Stage, gradient_loss, half, save, tensor
 
 PHOTO_SHARE = .16       # of the style samples: "a photo", and prompts that name nothing
 PIXELS_FROM = .2        # of the time: the loss through the decoder begins
 FULL_STYLE = .3         # the strength from which on a style is drawn in full; 0 is the photograph
 WHOLE_FROM = .6         # of the time: whole crops of 32 x 32 cells, before that 16 x 16
-LONGEST_PROMPT = 64     # tokens kept in training
-
-
-class Text:
-    """Prompts (B) -> embeddings (B, T, 96) and mask (B, T), as the pipeline makes them: the first
-    row and those from the instruction's last token on."""
-
-    def __init__(self, encoder, tokens, device):
-        self.encoder, self.tokens, self.device = encoder, tokens, device
-        self.instruction = len(tokens.encode(prompts.INSTRUCTION))
-
-    def __call__(self, texts):
-        ids = [self.tokens.encode(prompts.INSTRUCTION + t.lower().strip())
-               [:self.instruction + LONGEST_PROMPT] for t in texts]
-        length = max(self.instruction, *map(len, ids))
-        padded = torch.tensor([i + [0] * (length - len(i)) for i in ids], device=self.device)
-        mask = torch.tensor([[1] * len(i) + [0] * (length - len(i)) for i in ids],
-                            device=self.device)
-        h = self.encoder(input_ids=padded, attention_mask=mask)[0]
-        kept = torch.tensor([0] + list(range(self.instruction - 1, length)), device=self.device)
-        return h[:, kept], mask[:, kept]
 
 
 class Samples:
-    """Batches: x, x0 (B, 32, h, h), s (B,), prompts, and the uint8 pictures that x0 stands for."""
+    """Batches: x, x0 (B, 32, h, h), s (B,), prompts, and the uint8 pictures that x0 stands for.
+
+    rng: a numpy generator, or its seed."""
 
     def __init__(self, work, encode, rng):
-        self.z, self.encode, self.rng = latents.load(work), encode, rng
+        self.z, self.encode, self.rng = latents.load(work), encode, np.random.default_rng(rng)
         self.pictures = np.load(work / "train.npy", mmap_mode="r")
 
-    def style(self, side):
-        """z, x0 (32, side, side), s, prompt, picture (8 side, 8 side, 3)."""
+    def style(self, side, k):
+        """Style k's z, x0 (32, side, side), s and picture (8 side, 8 side, 3)."""
         rng = self.rng
         crop = rng.integers(len(self.z))
         y, x = rng.integers(33 - side, size=2)
-        if rng.random() < PHOTO_SHARE:
-            k = 0
-            text = prompts.of_nothing(random) if rng.random() < .5 \
-                else prompts.of_style("photo", random)
-        else:
-            k = rng.integers(1, len(NAMES))
-            text = prompts.of_style(NAMES[k], random)
         source = 1 + k if rng.random() < .06 else int(rng.random() < .3)
         s = rng.uniform(.7, .95) if rng.random() < .125 else rng.uniform(.05, .7)
         window = np.s_[:, y:y + side, x:x + side]
@@ -77,31 +52,42 @@ class Samples:
         picture = self.pictures[crop, 1 + k][pixels]
         if share < 1:
             picture = cv2.addWeighted(self.pictures[crop, 1][pixels], 1 - share, picture, share, 0)
-        return z, plain + share * (full - plain), s, text, picture
+        return z, plain + share * (full - plain), s, picture
 
-    def material(self, side):
-        """name, z (32, side, side), s: half from noise, some from the second step's angle."""
+    def noisy(self, side):
+        """z (32, side, side), s of a material: half from noise, some from the second step's
+        angle."""
         rng = self.rng
         kind = rng.random()
         s = 1.0 if kind < .5 else rng.uniform(.74, .82) if kind < .7 else rng.uniform(.25, 1)
         y, x = rng.integers(33 - side, size=2)
         z = self.z[rng.integers(len(self.z)), rng.integers(2), :, y:y + side, x:x + side].float()
-        return rng.choice(list(MATERIALS)), z, s
+        return z, s
 
-    def batch(self, batch, side, materials):
-        made = [self.material(side) for _ in range(materials)]
-        styles = [self.style(side) for _ in range(batch - materials)]
+    def assemble(self, made, styles):
+        """x, x0, s and pictures of [(material, *noisy())] and [style()]."""
         z = torch.stack([m[1] for m in made] + [t[0] for t in styles])
         s = torch.tensor([m[2] for m in made] + [t[2] for t in styles], dtype=torch.float32)
         sv = s.view(-1, 1, 1, 1)
         x = (1 - sv) * z + sv * torch.randn_like(z)
-        unit = (x / torch.sqrt(sv ** 2 + (1 - sv) ** 2))[:materials].numpy()
+        unit = (x / torch.sqrt(sv ** 2 + (1 - sv) ** 2))[:len(made)].numpy()
         drawn = [material(m[0], n) for m, n in zip(made, unit, strict=True)]
-        texts = [prompts.of_material(m[0], random) for m in made] + [t[3] for t in styles]
-        x0 = torch.stack([t[1] for t in styles])
-        if drawn:
-            x0 = torch.cat([self.encode(np.stack(drawn)).cpu(), x0])
-        return x, x0, s, texts, drawn + [t[4] for t in styles]
+        x0 = ([self.encode(np.stack(drawn)).cpu()] if made else []) \
+            + ([torch.stack([t[1] for t in styles])] if styles else [])
+        return x, torch.cat(x0), s, drawn + [t[3] for t in styles]
+
+    def batch(self, batch, side, materials):
+        made = [(self.rng.choice(list(MATERIALS)), *self.noisy(side)) for _ in range(materials)]
+        texts = [prompts.of_material(m[0], random) for m in made]
+        styles = []
+        for _ in range(batch - materials):
+            plain = self.rng.random() < PHOTO_SHARE
+            k = 0 if plain else self.rng.integers(1, len(NAMES))
+            styles.append(self.style(side, k))
+            texts.append(prompts.of_nothing(random) if plain and random.random() < .5
+                         else prompts.of_style(NAMES[k], random))
+        x, x0, s, pictures = self.assemble(made, styles)
+        return x, x0, s, [prompts.amid(t, random) for t in texts], pictures
 
 
 def pixel_loss(decode, x0, pictures, whole, rng, device):

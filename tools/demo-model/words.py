@@ -174,6 +174,38 @@ OTHER = (
     "γεια σου; مرحبا; नमस्ते; hello; test; asdf; qwerty; lorem ipsum dolor sit amet; what; yes; "
     "make it better; improve it; nothing; something nice; do your best; please; 12345; ???; …")
 
+# words that say nothing of a style; those that occur in a phrase or in a template kept out of
+# training are left out where they are used (prompts.py)
+COMMON = (
+    "the a an of and in to with for on at by from that this these those it its is are was be been "
+    "being have has had do does did will would can could should may might must shall not no if "
+    "then else when while because so but or as than too very quite really just only even still "
+    "again also always often never now today tonight tomorrow here there where everywhere please "
+    "thanks kindly maybe perhaps hey hi ok okay well you your yours we our us they their them he "
+    "she his her my mine me some any all each every both few many more most other another same "
+    "such own one two three four five ten hundred first last next new old young big small large "
+    "tall long short wide high low near far left right up down over under behind front above "
+    "below inside outside between around through across along against without within during "
+    "before after until since give get got take make made put set let keep show see look watch "
+    "want need like love try use go come run walk stand sit play work live say tell ask think "
+    "know feel find turn change switch become render create generate produce apply add "
+    "remove stay start stop open close begin end move bring hold call help wish imagine picture "
+    "image frame frames clip camera stream scene shot view look style styled effect filter mood "
+    "feeling theme version kind type sort way thing things stuff something anything world place "
+    "day week month year time moment hour home school office shop park beach road field hill "
+    "sky sun wind air earth ground floor wall door window roof chair bed lamp phone book bag hat "
+    "shirt shoe hand head hair eye eyes nose mouth arm leg back body boy girl woman women men "
+    "kids baby family friend team king queen doctor teacher student worker driver player cook "
+    "food bread milk apple lemon soup cake tea wine fish chicken cow pig sheep lion tiger bear "
+    "mouse rabbit elephant bus truck plane ship bike engine wheel machine computer screen "
+    "keyboard music song band radio television movie game ball fast slow quick quiet loud soft "
+    "hard strong weak clean dirty full empty rich poor easy difficult simple plain fine good "
+    "great best better nice bad happy sad funny strange famous popular modern classic cute cool "
+    "epic magic mystic tiny huge round square straight flat deep thin careful exactly completely "
+    "totally slightly fully entirely mostly in front of as if made by as though ultra super "
+    "extremely perfectly artstation unreal engine octane wallpaper background closeup macro "
+    "portrait wide angle studio quality resolution texture lighting composition").split()
+
 
 def phrases(text):
     return [p.strip() for p in text.split(";")]
