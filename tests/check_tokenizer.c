@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The bundled model's tokenizer against ids that transformers' GemmaTokenizer gave, and files that
- * are no tokenizer. */
+/* A tokenizer of 1200 pieces against ids that transformers' GemmaTokenizer gave, and files that are
+ * no tokenizer. */
 #include "engine/tokenizer.h"
 #include "tests/testdir.h"
 
 #include <string.h>
 
-#define DEMO SANA_DEMO_MODEL "/tokenizer"
+#define PIECES SANA_GOLDEN_DIR "/tokenizer_ids"
 
 static SanaTokenizer *
-open_demo(void)
+open_pieces(void)
 {
     GError *error = NULL;
-    SanaTokenizer *t = sana_tokenizer_open(DEMO, &error);
+    SanaTokenizer *t = sana_tokenizer_open(PIECES, &error);
     g_assert_no_error(error);
     return t;
 }
@@ -65,7 +65,7 @@ static const struct {
 static void
 ids_equal_the_reference(void)
 {
-    SanaTokenizer *t = open_demo();
+    SanaTokenizer *t = open_pieces();
     g_assert_cmpint(sana_tokenizer_size(t), ==, 1200);
     for (gsize i = 0; i < G_N_ELEMENTS(golden); i++) {
         GError *error = NULL;
@@ -83,7 +83,7 @@ ids_equal_the_reference(void)
 static void
 control_pieces_cannot_be_injected(void)
 {
-    SanaTokenizer *t = open_demo();
+    SanaTokenizer *t = open_pieces();
     GError *error = NULL;
     size_t count;
     g_autofree int32_t *ids =
@@ -100,7 +100,7 @@ text_that_is_not_utf8_is_refused(void)
 {
     static const char *const texts[] = {"\xff", "a\xc3", "\xed\xa0\x80", "\xc0\x80",
                                         "\xf4\x90\x80\x80"};
-    SanaTokenizer *t = open_demo();
+    SanaTokenizer *t = open_pieces();
     for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
         GError *error = NULL;
         size_t count;
@@ -115,7 +115,7 @@ text_that_is_not_utf8_is_refused(void)
 static void
 a_million_characters_are_encoded(void)
 {
-    SanaTokenizer *t = open_demo();
+    SanaTokenizer *t = open_pieces();
     GError *error = NULL;
     size_t count;
     g_autofree char *text = g_strnfill(1000000, 'a');
@@ -166,7 +166,7 @@ truncated_models_are_refused(void)
     gsize length;
     g_autofree char *model = NULL;
     char *dir = testdir_new();
-    g_assert_true(g_file_get_contents(DEMO "/tokenizer.model", &model, &length, NULL));
+    g_assert_true(g_file_get_contents(PIECES "/tokenizer.model", &model, &length, NULL));
     for (gsize n = 1; n < length; n += 211) {
         testdir_write(dir, "tokenizer.model", model, n);
         expect_refused(dir, SANA_FILE_ERROR_MALFORMED, "not a SentencePiece model");
@@ -181,7 +181,7 @@ changed_models_give_no_id_beyond_their_size(void)
     int opened = 0;
     g_autofree char *model = NULL;
     char *dir = testdir_new();
-    g_assert_true(g_file_get_contents(DEMO "/tokenizer.model", &model, &length, NULL));
+    g_assert_true(g_file_get_contents(PIECES "/tokenizer.model", &model, &length, NULL));
     for (int round = 0; round < 100; round++) {
         gint at = g_test_rand_int_range(0, (gint)length);
         char was = model[at];
