@@ -124,6 +124,7 @@ bind_encoder(SanaAutoencoder *net, SanaBinder *b)
     } else {
         bind_resample(&w->conv_in, b, "conv_in", 0, conv_down(c, PICTURE_CHANNELS, st[1].width));
     }
+    sana_bind_inner(b, true);
     for (int i = 0; i < c->stages; i++) {
         sana_bind_enter(b, "down_blocks.%d", i);
         bind_blocks(&w->stages[i], b, c, &st[i], 0);
@@ -132,6 +133,7 @@ bind_encoder(SanaAutoencoder *net, SanaBinder *b)
                           conv_down(c, st[i].width, st[i + 1].width));
         sana_bind_leave(b);
     }
+    sana_bind_inner(b, false);
     w->conv_out = conv3x3(st[c->stages - 1].width, c->latent_channels);
     sana_bind_conv(b, &w->conv_out, "conv_out", true);
     sana_bind_leave(b);
@@ -147,6 +149,7 @@ bind_decoder(SanaAutoencoder *net, SanaBinder *b)
     sana_bind_enter(b, "decoder");
     w->conv_in = conv3x3(c->latent_channels, st[last].width);
     sana_bind_conv(b, &w->conv_in, "conv_in", true);
+    sana_bind_inner(b, true);
     for (int i = last; i >= 0; i--) {
         bool up = i < last && st[i].layers > 0;
         sana_bind_enter(b, "up_blocks.%d", i);
@@ -156,6 +159,7 @@ bind_decoder(SanaAutoencoder *net, SanaBinder *b)
         bind_blocks(&w->stages[i], b, c, &st[i], up ? 1 : 0);
         sana_bind_leave(b);
     }
+    sana_bind_inner(b, false);
     const int width = st[0].layers > 0 ? st[0].width : st[1].width;
     sana_bind_rms_norm(b, &w->norm_out, "norm_out", width, NORM_EPS, 0, true);
     if (st[0].layers > 0) {

@@ -12,7 +12,8 @@
 
 struct SanaBinder {
     SanaPool *pool;
-    SanaDType dtype;
+    SanaDType dtype, inner;
+    bool is_inner;
     SanaSafetensors *files;
     bool planner;
     const SanaDevice *in_place; /* computes from the files, or NULL */
@@ -44,7 +45,7 @@ sana_binder_new(SanaPool *pool, SanaDType dtype, SanaSafetensors *files)
 {
     SanaBinder *b = g_new0(SanaBinder, 1);
     b->pool = pool;
-    b->dtype = dtype;
+    b->dtype = b->inner = dtype;
     b->files = files;
     b->planner = strcmp(sana_device_name(sana_pool_device(pool)), "planner") == 0;
     b->prefix = g_string_new(NULL);
@@ -55,6 +56,24 @@ sana_binder_new(SanaPool *pool, SanaDType dtype, SanaSafetensors *files)
     for (size_t i = 0; files && i < sana_safetensors_count(files); i++)
         b->bytes_total += (double)sana_safetensors_at(files, i)->bytes;
     return b;
+}
+
+void
+sana_binder_set_inner(SanaBinder *b, SanaDType inner)
+{
+    b->inner = inner;
+}
+
+void
+sana_bind_inner(SanaBinder *b, bool begins)
+{
+    b->is_inner = begins;
+}
+
+static SanaDType
+computed_in(const SanaBinder *b)
+{
+    return b->is_inner ? b->inner : b->dtype;
 }
 
 SanaBinder *
@@ -331,7 +350,7 @@ sana_bind_stack(SanaBinder *b, SanaLinear *l, const char *const *names, const in
                    sana_device_computes_in_place(b->in_place, b->dtype, views[i].dtype);
     }
     if (whole && packing(b) && !in_place)
-        sana_pool_linear(b->pool, l, b->dtype, views, n);
+        sana_pool_linear(b->pool, l, computed_in(b), views, n);
     else if (whole && packing(b) && !b->planner)
         sana_pool_linear_in_place(b->pool, l, b->dtype, views, n);
     for (int i = 0; i < n; i++)
@@ -355,7 +374,7 @@ sana_bind_conv(SanaBinder *b, SanaConv *k, const char *name, bool bias)
     k->packed = NULL;
     Shape shape = {4, {k->out, k->in / k->groups, k->kernel, k->kernel}};
     if (take_values(b, &s, name, ".weight", shape, none) && packing(b))
-        sana_pool_conv(b->pool, k, b->dtype, s.view);
+        sana_pool_conv(b->pool, k, computed_in(b), s.view);
     close_values(b, &s, false);
 }
 

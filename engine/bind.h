@@ -29,6 +29,14 @@ typedef void (*SanaBindProgress)(double fraction, void *user);
 SanaBinder *sana_binder_new(SanaPool *pool, SanaDType dtype, SanaSafetensors *files);
 
 /*
+ * The type that products and dense convolutions in the middle of a network compute in, SANA_S8 for
+ * instance; dtype unless it is said.  A network says where its middle is: what many others follow
+ * and average, away from pixels, latents, prompts and times.
+ */
+void sana_binder_set_inner(SanaBinder *b, SanaDType inner);
+void sana_bind_inner(SanaBinder *b, bool begins);
+
+/*
  * A binder without files: every tensor asked for is told to func instead, with the shape the
  * network expects (products as (out, in)).  For tools that make models.  pool: a planner's.
  */

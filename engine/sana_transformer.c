@@ -102,8 +102,10 @@ bind_attention(SanaTransformerBlock *w, SanaBinder *b, const SanaTransformerConf
 
     sana_bind_enter(b, "attn2");
     sana_bind_linear(b, &w->attn2.q, "to_q", E, D, true);
+    sana_bind_inner(b, false); /* once a prompt */
     sana_bind_stack(b, &w->attn2.kv, (const char *[]){"to_k", "to_v", NULL}, (const int[]){E, E}, D,
                     true);
+    sana_bind_inner(b, true);
     if (c->qk_norm) {
         sana_bind_rms_norm(b, &w->attn2.norm_q, "norm_q", E, QK_EPS, 0, false);
         sana_bind_rms_norm(b, &w->attn2.norm_k, "norm_k", E, QK_EPS, 0, false);
@@ -118,12 +120,14 @@ bind_block(SanaTransformerBlock *w, SanaBinder *b, const SanaTransformerConfig *
     const int D = c->dim, F = c->hidden;
     sana_bind_enter(b, "transformer_blocks.%d", i);
     sana_bind_table(b, &w->scale_shift_table, "scale_shift_table", 6, D);
+    sana_bind_inner(b, true);
     bind_attention(w, b, c);
     sana_bind_enter(b, "ff");
     sana_bind_linear(b, &w->ff.inverted, "conv_inverted", 2 * F, D, true);
     w->ff.depth = (SanaConv){.in = 2 * F, .out = 2 * F, .kernel = 3, .groups = 2 * F};
     sana_bind_conv(b, &w->ff.depth, "conv_depth", true);
     sana_bind_linear(b, &w->ff.point, "conv_point", D, F, false);
+    sana_bind_inner(b, false);
     sana_bind_leave(b);
     sana_bind_leave(b);
 }

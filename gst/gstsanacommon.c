@@ -49,7 +49,9 @@ gst_sana_precision_get_type (void)
     {SANA_PRECISION_F16, "16 bit floating point", "f16"},
     {SANA_PRECISION_BF16, "Brain floating point, 16 bits", "bf16"},
     {SANA_PRECISION_FP8, "8 bit floating point", "fp8"},
-    {SANA_PRECISION_INT8, "8 bit integers", "int8"},
+    {SANA_PRECISION_INT8,
+          "8 bit integers inside the networks, the fastest on a processor",
+        "int8"},
     {0, NULL, NULL}
   };
 

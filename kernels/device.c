@@ -269,11 +269,18 @@ keep_packed(SanaPool *pool, void *packed, void **slot, size_t bytes)
     return true;
 }
 
+/* Bytes of a weight, until a device says better; integers stay in checkpoint order besides. */
+static size_t
+weight_size(SanaDType dtype)
+{
+    return dtype == SANA_S8 ? 2 : sana_dtype_size(dtype);
+}
+
 bool
 sana_pool_linear(SanaPool *pool, SanaLinear *l, SanaDType dtype, const SanaTensor *sources,
                  int n_sources)
 {
-    size_t bytes = (size_t)l->in * (size_t)l->out * sana_dtype_size(dtype);
+    size_t bytes = (size_t)l->in * (size_t)l->out * weight_size(dtype);
     void *packed =
         pool->device->backend->pack_linear(pool->device, l, dtype, sources, n_sources, &bytes);
     return keep_packed(pool, packed, &l->packed, bytes);
@@ -295,7 +302,7 @@ bool
 sana_pool_conv(SanaPool *pool, SanaConv *k, SanaDType dtype, SanaTensor source)
 {
     size_t bytes = (size_t)k->out * (size_t)(k->in / k->groups) * (size_t)(k->kernel * k->kernel) *
-                   sana_dtype_size(dtype);
+                   weight_size(dtype);
     void *packed = pool->device->backend->pack_conv(pool->device, k, dtype, source, &bytes);
     return keep_packed(pool, packed, &k->packed, bytes);
 }

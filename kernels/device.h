@@ -130,11 +130,14 @@ sana_norm_groups(const SanaNorm *norm)
 }
 
 /*
- * Packs weights for computing in `dtype`.  Sources are host tensors of F32, BF16 or F16, dense, of
- * out × in (linear: (1, out, in), any number stacked along out: q, k, v become one product;
- * convolution: (1, out, in/groups·kernel²) in checkpoint order); shape fields of *l and *k, and
- * bias, are set by the caller before.  Returns false with the reason in sana_pool_error().  Where
- * `data` is NULL in a source (planner), only bytes are counted.
+ * Packs weights for computing in `dtype`; S8 is for rows of the device's best type and means 8-bit
+ * integers where they pay (dense, of many channels), else that type.
+ *
+ * Sources are host tensors of F32, BF16 or F16, dense, of out × in (linear: (1, out, in), any
+ * number stacked along out: q, k, v become one product; convolution: (1, out, in/groups·kernel²)
+ * in checkpoint order); shape fields of *l and *k, and bias, are set by the caller before.  Returns
+ * false with the reason in sana_pool_error().  Where `data` is NULL in a source (planner), only
+ * bytes are counted.
  */
 bool sana_pool_linear(SanaPool *pool, SanaLinear *l, SanaDType dtype, const SanaTensor *sources,
                       int n_sources);

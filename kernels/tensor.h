@@ -25,16 +25,17 @@ typedef enum {
     SANA_F16,  /* IEEE half: read from files, and a compute type where a device has it */
     SANA_U8,   /* pictures only, 0 … 255 */
     SANA_U16,  /* pictures only, 0 … 65535, host byte order */
+    SANA_S8,   /* weights only: −127 … 127, with a scale for each output */
 } SanaDType;
 
 /* Bytes of one element. */
 static inline size_t
 sana_dtype_size(SanaDType dtype)
 {
-    return dtype == SANA_F32 ? 4 : dtype == SANA_U8 ? 1 : 2;
+    return dtype == SANA_F32 ? 4 : dtype == SANA_U8 || dtype == SANA_S8 ? 1 : 2;
 }
 
-/* "f32", "bf16", "f16", "u8", "u16". */
+/* "f32", "bf16", "f16", "u8", "u16", "s8". */
 const char *sana_dtype_name(SanaDType dtype);
 
 /*

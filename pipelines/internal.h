@@ -30,7 +30,8 @@ struct _SanaModel {
     gint refs; /* atomic */
     SanaModelInfo info;
     SanaDevice *device;
-    SanaDType dtype;
+    SanaDType dtype;         /* of tensors */
+    SanaDType inner_dtype;   /* of products inside the transformer and the autoencoder */
     SanaDevice *text_device; /* that the text encoder lies on, a reference; often the same */
     SanaDType text_dtype;
     double sigma_data;

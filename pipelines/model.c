@@ -127,15 +127,16 @@ static const struct {
 } precisions[] = {
     {SANA_PRECISION_F32, "f32", SANA_F32},    {SANA_PRECISION_F16, "f16", SANA_F16},
     {SANA_PRECISION_BF16, "bf16", SANA_BF16}, {SANA_PRECISION_FP8, "fp8", SANA_U8},
-    {SANA_PRECISION_INT8, "int8", SANA_U8},
+    {SANA_PRECISION_INT8, "int8", SANA_S8},
 };
 
 /* The autoencoder and Gemma overflow in f16, so F16 is a type of storage only; no device here
- * computes in 8 bits. */
+ * computes in fp8. */
 static gboolean
 computes_in(SanaDevice *device, SanaDType dtype)
 {
-    return (dtype == SANA_F32 || dtype == SANA_BF16) && sana_device_supports(device, dtype);
+    return (dtype == SANA_F32 || dtype == SANA_BF16 || dtype == SANA_S8) &&
+           sana_device_supports(device, dtype);
 }
 
 static gboolean
@@ -152,7 +153,8 @@ choose_precision(SanaModel *m, SanaPrecision wanted, GError **error)
             name = precisions[i].name;
         if (runs && (wanted == precisions[i].precision ||
                      (wanted == SANA_PRECISION_AUTO && precisions[i].dtype == best))) {
-            m->dtype = precisions[i].dtype;
+            m->inner_dtype = precisions[i].dtype;
+            m->dtype = m->inner_dtype == SANA_S8 ? best : m->inner_dtype;
             m->info.precision = precisions[i].precision;
             return TRUE;
         }
@@ -235,6 +237,8 @@ bind_network(SanaModel *m, SanaPool *pool, int network, GCancellable *cancellabl
 {
     SanaBinder *b =
         sana_binder_new(pool, network == TEXT ? m->text_dtype : m->dtype, m->files[network]);
+    if (network != TEXT)
+        sana_binder_set_inner(b, m->inner_dtype);
     sana_binder_watch(b, cancellable, progress ? on_progress : NULL, progress);
     /* a prompt reads the text encoder's weights once: packing them would gain nothing */
     if (network == TEXT)

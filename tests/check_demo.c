@@ -147,9 +147,9 @@ typedef struct {
 } DeviceCase;
 
 static const DeviceCase device_cases[] = {
-    {"cpu", SANA_PRECISION_F32, 45},       {"cpu", SANA_PRECISION_BF16, 30},
-    {"reference", SANA_PRECISION_F32, 45}, {"cuda", SANA_PRECISION_F32, 40},
-    {"cuda", SANA_PRECISION_BF16, 30},
+    {"cpu", SANA_PRECISION_F32, 45},  {"cpu", SANA_PRECISION_BF16, 30},
+    {"cpu", SANA_PRECISION_INT8, 30}, {"reference", SANA_PRECISION_F32, 45},
+    {"cuda", SANA_PRECISION_F32, 40}, {"cuda", SANA_PRECISION_BF16, 30},
 };
 
 /* drawn.png is diffusers' picture in f32. */
@@ -370,9 +370,10 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(device_cases); i++) {
         const DeviceCase *g = &device_cases[i];
-        g_autofree char *path =
-            g_strdup_printf("/demo/draws_what_diffusers_draws/%s/%s", g->device,
-                            g->precision == SANA_PRECISION_F32 ? "f32" : "bf16");
+        g_autofree char *path = g_strdup_printf("/demo/draws_what_diffusers_draws/%s/%s", g->device,
+                                                g->precision == SANA_PRECISION_F32    ? "f32"
+                                                : g->precision == SANA_PRECISION_BF16 ? "bf16"
+                                                                                      : "int8");
         g_test_add_data_func(path, g, draws_what_diffusers_draws);
     }
     g_test_add_func("/demo/another_seed_is_another_picture", another_seed_is_another_picture);

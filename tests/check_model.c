@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Every golden case, drawn here and compared with what diffusers drew: in f32 on the reference,
- * cpu and cuda devices, and in bf16 on cpu and cuda where they have that type.
+ * cpu and cuda devices, in bf16 on cpu and cuda and in int8 on the cpu where they have that type.
  *
  * --verbose prints a line of figures a case.
  */
@@ -21,6 +21,8 @@
 /* bf16: against f32 of the reference, and against the reference's own bf16. */
 #define MIN_BF16_DB 30.0
 #define MAX_BF16_LOSS_DB 1.0
+/* int8: against f32 of the reference; the narrow layers of these models stay as they are. */
+#define MIN_INT8_DB 25.0
 
 typedef struct {
     const char *device;
@@ -33,6 +35,14 @@ typedef struct {
     int rows;
     bool has_embeds, has_picture;
 } Figures;
+
+static const char *
+precision_name(SanaPrecision precision)
+{
+    return precision == SANA_PRECISION_F32    ? "f32"
+           : precision == SANA_PRECISION_BF16 ? "bf16"
+                                              : "int8";
+}
 
 static SanaModel *
 load(const Run *run, const char *directory)
@@ -158,8 +168,7 @@ report(const Run *run, const Golden *g, const Figures *f, const GoldenTaps *taps
     g_autoptr(GString) line = g_string_new(NULL);
     double worst;
     int n = golden_taps_compared(taps, &worst);
-    g_string_printf(line, "%-9s %-4s %-34s", run->device,
-                    run->precision == SANA_PRECISION_F32 ? "f32" : "bf16", g->name);
+    g_string_printf(line, "%-9s %-4s %-34s", run->device, precision_name(run->precision), g->name);
     if (f->has_embeds)
         g_string_append_printf(line, "  embeds %.1e", f->embeds);
     if (f->has_picture)
@@ -188,6 +197,11 @@ judge(const Run *run, const Golden *g, const Figures *f, const GoldenTaps *taps)
         if (!(f->picture >= MIN_BF16_DB && f->picture >= g->bf16_db - MAX_BF16_LOSS_DB))
             g_test_fail_printf("%s: %.1f dB, diffusers' own bf16 %.1f dB", g->name, f->picture,
                                g->bf16_db);
+        return;
+    }
+    if (run->precision == SANA_PRECISION_INT8) {
+        if (!(f->picture >= MIN_INT8_DB))
+            g_test_fail_printf("%s: %.1f dB", g->name, f->picture);
         return;
     }
     bool right =
@@ -286,7 +300,7 @@ check_case(gconstpointer data)
     } else if (run->precision == SANA_PRECISION_F32 || has_precision(run, g)) {
         run_pipelines(run, g);
     } else {
-        g_test_skip("the device has no bf16");
+        g_test_skip("the device does not compute in this precision");
     }
     golden_free(g);
 }
@@ -301,8 +315,8 @@ free_run(gpointer data)
 static void
 add(const char *device, SanaPrecision precision, const char *name)
 {
-    g_autofree char *path = g_strdup_printf("/model/%s/%s/%s", device,
-                                            precision == SANA_PRECISION_F32 ? "f32" : "bf16", name);
+    g_autofree char *path =
+        g_strdup_printf("/model/%s/%s/%s", device, precision_name(precision), name);
     Run *run = g_new(Run, 1);
     *run = (Run){device, precision, g_strdup(name)};
     g_test_add_data_func_full(path, run, check_case, free_run);
@@ -329,6 +343,7 @@ main(int argc, char **argv)
         add("cuda", SANA_PRECISION_F32, *name);
         if (draws) {
             add("cpu", SANA_PRECISION_BF16, *name);
+            add("cpu", SANA_PRECISION_INT8, *name);
             add("cuda", SANA_PRECISION_BF16, *name);
         }
     }

@@ -15,9 +15,23 @@
 
 /* The reference is one of them: what it stores as BF16 and F16 is compared with its F32. */
 static const char *const devices[] = {"reference", "cpu", "cuda"};
-static const SanaDType dtypes[] = {SANA_F32, SANA_BF16, SANA_F16};
+/* S8 is a type of weights: of products, whose rows are of the device's best type. */
+static const SanaDType dtypes[] = {SANA_F32, SANA_BF16, SANA_F16, SANA_S8};
 static const CaseSet *const sets[] = {ops_product_sets, ops_attention_sets, ops_other_sets,
                                       ops_picture_sets};
+
+static bool
+has_set(SanaDType dtype, size_t set)
+{
+    return dtype != SANA_S8 || sets[set] == ops_product_sets;
+}
+
+static void
+compute_in(Runner *r, SanaDType dtype)
+{
+    r->weights = dtype;
+    r->dtype = dtype == SANA_S8 ? sana_device_best_dtype(r->device) : dtype;
+}
 
 typedef struct {
     const CaseSet *set;
@@ -44,12 +58,13 @@ static void
 test_against_reference(gconstpointer data)
 {
     const Entry *entry = data;
-    Runner r = {.run = ops_compare, .dtype = entry->dtype};
+    Runner r = {.run = ops_compare};
 
     r.device = open_or_skip(entry->device);
     if (!r.device)
         return;
     if (sana_device_supports(r.device, entry->dtype)) {
+        compute_in(&r, entry->dtype);
         r.reference = sana_device_open("reference", NULL);
         r.random = (guint32)g_test_rand_int();
         entry->set->check(&r);
@@ -64,18 +79,24 @@ test_against_reference(gconstpointer data)
 }
 
 static void
+register_sets(const CaseSet *set, const char *device, SanaDType dtype)
+{
+    for (; set->op; set++) {
+        Entry *entry = g_new(Entry, 1);
+        *entry = (Entry){set, device, dtype};
+        char *path = g_strdup_printf("/ops/%s/%s/%s", device, sana_dtype_name(dtype), set->op);
+        g_test_add_data_func_full(path, entry, test_against_reference, g_free);
+        g_free(path);
+    }
+}
+
+static void
 register_device(const char *device)
 {
     for (size_t t = 0; t < G_N_ELEMENTS(dtypes); t++)
         for (size_t i = 0; i < G_N_ELEMENTS(sets); i++)
-            for (const CaseSet *set = sets[i]; set->op; set++) {
-                Entry *entry = g_new(Entry, 1);
-                *entry = (Entry){set, device, dtypes[t]};
-                char *path =
-                    g_strdup_printf("/ops/%s/%s/%s", device, sana_dtype_name(dtypes[t]), set->op);
-                g_test_add_data_func_full(path, entry, test_against_reference, g_free);
-                g_free(path);
-            }
+            if (has_set(dtypes[t], i))
+                register_sets(sets[i], device, dtypes[t]);
 }
 
 /* Rows go in, to memory of the device with another pitch, back, and out; what lies between rows
@@ -140,11 +161,11 @@ bench_device(const char *name, const char *op)
     }
     r.planner = sana_device_open("planner", NULL);
     for (size_t t = 0; t < G_N_ELEMENTS(dtypes); t++) {
-        r.dtype = dtypes[t];
-        if (r.dtype != SANA_F32 && r.dtype != sana_device_best_dtype(r.device))
+        if (!sana_device_supports(r.device, dtypes[t]))
             continue;
+        compute_in(&r, dtypes[t]);
         for (size_t i = 0; i < G_N_ELEMENTS(sets); i++)
-            for (const CaseSet *set = sets[i]; set->op; set++)
+            for (const CaseSet *set = sets[i]; set->op && has_set(dtypes[t], i); set++)
                 if (!op || strcmp(op, set->op) == 0)
                     set->bench(&r);
     }

@@ -44,7 +44,7 @@ static SanaPlan
 plan_of(Runner *r, const Case *c, const Values *v)
 {
     Side side;
-    ops_side_open(&side, r->planner, c, v, r->dtype, r->dtype);
+    ops_side_open(&side, r->planner, c, v, r->dtype, r->weights);
     sana_stream_plan_reset(side.stream);
     c->call(side.stream, &side.call, side.t);
     SanaPlan plan = sana_stream_plan(side.stream);
@@ -60,8 +60,8 @@ ops_measure(Runner *r, const Case *c)
     Side side;
     GError *error = NULL;
 
-    ops_side_open(&side, r->device, c, &v, r->dtype, r->dtype);
-    char *what = ops_describe(c, r->dtype);
+    ops_side_open(&side, r->device, c, &v, r->dtype, r->weights);
+    char *what = ops_describe(c, r->dtype, r->weights);
     c->call(side.stream, &side.call, side.t);
     if (sana_stream_finish(side.stream, &error)) {
         double seconds = MAX(median_seconds(&side), 1e-9);

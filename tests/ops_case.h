@@ -77,6 +77,7 @@ struct Runner {
     SanaDevice *reference; /* comparing */
     SanaDevice *planner;   /* measuring: counts FLOP and bytes */
     SanaDType dtype;
+    SanaDType weights; /* what they are packed for: dtype, or S8 */
     guint32 random;
 };
 
@@ -121,7 +122,7 @@ void ops_side_close(Side *side);
 float *ops_side_read(Side *side, int i);
 
 /* One line that names the case, for messages; g_free. */
-char *ops_describe(const Case *c, SanaDType dtype);
+char *ops_describe(const Case *c, SanaDType dtype, SanaDType weights);
 
 void ops_compare(Runner *r, const Case *c);
 void ops_measure(Runner *r, const Case *c);

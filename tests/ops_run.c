@@ -27,6 +27,14 @@
  * of the size of inputs, about one: a lone sum that happens to cancel says nothing of precision. */
 #define POWER_MIN 0.01
 
+/*
+ * Integers within ±127 of numbers spread evenly are off by 1/127²/12 ÷ 1/3 = 1.6e-5 of their mean
+ * square; a product has that of both factors, and of what it is stored as.  Weights of an enlarging
+ * convolution are added up before, up to four of them, and share a scale: four times as much.
+ */
+#define INTEGERS 6e-5
+#define INTEGERS_ADDED 1.6e-4
+
 static const struct {
     const char *op;
     double f32, bf16, f16;
@@ -68,8 +76,10 @@ static const struct {
 };
 
 static double
-bound_of(const char *op, SanaDType stored)
+bound_of(const char *op, SanaDType stored, bool integers)
 {
+    if (integers)
+        return strcmp(op, "conv upsample") == 0 ? INTEGERS_ADDED : INTEGERS;
     for (size_t i = 0; i < G_N_ELEMENTS(bounds); i++)
         if (strcmp(bounds[i].op, op) == 0)
             return stored == SANA_BF16  ? bounds[i].bf16
@@ -347,7 +357,7 @@ ops_side_read(Side *side, int i)
 /* --- comparing ------------------------------------------------------------------------------- */
 
 char *
-ops_describe(const Case *c, SanaDType dtype)
+ops_describe(const Case *c, SanaDType dtype, SanaDType weights)
 {
     static const char *const acts[] = {"", " silu", " relu", " gelu", " gelu_tanh", " mish"};
     static const char *const roles[] = {"", "in", "out", "inout", "same", "none", "host"};
@@ -371,8 +381,9 @@ ops_describe(const Case *c, SanaDType dtype)
     if (c->head_dim)
         g_string_append_printf(text, " head_dim %d order %d first %d", c->head_dim, c->order,
                                c->first);
-    g_string_append_printf(text, "%s%s%s", acts[c->act], c->bias ? " bias" : "",
-                           c->in_place ? " in place" : "");
+    g_string_append_printf(text, "%s%s%s%s", acts[c->act], c->bias ? " bias" : "",
+                           c->in_place ? " in place" : "",
+                           weights == SANA_S8 ? " 8-bit products" : "");
     return g_string_free(text, FALSE);
 }
 
@@ -418,8 +429,9 @@ compare_arg(Runner *r, const Case *c, int i, const float *got, const float *want
     Difference d = difference(a, got, want);
     /* The mean over few numbers strays from the mean over many, but not beyond a half last place
      * of a number at the low end of its binade: 3.8 times ONCE. */
-    double bound = bound_of(c->op, ops_arg_dtype(a, r->dtype)) * MIN(4, 1 + 4 / sqrt(d.many));
-    char *what = ops_describe(c, r->dtype);
+    double bound = bound_of(c->op, ops_arg_dtype(a, r->dtype), r->weights == SANA_S8) *
+                   MIN(4, 1 + 4 / sqrt(d.many));
+    char *what = ops_describe(c, r->dtype, r->weights);
 
     if (!(d.error <= bound)) { /* NaN included */
         g_test_message("FAILED %s: error %.2e, bound %.2e", what, d.error, bound);
@@ -441,12 +453,12 @@ ops_compare(Runner *r, const Case *c)
     Side got, want;
     GError *error = NULL;
 
-    ops_side_open(&got, r->device, c, &v, r->dtype, r->dtype);
+    ops_side_open(&got, r->device, c, &v, r->dtype, r->weights);
     ops_side_open(&want, r->reference, c, &v, SANA_F32, r->dtype);
     c->call(got.stream, &got.call, got.t);
     c->call(want.stream, &want.call, want.t);
     if (!sana_stream_finish(want.stream, &error) || !sana_stream_finish(got.stream, &error)) {
-        char *what = ops_describe(c, r->dtype);
+        char *what = ops_describe(c, r->dtype, r->weights);
         g_test_message("FAILED %s: %s", what, error->message);
         g_test_fail();
         g_clear_error(&error);

@@ -67,7 +67,7 @@ make_numbers(int side)
     return numbers;
 }
 
-/* FLOP/s of one large product in this type. */
+/* FLOP/s of one large product in this type; S8: of the device's best type, made integers first. */
 static double
 measure_peak(const char *device, SanaDType dtype, int side)
 {
@@ -79,9 +79,10 @@ measure_peak(const char *device, SanaDType dtype, int side)
         g_autofree float *numbers = make_numbers(side);
         SanaTensor source = sana_tensor(numbers, SANA_F32, 1, side, side);
         SanaLinear l = {.in = side, .out = side};
+        SanaDType rows = dtype == SANA_S8 ? sana_device_best_dtype(dev) : dtype;
         sana_pool_linear(pool, &l, dtype, &source, 1);
-        SanaTensor x = sana_pool_upload(pool, source, dtype);
-        SanaTensor y = sana_pool_tensor(pool, dtype, 1, side, side);
+        SanaTensor x = sana_pool_upload(pool, source, rows);
+        SanaTensor y = sana_pool_tensor(pool, rows, 1, side, side);
         for (int i = 0; i < PEAK_RUNS && !sana_pool_error(pool); i++) {
             double start = now();
             sana_linear(s, y, x, &l, SANA_ACT_NONE, SANA_NONE);
@@ -283,7 +284,9 @@ run(Options *o, GError **error)
     report.precision = precision_names[report.info->precision];
     report.peak_side = g_str_has_prefix(report.info->device, "cuda") ? 8192 : 2048;
     report.peak = measure_peak(report.info->device,
-                               report.info->precision == SANA_PRECISION_BF16 ? SANA_BF16 : SANA_F32,
+                               report.info->precision == SANA_PRECISION_BF16   ? SANA_BF16
+                               : report.info->precision == SANA_PRECISION_INT8 ? SANA_S8
+                                                                               : SANA_F32,
                                report.peak_side);
     bench_print_head(&report);
     gboolean ok = bench_text(model, o, &report.text, error);

@@ -27,11 +27,12 @@ as_linear(const SanaConv *k)
     return (SanaLinear){.in = k->in, .out = k->out, .bias = k->bias, .packed = k->packed};
 }
 
+/* multiplied: the type of products; dtype: that of the result. */
 static SanaDnnlShape
-conv_shape(const SanaConv *k, SanaDType dtype, int h, int w)
+conv_shape(const SanaConv *k, SanaDType multiplied, SanaDType dtype, int h, int w)
 {
     return (SanaDnnlShape){
-        .x_dtype = dtype,
+        .x_dtype = multiplied,
         .y_dtype = dtype,
         .bias = !sana_is_none(k->bias),
         .h = h,
@@ -52,9 +53,9 @@ conv_shape(const SanaConv *k, SanaDType dtype, int h, int w)
  * An enlarging 3×3 as a 2×2 over the map (weights.c): h + 1 rows of windows, each of four quarters.
  */
 static SanaDnnlShape
-folded_shape(const SanaConv *k, SanaDType dtype, int h, int w)
+folded_shape(const SanaConv *k, SanaDType multiplied, SanaDType dtype, int h, int w)
 {
-    SanaDnnlShape shape = conv_shape(k, dtype, h, w);
+    SanaDnnlShape shape = conv_shape(k, multiplied, dtype, h, w);
     shape.out = 4 * k->out;
     shape.kernel = 2;
     shape.out_h = h + 1;
@@ -68,7 +69,7 @@ row_bytes(const SanaDnnlShape *s)
 {
     size_t in = (size_t)s->w * (size_t)s->in * (size_t)s->stride;
     size_t out = (size_t)s->out_w * (size_t)s->out;
-    return (in + out) * sana_dtype_size((SanaDType)s->x_dtype);
+    return (in + out) * sana_dtype_size((SanaDType)s->y_dtype);
 }
 
 static int
@@ -93,13 +94,13 @@ strip_of(const SanaDnnlShape *whole, int first, int rows, int *skipped)
 
 /* Wide layers see small maps: the weights are packed for a picture of 512 by 512. */
 static SanaDnnlShape
-typical_shape(const SanaConv *k, SanaDType dtype)
+typical_shape(const SanaConv *k, SanaDType multiplied, SanaDType dtype)
 {
     int edge = CLAMP(65536 / MAX(k->in, k->out), 16, 512), skipped;
-    SanaDnnlShape whole = conv_shape(k, dtype, edge, edge);
+    SanaDnnlShape whole = conv_shape(k, multiplied, dtype, edge, edge);
     if (!is_folded(k))
         return whole;
-    whole = folded_shape(k, dtype, edge, edge);
+    whole = folded_shape(k, multiplied, dtype, edge, edge);
     int rows = strip_rows(&whole); /* one from the middle */
     return strip_of(&whole, (whole.out_h - rows) / 2, rows, &skipped);
 }
@@ -115,7 +116,9 @@ sana_cpu_pack_conv(SanaDevice *base, const SanaConv *k, SanaDType dtype, SanaTen
         SanaLinear l = as_linear(k);
         return sana_cpu_pack_linear(base, &l, dtype, &source, 1, bytes);
     }
-    SanaDnnlShape shape = typical_shape(k, dtype);
+    SanaDType multiplied = sana_cpu_pack_dtype(base, dtype, k->in, k->out, k->groups);
+    SanaDType stored = multiplied == SANA_S8 ? sana_device_best_dtype(base) : multiplied;
+    SanaDnnlShape shape = typical_shape(k, multiplied, stored);
     if (is_folded(k))
         return sana_cpu_packed_folded(dev, k, &shape, source, bytes);
     return sana_cpu_packed_new(dev, &shape, &source, 1, bytes);
@@ -130,26 +133,45 @@ convolve(SanaStream *s, void *y, SanaTensor x, const SanaConv *k, const SanaDnnl
          int skipped, size_t reserved)
 {
     SanaCpuPacked *packed = k->packed;
-    const void *bias = packed->bias ? packed->bias : k->bias.data;
     SanaDnnlPrimitive *p = sana_cpu_primitive(s, packed, shape);
     if (!p)
         return false;
-    char *workspace = sana_cpu_workspace(s, reserved + sana_dnnl_primitive_workspace(p));
+    SanaTensor from = sana_rows(x, skipped * x.w, shape->h * x.w);
+    size_t integers = packed->scales ? sana_cpu_eight_bit_bytes(from, shape->out) : 0;
+    char *workspace = sana_cpu_workspace(s, reserved + integers + sana_dnnl_primitive_workspace(p));
     if (!workspace)
         return false;
-    const char *from =
-        (char *)x.data + (size_t)skipped * (size_t)x.w * (size_t)x.c * sana_dtype_size(x.dtype);
-    int status = sana_dnnl_primitive_run(p, ((SanaCpuStream *)s)->queue, y ? y : workspace, from,
-                                         bias, NULL, workspace + reserved);
-    return sana_cpu_check(s, shape, status);
+    SanaDnnlArgs args = {
+        .y = y ? y : workspace,
+        .x = from.data,
+        .bias = packed->bias ? packed->bias : k->bias.data,
+        .workspace = workspace + reserved + integers,
+    };
+    if (packed->scales) {
+        SanaCpuEightBit e = sana_cpu_eight_bit(s, workspace + reserved, from, packed, shape->out);
+        args.x = e.x;
+        args.scales = e.scales;
+    }
+    return sana_cpu_check(s, shape, sana_dnnl_primitive_run(p, ((SanaCpuStream *)s)->queue, &args));
 }
 
+/* Integers in strips, each with a scale of its own and made while it is in the cache; other types
+ * gain nothing by that. */
 static void
 conv_plain(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
 {
-    SanaDnnlShape shape = conv_shape(k, x.dtype, x.h, x.w);
-    shape.act = sana_dnnl_fuses(act) ? act : SANA_ACT_NONE;
-    if (convolve(s, y.data, x, k, &shape, 0, 0) && shape.act != (gint32)act)
+    SanaDType multiplied = sana_cpu_multiplied(k->packed, x);
+    SanaDnnlShape whole = conv_shape(k, multiplied, x.dtype, x.h, x.w);
+    whole.act = sana_dnnl_fuses(act) ? act : SANA_ACT_NONE;
+    int step = multiplied == SANA_S8 ? strip_rows(&whole) : whole.out_h, skipped;
+    for (int first = 0; first < whole.out_h; first += step) {
+        int rows = MIN(step, whole.out_h - first);
+        SanaDnnlShape strip = strip_of(&whole, first, rows, &skipped);
+        SanaTensor to = sana_rows(y, first * y.w, rows * y.w);
+        if (!convolve(s, to.data, x, k, &strip, skipped, 0))
+            return;
+    }
+    if (whole.act != (gint32)act)
         sana_cpu_loops(s)->finish(y, y, act, SANA_NONE);
 }
 
@@ -158,7 +180,7 @@ static void
 conv_folded(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
 {
     const SanaCpuLoops *loops = sana_cpu_loops(s);
-    SanaDnnlShape whole = folded_shape(k, x.dtype, x.h, x.w);
+    SanaDnnlShape whole = folded_shape(k, sana_cpu_multiplied(k->packed, x), x.dtype, x.h, x.w);
     int step = strip_rows(&whole), skipped;
     SanaTensor windows = sana_tensor(NULL, x.dtype, step, x.w + 1, 4 * y.c);
     size_t reserved = (sana_bytes(windows) + 63) / 64 * 64;

@@ -38,7 +38,6 @@ cpu_open(const char *which, char **why)
         return NULL;
     }
     dev->loops = choose_loops();
-    dev->bf16 = sana_dnnl_has_bf16();
     return &dev->base;
 }
 
@@ -53,13 +52,13 @@ cpu_close(SanaDevice *base)
 static bool
 cpu_supports(const SanaDevice *dev, SanaDType dtype)
 {
-    return dtype == SANA_F32 || (dtype == SANA_BF16 && ((const SanaCpuDevice *)dev)->bf16);
+    return sana_dnnl_has(dtype);
 }
 
 static SanaDType
 cpu_best_dtype(const SanaDevice *dev)
 {
-    return ((const SanaCpuDevice *)dev)->bf16 ? SANA_BF16 : SANA_F32;
+    return sana_dnnl_has(SANA_BF16) ? SANA_BF16 : SANA_F32;
 }
 
 static bool

@@ -6,7 +6,8 @@
  *   cpu.c                 device, streams, the backend's table
  *   weights.c             packed weights, primitives and where they are kept
  *   linear.c conv.c       products and convolutions in terms of those
- *   dnnl.[ch]             oneDNN, both versions
+ *   eight_bit.c           weights and rows as 8-bit integers
+ *   dnnl.[ch]             oneDNN; dnnl_versions.h: what its versions call differently
  *   loops.h loops.c …     the loops (see there)
  */
 #ifndef SANA_KERNELS_CPU_CPU_H
@@ -20,7 +21,6 @@ typedef struct {
     SanaDevice base;
     SanaDnnl *dnnl;
     const SanaCpuLoops *loops;
-    bool bf16;
     guint next_id; /* atomic; names packed weights, never reused */
 } SanaCpuDevice;
 
@@ -50,7 +50,15 @@ struct SanaCpuPacked {
     GPtrArray *parts;    /* SanaCpuPacked in place, stacked along out; else NULL */
     float *taps;         /* depthwise */
     float *bias;         /* folded: the bias four times */
+    float *scales;       /* S8: (out), what its integers are to be multiplied by; else NULL */
 };
+
+/* The type that x and packed are multiplied in. */
+static inline SanaDType
+sana_cpu_multiplied(const SanaCpuPacked *packed, SanaTensor x)
+{
+    return packed->scales ? SANA_S8 : x.dtype;
+}
 
 static inline SanaCpuDevice *
 sana_cpu_device(SanaStream *s)
@@ -89,8 +97,35 @@ void sana_cpu_primitives_free(SanaCpuStream *s);
 /* Fails the stream if status is not 0. */
 bool sana_cpu_check(SanaStream *s, const SanaDnnlShape *shape, int status);
 
+/* Weights with one layout and nothing in it yet, of which every copy is to be made.  NULL without
+ * memory. */
+SanaCpuPacked *sana_cpu_packed_empty(SanaCpuDevice *dev, SanaDType dtype, SanaDnnlLayout *layout,
+                                     void **data);
+
+/* Some elements of a source as f32. */
+void sana_cpu_source_to_f32(float *dst, SanaTensor src, size_t first, size_t count);
+
 /* How many of n rows to compute at a time so that what they touch stays in the caches. */
 size_t sana_cpu_strip(size_t n, size_t row_bytes, size_t multiple);
+
+/* --- eight_bit.c ----------------------------------------------------------------------------- */
+
+/* The type to pack for when `wanted` is asked for: another than S8 where that would not pay. */
+SanaDType sana_cpu_pack_dtype(const SanaDevice *dev, SanaDType wanted, int in, int out, int groups);
+/* As sana_cpu_packed_new(), for a shape of S8. */
+SanaCpuPacked *sana_cpu_packed_eight_bit(SanaCpuDevice *dev, const SanaDnnlShape *shape,
+                                         const SanaTensor *sources, int n_sources, size_t *bytes);
+
+/* Rows as integers and what their products with packed weights are scaled by. */
+typedef struct {
+    int8_t *x;
+    float *scales; /* (out) */
+} SanaCpuEightBit;
+
+/* Bytes of workspace that it takes, a multiple of 64. */
+size_t sana_cpu_eight_bit_bytes(SanaTensor x, int out);
+SanaCpuEightBit sana_cpu_eight_bit(SanaStream *s, void *room, SanaTensor x,
+                                   const SanaCpuPacked *packed, int out);
 
 /* --- linear.c, conv.c ------------------------------------------------------------------------ */
 

@@ -3,139 +3,7 @@
 
 #include <string.h>
 
-#include <oneapi/dnnl/dnnl.h>
-
-/* --- oneDNN 2 and 3 -------------------------------------------------------------------------- */
-
-#if DNNL_VERSION_MAJOR >= 3
-
-typedef dnnl_memory_desc_t Desc;
-typedef const_dnnl_memory_desc_t ConstDesc;
-
-static int
-desc_with_tag(Desc *out, int ndims, const dnnl_dims_t dims, dnnl_data_type_t type,
-              dnnl_format_tag_t tag)
-{
-    return dnnl_memory_desc_create_with_tag(out, ndims, dims, type, tag);
-}
-
-static int
-desc_part(Desc *out, ConstDesc whole, const dnnl_dims_t dims, const dnnl_dims_t offsets)
-{
-    return dnnl_memory_desc_create_submemory(out, whole, dims, offsets);
-}
-
-static int
-desc_copy(Desc *out, ConstDesc from)
-{
-    return dnnl_memory_desc_clone(out, from);
-}
-
-static void
-desc_free(Desc desc)
-{
-    if (desc)
-        dnnl_memory_desc_destroy(desc);
-}
-
-static int
-product_desc(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, Desc x, Desc w, Desc b, Desc y,
-             dnnl_primitive_attr_t attr)
-{
-    return dnnl_matmul_primitive_desc_create(pd, engine, x, w, b, y, attr);
-}
-
-static int
-convolution_desc(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const Desc *xwby,
-                 const dnnl_dims_t *geometry, dnnl_primitive_attr_t attr)
-{
-    const dnnl_dims_t no_dilation = {0, 0};
-    return dnnl_convolution_forward_primitive_desc_create(
-        pd, engine, dnnl_forward_inference, dnnl_convolution_direct, xwby[0], xwby[1], xwby[2],
-        xwby[3], geometry[0], no_dilation, geometry[1], geometry[2], attr);
-}
-
-static int
-append_act(dnnl_post_ops_t ops, dnnl_alg_kind_t kind)
-{
-    return dnnl_post_ops_append_eltwise(ops, kind, 1.0f, 0.0f);
-}
-
-static int
-append_sum(dnnl_post_ops_t ops)
-{
-    return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
-}
-
-#else
-
-typedef dnnl_memory_desc_t *Desc;
-typedef const dnnl_memory_desc_t *ConstDesc;
-
-static int
-desc_with_tag(Desc *out, int ndims, const dnnl_dims_t dims, dnnl_data_type_t type,
-              dnnl_format_tag_t tag)
-{
-    *out = g_new0(dnnl_memory_desc_t, 1);
-    return dnnl_memory_desc_init_by_tag(*out, ndims, dims, type, tag);
-}
-
-static int
-desc_part(Desc *out, ConstDesc whole, const dnnl_dims_t dims, const dnnl_dims_t offsets)
-{
-    *out = g_new0(dnnl_memory_desc_t, 1);
-    return dnnl_memory_desc_init_submemory(*out, whole, dims, offsets);
-}
-
-static int
-desc_copy(Desc *out, ConstDesc from)
-{
-    *out = g_new(dnnl_memory_desc_t, 1);
-    **out = *from;
-    return dnnl_success;
-}
-
-static void
-desc_free(Desc desc)
-{
-    g_free(desc);
-}
-
-static int
-product_desc(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, Desc x, Desc w, Desc b, Desc y,
-             dnnl_primitive_attr_t attr)
-{
-    dnnl_matmul_desc_t desc;
-    int status = dnnl_matmul_desc_init(&desc, x, w, b, y);
-    return status ? status : (int)dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL);
-}
-
-static int
-convolution_desc(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const Desc *xwby,
-                 const dnnl_dims_t *geometry, dnnl_primitive_attr_t attr)
-{
-    dnnl_convolution_desc_t desc;
-    int status = dnnl_convolution_forward_desc_init(
-        &desc, dnnl_forward_inference, dnnl_convolution_direct, xwby[0], xwby[1], xwby[2], xwby[3],
-        geometry[0], geometry[1], geometry[2]);
-    return status ? status : (int)dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL);
-}
-
-static int
-append_act(dnnl_post_ops_t ops, dnnl_alg_kind_t kind)
-{
-    return dnnl_post_ops_append_eltwise(ops, 1.0f, kind, 1.0f, 0.0f);
-}
-
-static int
-append_sum(dnnl_post_ops_t ops)
-{
-    return dnnl_post_ops_append_sum(ops, 1.0f);
-}
-
-#endif
-
-/* --- the rest is the same in both ------------------------------------------------------------ */
+#include "kernels/cpu/dnnl_versions.h"
 
 struct SanaDnnl {
     dnnl_engine_t engine;
@@ -150,7 +18,7 @@ struct SanaDnnlLayout {
     SanaDnnlShape shape; /* of which only the weights' part matters */
 };
 
-enum { ARG_X, ARG_Y, ARG_WORKSPACE, ARG_WEIGHTS, ARG_BIAS, ARG_RESIDUAL, N_ARGS };
+enum { ARG_X, ARG_Y, ARG_WORKSPACE, ARG_WEIGHTS, ARG_SCALES, ARG_BIAS, ARG_RESIDUAL, N_ARGS };
 
 struct SanaDnnlPrimitive {
     dnnl_engine_t engine;
@@ -164,7 +32,7 @@ struct SanaDnnlPrimitive {
 static dnnl_data_type_t
 data_type(int dtype)
 {
-    return dtype == SANA_BF16 ? dnnl_bf16 : dnnl_f32;
+    return dtype == SANA_BF16 ? dnnl_bf16 : dtype == SANA_S8 ? dnnl_s8 : dnnl_f32;
 }
 
 static dnnl_alg_kind_t
@@ -201,15 +69,22 @@ sana_dnnl_close(SanaDnnl *d)
     g_free(d);
 }
 
+static bool
+has_isa(int needed)
+{
+    return ((int)dnnl_get_effective_cpu_isa() & needed) == needed;
+}
+
 bool
-sana_dnnl_has_bf16(void)
+sana_dnnl_has(SanaDType dtype)
 {
 #if defined(__x86_64__)
-    int needed = dnnl_cpu_isa_avx512_core_bf16;
-    return ((int)dnnl_get_effective_cpu_isa() & needed) == needed;
-#else
-    return false;
+    if (dtype == SANA_BF16)
+        return has_isa(dnnl_cpu_isa_avx512_core_bf16);
+    if (dtype == SANA_S8)
+        return has_isa(dnnl_cpu_isa_avx512_core_vnni);
 #endif
+    return dtype == SANA_F32;
 }
 
 bool
@@ -279,7 +154,16 @@ weight_dims(const SanaDnnlShape *s, int out, dnnl_dims_t dims)
     return n;
 }
 
-/* x, weights, bias, y; bias stays NULL where there is none. */
+/* A value for each output, as an operand of the result. */
+static int
+vector_desc(const SanaDnnlShape *s, Desc *desc)
+{
+    dnnl_dims_t dims = {1, s->out, 1, 1};
+    bool product = s->kernel == 0;
+    return desc_with_tag(desc, product ? 2 : 4, dims, dnnl_f32, product ? dnnl_ab : dnnl_acdb);
+}
+
+/* x, weights, bias, y; bias stays NULL where there is none, or sums are integers. */
 static int
 describe(const SanaDnnlShape *s, ConstDesc weights, Desc xwby[4])
 {
@@ -295,7 +179,7 @@ describe(const SanaDnnlShape *s, ConstDesc weights, Desc xwby[4])
     int status = desc_with_tag(&xwby[0], n, x, data_type(s->x_dtype), tag);
     if (!status)
         status = desc_with_tag(&xwby[3], n, y, data_type(s->y_dtype), tag);
-    if (!status && s->bias)
+    if (!status && s->bias && s->x_dtype != SANA_S8)
         status = desc_with_tag(&xwby[2], product ? 2 : 1, b, dnnl_f32, product ? dnnl_ab : dnnl_a);
     if (!status)
         status = weights
@@ -304,7 +188,29 @@ describe(const SanaDnnlShape *s, ConstDesc weights, Desc xwby[4])
     return status;
 }
 
-/* How the result leaves: activation, then the residual. */
+/* How the result leaves: integers times scale plus bias, activation, then the residual. */
+static int
+append_results(dnnl_post_ops_t ops, const SanaDnnlShape *s, ConstDesc y)
+{
+    int status = dnnl_success;
+    if (s->x_dtype == SANA_S8) {
+        Desc vector = NULL;
+        status = vector_desc(s, &vector);
+        if (!status)
+            status = dnnl_post_ops_append_binary(ops, dnnl_binary_mul, vector);
+        if (!status && s->bias)
+            status = dnnl_post_ops_append_binary(ops, dnnl_binary_add, vector);
+        desc_free(vector);
+    }
+    if (!status && s->act != SANA_ACT_NONE)
+        status = append_act(ops, act_kind(s->act));
+    if (!status && s->result == SANA_DNNL_ACCUMULATE)
+        status = append_sum(ops);
+    if (!status && s->result == SANA_DNNL_ADD)
+        status = dnnl_post_ops_append_binary(ops, dnnl_binary_add, y);
+    return status;
+}
+
 static int
 make_attributes(dnnl_primitive_attr_t *attr, const SanaDnnlShape *s, ConstDesc y)
 {
@@ -314,12 +220,8 @@ make_attributes(dnnl_primitive_attr_t *attr, const SanaDnnlShape *s, ConstDesc y
         status = dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user);
     if (!status)
         status = dnnl_post_ops_create(&ops);
-    if (!status && s->act != SANA_ACT_NONE)
-        status = append_act(ops, act_kind(s->act));
-    if (!status && s->result == SANA_DNNL_ACCUMULATE)
-        status = append_sum(ops);
-    if (!status && s->result == SANA_DNNL_ADD)
-        status = dnnl_post_ops_append_binary(ops, dnnl_binary_add, y);
+    if (!status)
+        status = append_results(ops, s, y);
     if (!status)
         status = dnnl_primitive_attr_set_post_ops(*attr, ops);
     if (ops)
@@ -382,13 +284,16 @@ sana_dnnl_layout_for(SanaDnnl *d, const SanaDnnlShape *shape, int *status)
     return l;
 }
 
+/* checkpoint order, by the number of dimensions */
+static const dnnl_format_tag_t plain[] = {[2] = dnnl_ba, [4] = dnnl_abcd, [5] = dnnl_abcde};
+
 SanaDnnlLayout *
 sana_dnnl_layout_plain(const SanaDnnlShape *shape)
 {
     dnnl_dims_t dims;
     Desc desc = NULL;
     int n = weight_dims(shape, shape->out, dims);
-    int status = desc_with_tag(&desc, n, dims, data_type(shape->x_dtype), dnnl_ba);
+    int status = desc_with_tag(&desc, n, dims, data_type(shape->x_dtype), plain[n]);
     SanaDnnlLayout *l = status ? NULL : layout_new(desc, shape);
     desc_free(desc);
     return l;
@@ -460,7 +365,6 @@ int
 sana_dnnl_pack(SanaDnnl *d, const SanaDnnlLayout *l, void *dst, int first, int count,
                const void *src, SanaDType src_dtype)
 {
-    static const dnnl_format_tag_t plain[] = {[2] = dnnl_ba, [4] = dnnl_abcd, [5] = dnnl_abcde};
     dnnl_dims_t dims, offsets = {0, first};
     Desc from = NULL, to = NULL;
     int n = weight_dims(&l->shape, count, dims);
@@ -491,6 +395,32 @@ add_arg(SanaDnnlPrimitive *p, int arg, int name, ConstDesc desc)
     return dnnl_memory_create(&p->args[arg].memory, desc, p->engine, NULL);
 }
 
+/* Operands of the result are named by their place in it (append_results()). */
+static int
+make_result_args(SanaDnnlPrimitive *p, const SanaDnnlShape *s, ConstDesc y)
+{
+    int place = 0, status = dnnl_success;
+    if (s->x_dtype == SANA_S8) {
+        Desc vector = NULL;
+        status = vector_desc(s, &vector);
+        if (!status)
+            status = add_arg(p, ARG_SCALES,
+                             DNNL_ARG_ATTR_MULTIPLE_POST_OP(place++) | DNNL_ARG_SRC_1, vector);
+        if (!status && s->bias)
+            status = add_arg(p, ARG_BIAS, DNNL_ARG_ATTR_MULTIPLE_POST_OP(place++) | DNNL_ARG_SRC_1,
+                             vector);
+        desc_free(vector);
+    } else if (s->bias) {
+        status = add_arg(p, ARG_BIAS, DNNL_ARG_BIAS,
+                         dnnl_primitive_desc_query_md(p->desc, dnnl_query_weights_md, 1));
+    }
+    place += s->act != SANA_ACT_NONE;
+    if (!status && s->result == SANA_DNNL_ADD)
+        status =
+            add_arg(p, ARG_RESIDUAL, DNNL_ARG_ATTR_MULTIPLE_POST_OP(place) | DNNL_ARG_SRC_1, y);
+    return status;
+}
+
 static int
 make_args(SanaDnnlPrimitive *p, const SanaDnnlShape *s)
 {
@@ -503,15 +433,7 @@ make_args(SanaDnnlPrimitive *p, const SanaDnnlShape *s)
     p->workspace = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
     if (!status && p->workspace)
         status = add_arg(p, ARG_WORKSPACE, DNNL_ARG_SCRATCHPAD, scratch);
-    if (!status && s->bias)
-        status = add_arg(p, ARG_BIAS, DNNL_ARG_BIAS,
-                         dnnl_primitive_desc_query_md(p->desc, dnnl_query_weights_md, 1));
-    if (!status && s->result == SANA_DNNL_ADD) {
-        int position = s->act != SANA_ACT_NONE;
-        status =
-            add_arg(p, ARG_RESIDUAL, DNNL_ARG_ATTR_MULTIPLE_POST_OP(position) | DNNL_ARG_SRC_1, y);
-    }
-    return status;
+    return status ? status : make_result_args(p, s, y);
 }
 
 SanaDnnlPrimitive *
@@ -573,14 +495,14 @@ sana_dnnl_primitive_workspace(const SanaDnnlPrimitive *p)
 }
 
 int
-sana_dnnl_primitive_run(SanaDnnlPrimitive *p, SanaDnnlQueue *q, void *y, const void *x,
-                        const void *bias, const void *residual, void *workspace)
+sana_dnnl_primitive_run(SanaDnnlPrimitive *p, SanaDnnlQueue *q, const SanaDnnlArgs *a)
 {
-    const void *handles[N_ARGS] = {[ARG_X] = x,
-                                   [ARG_Y] = y,
-                                   [ARG_BIAS] = bias,
-                                   [ARG_RESIDUAL] = residual,
-                                   [ARG_WORKSPACE] = workspace};
+    const void *handles[N_ARGS] = {[ARG_X] = a->x,
+                                   [ARG_Y] = a->y,
+                                   [ARG_SCALES] = a->scales,
+                                   [ARG_BIAS] = a->bias,
+                                   [ARG_RESIDUAL] = a->residual,
+                                   [ARG_WORKSPACE] = a->workspace};
     dnnl_exec_arg_t args[N_ARGS];
     int n = 0, status = dnnl_success;
 

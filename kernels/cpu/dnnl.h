@@ -2,9 +2,9 @@
 /*
  * The little of oneDNN that is needed: matrix products and convolutions over packed weights.
  *
- * oneDNN 2.x and 3.x describe memory and primitives differently; dnnl.c is the only file that
- * knows.  Activations are dense and channels last, weights lie as the primitive asks (a layout),
- * sources of weights in checkpoint order.  Statuses are 0 for success, else one of oneDNN's that
+ * dnnl.c is the only file that knows oneDNN, dnnl_versions.h what differs between 2.x and 3.x.
+ * Activations are dense and channels last, weights lie as the primitive asks (a layout), sources of
+ * weights in checkpoint order.  Statuses are 0 for success, else one of oneDNN's that
  * sana_dnnl_status_text() puts in words.
  */
 #ifndef SANA_KERNELS_CPU_DNNL_H
@@ -31,7 +31,7 @@ typedef enum {
  * (out_h, out_w) asks for behind.  groups 1, or weights of in/groups → out/groups.
  */
 typedef struct {
-    gint32 x_dtype; /* also the weights' */
+    gint32 x_dtype; /* also the weights'; S8: W is integers, and x·W is scaled for each output */
     gint32 y_dtype;
     gint32 act;    /* a SanaAct that sana_dnnl_fuses() */
     gint32 bias;   /* 0 or 1 */
@@ -44,8 +44,8 @@ typedef struct {
 SanaDnnl *sana_dnnl_open(void);
 void sana_dnnl_close(SanaDnnl *d);
 
-/* Whether this processor, as oneDNN is allowed to use it, multiplies bf16. */
-bool sana_dnnl_has_bf16(void);
+/* Whether this processor, as oneDNN is allowed to use it, is made to multiply this type. */
+bool sana_dnnl_has(SanaDType dtype);
 
 /* Whether a primitive can apply it on the way out, and lets a NaN through. */
 bool sana_dnnl_fuses(SanaAct act);
@@ -60,7 +60,7 @@ void sana_dnnl_queue_free(SanaDnnlQueue *q);
 
 /* The layout that a primitive of this shape would choose.  NULL with *status. */
 SanaDnnlLayout *sana_dnnl_layout_for(SanaDnnl *d, const SanaDnnlShape *shape, int *status);
-/* A product's weights in checkpoint order, (out, in).  NULL without memory. */
+/* Weights in checkpoint order.  NULL without memory. */
 SanaDnnlLayout *sana_dnnl_layout_plain(const SanaDnnlShape *shape);
 SanaDnnlLayout *sana_dnnl_layout_copy(const SanaDnnlLayout *l);
 void sana_dnnl_layout_free(SanaDnnlLayout *l);
@@ -69,7 +69,8 @@ size_t sana_dnnl_layout_bytes(const SanaDnnlLayout *l);
 
 /*
  * Writes rows first … first + count − 1 of the weights' out dimension, from src in checkpoint
- * order, F32 or BF16.  Convolutions are packed whole.  May refuse rows that cut a block in two.
+ * order, F32 or BF16, or S8 for S8.  Convolutions are packed whole.  May refuse rows that cut a
+ * block in two.
  */
 int sana_dnnl_pack(SanaDnnl *d, const SanaDnnlLayout *l, void *dst, int first, int count,
                    const void *src, SanaDType src_dtype);
@@ -92,8 +93,16 @@ int sana_dnnl_primitive_bind(SanaDnnlPrimitive *p, const void *weights);
 /* Bytes of working memory that a run needs, 64-byte aligned. */
 size_t sana_dnnl_primitive_workspace(const SanaDnnlPrimitive *p);
 
-/* bias (out) F32 and residual where the shape says so, else ignored. */
-int sana_dnnl_primitive_run(SanaDnnlPrimitive *p, SanaDnnlQueue *q, void *y, const void *x,
-                            const void *bias, const void *residual, void *workspace);
+/* Dense y and x; scales (out) F32 where x is S8, bias (out) F32 and residual where the shape says
+ * so; workspace as above. */
+typedef struct {
+    void *y;
+    const void *x;
+    const float *scales;
+    const void *bias, *residual;
+    void *workspace;
+} SanaDnnlArgs;
+
+int sana_dnnl_primitive_run(SanaDnnlPrimitive *p, SanaDnnlQueue *q, const SanaDnnlArgs *args);
 
 #endif

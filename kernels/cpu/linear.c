@@ -6,11 +6,12 @@
 /* Rows of the shape that weights are packed for. */
 #define TYPICAL_ROWS 256
 
+/* multiplied: the type of products; dtype: that of the result. */
 static SanaDnnlShape
-product_shape(const SanaLinear *l, SanaDType dtype, size_t rows)
+product_shape(const SanaLinear *l, SanaDType multiplied, SanaDType dtype, size_t rows)
 {
     return (SanaDnnlShape){
-        .x_dtype = dtype,
+        .x_dtype = multiplied,
         .y_dtype = dtype,
         .bias = !sana_is_none(l->bias),
         .h = 1,
@@ -24,7 +25,9 @@ void *
 sana_cpu_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
                      const SanaTensor *sources, int n_sources, size_t *bytes)
 {
-    SanaDnnlShape shape = product_shape(l, dtype, TYPICAL_ROWS);
+    SanaDType multiplied = sana_cpu_pack_dtype(dev, dtype, l->in, l->out, 1);
+    SanaDType stored = multiplied == SANA_S8 ? sana_device_best_dtype(dev) : multiplied;
+    SanaDnnlShape shape = product_shape(l, multiplied, stored, TYPICAL_ROWS);
     return sana_cpu_packed_new((SanaCpuDevice *)dev, &shape, sources, n_sources, bytes);
 }
 
@@ -43,7 +46,7 @@ sana_cpu_linear_in_place(SanaDevice *base, const SanaLinear *l, SanaDType dtype,
     for (int i = 0; i < n_sources; i++) {
         SanaLinear part = {.in = l->in};
         part.out = (int)(sana_positions(sources[i]) * (size_t)sources[i].c / (size_t)l->in);
-        SanaDnnlShape shape = product_shape(&part, dtype, TYPICAL_ROWS);
+        SanaDnnlShape shape = product_shape(&part, dtype, dtype, TYPICAL_ROWS);
         SanaCpuPacked *p =
             sana_cpu_packed_in_place(dev, &shape, sana_reshape(sources[i], 1, part.out, part.in));
         if (!p) {
@@ -55,26 +58,45 @@ sana_cpu_linear_in_place(SanaDevice *base, const SanaLinear *l, SanaDType dtype,
     return sana_cpu_packed_parts(dev, dtype, parts);
 }
 
-/* Dense y from dense x; the first `reserved` bytes of the workspace are left alone. */
-static bool
-product(SanaStream *s, void *y, const void *x, const SanaLinear *l, const SanaDnnlShape *shape,
-        const void *residual, size_t reserved)
-{
-    SanaDnnlPrimitive *p = sana_cpu_primitive(s, l->packed, shape);
-    if (!p)
-        return false;
-    char *workspace = sana_cpu_workspace(s, reserved + sana_dnnl_primitive_workspace(p));
-    if (!workspace)
-        return false;
-    int status = sana_dnnl_primitive_run(p, ((SanaCpuStream *)s)->queue, y, x, l->bias.data,
-                                         residual, workspace + reserved);
-    return sana_cpu_check(s, shape, status);
-}
-
 static size_t
 align_up(size_t bytes)
 {
     return (bytes + 63) / 64 * 64;
+}
+
+/* Where a strip passes through the workspace, by bytes from its start, each a multiple of 64. */
+typedef struct {
+    size_t y;    /* x dense, or as integers, lies before */
+    size_t rest; /* what oneDNN asks for */
+} Room;
+
+static Room
+room_for(SanaTensor x, SanaTensor y, const SanaLinear *l, bool apart)
+{
+    const SanaCpuPacked *packed = l->packed;
+    Room room = {0};
+    if (packed->scales)
+        room.y = sana_cpu_eight_bit_bytes(x, l->out);
+    else if (!sana_is_dense(x))
+        room.y = align_up(sana_bytes(x));
+    room.rest = room.y + (apart ? align_up(sana_bytes(y)) : 0);
+    return room;
+}
+
+/* x as the primitive wants it. */
+static void
+take_rows(SanaStream *s, SanaDnnlArgs *args, SanaTensor x, const SanaLinear *l, char *workspace)
+{
+    args->x = x.data;
+    if (((SanaCpuPacked *)l->packed)->scales) {
+        SanaCpuEightBit e = sana_cpu_eight_bit(s, workspace, x, l->packed, l->out);
+        args->x = e.x;
+        args->scales = e.scales;
+    } else if (!sana_is_dense(x)) {
+        SanaTensor dense = sana_tensor(workspace, x.dtype, x.h, x.w, x.c);
+        sana_cpu_loops(s)->finish(dense, x, SANA_ACT_NONE, SANA_NONE);
+        args->x = workspace;
+    }
 }
 
 /*
@@ -86,39 +108,36 @@ product_strip(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, Sa
               SanaTensor residual)
 {
     const SanaCpuLoops *loops = sana_cpu_loops(s);
-    SanaDnnlShape shape = product_shape(l, x.dtype, sana_positions(x));
-    SanaTensor x_dense = x, y_dense = y;
-    bool add = !sana_is_none(residual);
-    bool act_left = !sana_dnnl_fuses(act);
-    shape.act = act_left ? SANA_ACT_NONE : act;
+    bool add = !sana_is_none(residual), act_left = !sana_dnnl_fuses(act);
     bool apart = !sana_is_dense(y) || (add && (act_left || !sana_is_dense(residual)));
+    SanaTensor to = y;
+    if (apart)
+        to = sana_tensor(NULL, add || act_left ? SANA_F32 : y.dtype, y.h, y.w, y.c);
 
-    x_dense.stride = x_dense.c = l->in;
-    y_dense.stride = y_dense.c = l->out;
-    y_dense.dtype = apart && (add || act_left) ? SANA_F32 : y.dtype;
-    shape.y_dtype = y_dense.dtype;
+    SanaDnnlShape shape =
+        product_shape(l, sana_cpu_multiplied(l->packed, x), to.dtype, sana_positions(x));
+    shape.act = act_left ? SANA_ACT_NONE : act;
     if (add && !apart)
         shape.result = residual.data == y.data ? SANA_DNNL_ACCUMULATE : SANA_DNNL_ADD;
-    size_t x_bytes = sana_is_dense(x) ? 0 : align_up(sana_bytes(x_dense));
-    size_t reserved = x_bytes + (apart ? align_up(sana_bytes(y_dense)) : 0);
-
     SanaDnnlPrimitive *p = sana_cpu_primitive(s, l->packed, &shape);
     if (!p)
         return false;
-    /* all of it at once: growing later would move it */
-    char *workspace = sana_cpu_workspace(s, reserved + sana_dnnl_primitive_workspace(p));
+    Room room = room_for(x, to, l, apart);
+    char *workspace = sana_cpu_workspace(s, room.rest + sana_dnnl_primitive_workspace(p));
     if (!workspace)
         return false;
-    if (x_bytes) {
-        x_dense.data = workspace;
-        loops->finish(x_dense, x, SANA_ACT_NONE, SANA_NONE);
-    }
     if (apart)
-        y_dense.data = workspace + x_bytes;
-    if (!product(s, y_dense.data, x_dense.data, l, &shape, residual.data, reserved))
+        to.data = workspace + room.y;
+    SanaDnnlArgs args = {.y = to.data,
+                         .bias = l->bias.data,
+                         .residual = residual.data,
+                         .workspace = workspace + room.rest};
+    take_rows(s, &args, x, l, workspace);
+    int status = sana_dnnl_primitive_run(p, ((SanaCpuStream *)s)->queue, &args);
+    if (!sana_cpu_check(s, &shape, status))
         return false;
     if (apart)
-        loops->finish(y, y_dense, act_left ? act : SANA_ACT_NONE, residual);
+        loops->finish(y, to, act_left ? act : SANA_ACT_NONE, residual);
     else if (act_left) /* a ReLU: it may see what is rounded already */
         loops->finish(y, y, act, SANA_NONE);
     return true;

@@ -12,6 +12,7 @@ const SanaCpuLoops LOOP(loops) = {
     .enlarge = LOOP(enlarge),
     .spread = LOOP(spread),
     .linear_rows = LOOP(linear_rows),
+    .quantise = LOOP(quantise),
     .linear_attention = LOOP(linear_attention),
     .attention = LOOP(attention),
     .rope = LOOP(rope),

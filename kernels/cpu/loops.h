@@ -41,6 +41,12 @@ typedef void SanaCpuSpread(SanaTensor y, SanaTensor windows, int first);
  * order.  x, y: views. */
 typedef void SanaCpuLinearRows(SanaTensor y, SanaTensor x, SanaTensor w, const float *bias);
 
+/*
+ * y (n, c) dense, x ≈ y·scale with |y| ≤ 127; returns the scale, NaN where x has a value that is
+ * not finite.  x: a view, F32 or BF16.
+ */
+typedef float SanaCpuQuantise(int8_t *y, SanaTensor x);
+
 typedef struct {
     const char *name;
     SanaCpuFinish *finish;
@@ -49,6 +55,7 @@ typedef struct {
     SanaCpuEnlarge *enlarge;
     SanaCpuSpread *spread;
     SanaCpuLinearRows *linear_rows;
+    SanaCpuQuantise *quantise;
     __typeof__(sana_linear_attention) *linear_attention;
     __typeof__(sana_attention) *attention;
     __typeof__(sana_rope) *rope;
@@ -87,6 +94,7 @@ SanaCpuGlu LOOP(glu_depthwise);
 SanaCpuEnlarge LOOP(enlarge);
 SanaCpuSpread LOOP(spread);
 SanaCpuLinearRows LOOP(linear_rows);
+SanaCpuQuantise LOOP(quantise);
 __typeof__(sana_linear_attention) LOOP(linear_attention);
 __typeof__(sana_attention) LOOP(attention);
 __typeof__(sana_rope) LOOP(rope);

@@ -66,12 +66,12 @@ sana_cpu_packed_free(SanaDevice *dev, void *packed)
     g_mutex_clear(&p->lock);
     sana_host_free(NULL, p->taps);
     sana_host_free(NULL, p->bias);
+    sana_host_free(NULL, p->scales);
     g_free(p);
 }
 
-/* Some elements of a source as f32. */
-static void
-source_to_f32(float *dst, SanaTensor src, size_t first, size_t count)
+void
+sana_cpu_source_to_f32(float *dst, SanaTensor src, size_t first, size_t count)
 {
     const uint16_t *half = (const uint16_t *)src.data + first;
     if (src.dtype == SANA_F32)
@@ -94,7 +94,7 @@ pack_rows(SanaCpuDevice *dev, const CpuWeights *w, int first, SanaTensor src, si
     float *converted = sana_host_alloc(NULL, (size_t)rows * row * sizeof(float));
     if (!converted)
         return sana_dnnl_no_memory();
-    source_to_f32(converted, src, 0, (size_t)rows * row);
+    sana_cpu_source_to_f32(converted, src, 0, (size_t)rows * row);
     int status = sana_dnnl_pack(dev->dnnl, w->layout, w->data, first, rows, converted, SANA_F32);
     sana_host_free(NULL, converted);
     return status;
@@ -111,7 +111,7 @@ pack_joined(SanaCpuDevice *dev, const CpuWeights *w, int out, size_t row, const 
     size_t at = 0;
     for (int i = 0; i < n_sources; i++) {
         size_t count = sana_positions(sources[i]) * (size_t)sources[i].c;
-        source_to_f32(joined + at, sources[i], 0, count);
+        sana_cpu_source_to_f32(joined + at, sources[i], 0, count);
         at += count;
     }
     int status = sana_dnnl_pack(dev->dnnl, w->layout, w->data, 0, out, joined, SANA_F32);
@@ -120,9 +120,23 @@ pack_joined(SanaCpuDevice *dev, const CpuWeights *w, int out, size_t row, const 
 }
 
 SanaCpuPacked *
+sana_cpu_packed_empty(SanaCpuDevice *dev, SanaDType dtype, SanaDnnlLayout *layout, void **data)
+{
+    CpuWeights *w = weights_new(layout);
+    if (!w)
+        return NULL;
+    SanaCpuPacked *p = packed_alloc(dev, dtype);
+    g_ptr_array_add(p->copies, w);
+    *data = w->data;
+    return p;
+}
+
+SanaCpuPacked *
 sana_cpu_packed_new(SanaCpuDevice *dev, const SanaDnnlShape *shape, const SanaTensor *sources,
                     int n_sources, size_t *bytes)
 {
+    if (shape->x_dtype == SANA_S8)
+        return sana_cpu_packed_eight_bit(dev, shape, sources, n_sources, bytes);
     int status, first = 0;
     SanaDnnlLayout *layout = sana_dnnl_layout_for(dev->dnnl, shape, &status);
     CpuWeights *w = layout ? weights_new(layout) : NULL;
@@ -182,7 +196,7 @@ sana_cpu_packed_taps(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype, San
     *bytes = taps * out * sizeof(float);
     p->taps = sana_host_alloc(NULL, *bytes);
     for (size_t ch = 0; ch < out && p->taps; ch++) {
-        source_to_f32(row, source, ch * taps, taps);
+        sana_cpu_source_to_f32(row, source, ch * taps, taps);
         for (size_t t = 0; t < taps; t++)
             p->taps[t * out + ch] =
                 dtype == SANA_BF16 ? sana_bf16_to_f32(sana_f32_to_bf16(row[t])) : row[t];
@@ -212,7 +226,7 @@ sana_cpu_packed_folded(SanaCpuDevice *dev, const SanaConv *k, const SanaDnnlShap
     for (size_t i = 0; i < 4 * out * in; i++) {
         size_t a = i / (2 * out * in), b = i / (out * in) % 2;
         float w[9], *to = folded + 4 * i;
-        source_to_f32(w, source, i % (out * in) * 9, 9);
+        sana_cpu_source_to_f32(w, source, i % (out * in) * 9, 9);
         memset(to, 0, 4 * sizeof *to);
         for (size_t t = 0; t < 9; t++)
             to[(t / 3 + 1 - a) / 2 * 2 + (t % 3 + 1 - b) / 2] += w[t];

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Products of 8-bit integers: weights have a scale for each output, rows one for each strip that is
+ * computed at a time, found anew every time.  Sums are exact; their scales are applied on the way
+ * out (dnnl.c).
+ */
+#include "kernels/cpu/cpu.h"
+
+#include <math.h>
+
+/* Channels below which integers gain nothing, or lose too much: pixels, latents' few channels. */
+#define WORTH_CHANNELS 32
+
+SanaDType
+sana_cpu_pack_dtype(const SanaDevice *dev, SanaDType wanted, int in, int out, int groups)
+{
+    if (wanted != SANA_S8 || (groups == 1 && in >= WORTH_CHANNELS && out >= WORTH_CHANNELS))
+        return wanted;
+    return sana_device_best_dtype(dev);
+}
+
+/* One output's weights, (n), as integers; returns their scale. */
+static float
+quantise_row(int8_t *to, const float *from, size_t n)
+{
+    float most = 0;
+    for (size_t i = 0; i < n; i++)
+        most = fmaxf(most, fabsf(from[i]));
+    float inverse = most > 1e-30f ? 127 / most : 0;
+    for (size_t i = 0; i < n; i++)
+        to[i] = (int8_t)lrintf(from[i] * inverse);
+    return most / 127;
+}
+
+/* All sources, stacked along out. */
+static void
+quantise_weights(int8_t *to, float *scales, const SanaTensor *sources, int n_sources, size_t row)
+{
+    g_autofree float *values = g_new(float, row);
+    for (int i = 0; i < n_sources; i++) {
+        size_t count = sana_positions(sources[i]) * (size_t)sources[i].c / row;
+        for (size_t out = 0; out < count; out++, to += row) {
+            sana_cpu_source_to_f32(values, sources[i], out * row, row);
+            *scales++ = quantise_row(to, values, row);
+        }
+    }
+}
+
+SanaCpuPacked *
+sana_cpu_packed_eight_bit(SanaCpuDevice *dev, const SanaDnnlShape *shape, const SanaTensor *sources,
+                          int n_sources, size_t *bytes)
+{
+    size_t taps = shape->kernel ? (size_t)shape->kernel * (size_t)shape->kernel : 1;
+    SanaDnnlLayout *layout = sana_dnnl_layout_plain(shape);
+    void *levels;
+    /* in checkpoint order: oneDNN makes its own layouts, with sums beside them, from no other */
+    SanaCpuPacked *p = layout ? sana_cpu_packed_empty(dev, SANA_S8, layout, &levels) : NULL;
+    if (!p)
+        return NULL;
+    *bytes = 2 * sana_dnnl_layout_bytes(layout) + (size_t)shape->out * sizeof *p->scales;
+    p->scales = sana_host_alloc(NULL, (size_t)shape->out * sizeof *p->scales);
+    if (!p->scales) {
+        sana_cpu_packed_free(NULL, p);
+        return NULL;
+    }
+    quantise_weights(levels, p->scales, sources, n_sources, (size_t)shape->in * taps);
+    return p;
+}
+
+static size_t
+align_up(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+size_t
+sana_cpu_eight_bit_bytes(SanaTensor x, int out)
+{
+    return align_up(sana_positions(x) * (size_t)x.c) + align_up((size_t)out * sizeof(float));
+}
+
+SanaCpuEightBit
+sana_cpu_eight_bit(SanaStream *s, void *room, SanaTensor x, const SanaCpuPacked *packed, int out)
+{
+    SanaCpuEightBit e = {.scales = room};
+    e.x = (int8_t *)room + align_up((size_t)out * sizeof(float));
+    float scale = sana_cpu_loops(s)->quantise(e.x, x);
+    for (int i = 0; i < out; i++)
+        e.scales[i] = scale * packed->scales[i];
+    return e;
+}
