@@ -315,7 +315,8 @@ main(int argc, char **argv)
     GError *error = NULL;
     GOptionEntry entries[] = {
         {"device", 0, 0, G_OPTION_ARG_STRING, &o.device, "auto (default), cpu, cuda, …", "NAME"},
-        {"precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "auto (default), f32, bf16", "TYPE"},
+        {"precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "auto (default), f32, bf16, int8",
+         "TYPE"},
         {"size", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.sizes,
          "Picture size, 512 or 1280x704; may be repeated (default 512)", "SIZE"},
         {"frames", 0, 0, G_OPTION_ARG_INT, &o.frames, "Pictures measured a size (default 10)", "N"},
