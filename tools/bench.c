@@ -18,7 +18,7 @@
 typedef struct {
     char *model, *device, *precision, *prompt, *json, *input, *output;
     char **sizes;
-    int frames, steps;
+    int frames, steps, sessions;
     double strength;
     gboolean text_to_image;
     SanaDevice *opened;
@@ -230,6 +230,92 @@ done:
     return ok;
 }
 
+/* --- several sessions of one model ------------------------------------------------------------ */
+
+typedef struct {
+    SanaModel *model;
+    const Options *options;
+    const BenchSize *size;
+    GMutex lock;
+    GCond ready;
+    int waiting; /* sessions that have drawn once and are to go on together */
+    GError *error;
+} Together;
+
+static gboolean
+draw_together(Together *t, SanaSession *s, SanaPrompt *prompt, GError **error)
+{
+    const BenchSize *r = t->size;
+    const gsize row = (gsize)r->width * 3;
+    g_autofree guint8 *pixels = make_picture(r->width, r->height);
+    g_autofree guint8 *drawn = g_malloc(row * (gsize)r->height);
+    SanaImage source = {SANA_IMAGE_RGB, r->width, r->height, row, pixels};
+    SanaImage image = {SANA_IMAGE_RGB, r->width, r->height, row, drawn};
+    SanaParams params = SANA_PARAMS_DEFAULT;
+    params.steps = t->options->steps;
+    params.strength = t->options->strength;
+    gboolean ok = draw(s, prompt, t->options, &params, &source, &image, error);
+    g_mutex_lock(&t->lock);
+    t->waiting--;
+    g_cond_broadcast(&t->ready);
+    while (t->waiting > 0)
+        g_cond_wait(&t->ready, &t->lock);
+    g_mutex_unlock(&t->lock);
+    for (int i = 0; ok && i < t->options->frames; i++)
+        ok = draw(s, prompt, t->options, &params, &source, &image, error);
+    return ok;
+}
+
+static gpointer
+one_of_several(gpointer data)
+{
+    Together *t = data;
+    GError *error = NULL;
+    SanaSession *s = sana_session_new(t->model, &error);
+    SanaPrompt *prompt = s ? sana_session_encode(s, t->options->prompt, NULL, &error) : NULL;
+    if (prompt)
+        draw_together(t, s, prompt, &error);
+    g_mutex_lock(&t->lock);
+    if (!prompt && --t->waiting == 0)
+        g_cond_broadcast(&t->ready);
+    if (error && !t->error)
+        t->error = g_steal_pointer(&error);
+    g_mutex_unlock(&t->lock);
+    g_clear_error(&error);
+    if (prompt)
+        sana_prompt_unref(prompt);
+    sana_session_free(s);
+    return NULL;
+}
+
+/* Pictures a second of all sessions, each on a thread of its own. */
+static gboolean
+bench_together(SanaModel *model, const Options *o, BenchSize *r, GError **error)
+{
+    Together t = {.model = model, .options = o, .size = r, .waiting = o->sessions};
+    g_autofree GThread **threads = g_new0(GThread *, o->sessions);
+    g_mutex_init(&t.lock);
+    g_cond_init(&t.ready);
+    for (int i = 0; i < o->sessions; i++)
+        threads[i] = g_thread_new("session", one_of_several, &t);
+    g_mutex_lock(&t.lock);
+    while (t.waiting > 0)
+        g_cond_wait(&t.ready, &t.lock);
+    const double begin = now();
+    g_mutex_unlock(&t.lock);
+    for (int i = 0; i < o->sessions; i++)
+        g_thread_join(threads[i]);
+    r->sessions = o->sessions;
+    r->together = o->sessions * o->frames / (now() - begin);
+    r->together_rss = bench_peak_rss();
+    g_mutex_clear(&t.lock);
+    g_cond_clear(&t.ready);
+    if (!t.error)
+        return TRUE;
+    g_propagate_error(error, t.error);
+    return FALSE;
+}
+
 /* --- the run ---------------------------------------------------------------------------------- */
 
 static const char *const precision_names[] = {"auto", "f32", "f16", "bf16", "fp8", "int8"};
@@ -244,7 +330,7 @@ parse_precision(const char *name, SanaPrecision *precision, GError **error)
         }
     }
     g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                "there is no precision \"%s\"; choose auto, f32 or bf16", name);
+                "there is no precision \"%s\"; choose auto, f32, bf16 or int8", name);
     return FALSE;
 }
 
@@ -295,8 +381,9 @@ run(Options *o, GError **error)
     report.sizes = bench_sizes_new();
     for (int i = 0; ok && o->sizes[i]; i++) {
         BenchSize *r = bench_sizes_add(report.sizes);
-        ok =
-            parse_size(o->sizes[i], &r->width, &r->height, error) && bench_size(model, o, r, error);
+        ok = parse_size(o->sizes[i], &r->width, &r->height, error) &&
+             bench_size(model, o, r, error) &&
+             (o->sessions < 2 || bench_together(model, o, r, error));
         if (ok)
             bench_print_size(&report, r);
     }
@@ -321,6 +408,8 @@ main(int argc, char **argv)
          "Picture size, 512 or 1280x704; may be repeated (default 512)", "SIZE"},
         {"frames", 0, 0, G_OPTION_ARG_INT, &o.frames, "Pictures measured a size (default 10)", "N"},
         {"steps", 0, 0, G_OPTION_ARG_INT, &o.steps, "Steps a picture (default 1)", "N"},
+        {"sessions", 0, 0, G_OPTION_ARG_INT, &o.sessions,
+         "Then draw with so many sessions of the model side by side", "N"},
         {"strength", 0, 0, G_OPTION_ARG_DOUBLE, &o.strength, "0 … 1 (default 0.5)", "S"},
         {"text-to-image", 0, 0, G_OPTION_ARG_NONE, &o.text_to_image,
          "Draw from text alone instead of restyling", NULL},

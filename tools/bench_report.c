@@ -137,6 +137,11 @@ bench_print_size(const BenchReport *r, const BenchSize *s)
             s->host * 1e3);
     if (s->device_used > 0)
         g_print("  %.2f GiB of the device's memory, model included\n", s->device_used);
+    if (s->sessions > 0)
+        g_print("  %d sessions side by side: %.2f frames/s, %.0f %% of one alone, "
+                "peak RSS %.2f GiB\n",
+                s->sessions, s->together, 100 * s->together * bench_series_median(s->frame),
+                s->together_rss);
 }
 
 /* --- for machines ----------------------------------------------------------------------------- */
@@ -202,6 +207,9 @@ add_size(JsonBuilder *b, const BenchSize *s)
     add_double(b, "host_s", s->host);
     add_double(b, "peak_rss_gib", s->peak_rss);
     add_double(b, "device_used_gib", s->device_used);
+    add_double(b, "sessions", s->sessions);
+    add_double(b, "sessions_frames_per_s", s->together);
+    add_double(b, "sessions_peak_rss_gib", s->together_rss);
     json_builder_end_object(b);
 }
 

@@ -23,10 +23,13 @@ typedef struct {
     int width, height, steps;
     BenchSeries *encode, *step, *decode, *frame;
     SanaCost cost;
-    double first;       /* seconds of the first picture of a session, and its prompt */
-    double host;        /* seconds of this machine's processor a picture, all threads together */
-    double peak_rss;    /* GiB, of the process so far */
-    double device_used; /* GiB of a GPU's memory, model included; 0 elsewhere */
+    double first;        /* seconds of the first picture of a session, and its prompt */
+    double host;         /* seconds of this machine's processor a picture, all threads together */
+    double peak_rss;     /* GiB, of the process so far */
+    double device_used;  /* GiB of a GPU's memory, model included; 0 elsewhere */
+    int sessions;        /* drawn with side by side afterwards, or 0 */
+    double together;     /* pictures a second of all of them */
+    double together_rss; /* GiB, as peak_rss */
 } BenchSize;
 
 typedef struct {

@@ -69,22 +69,17 @@ sana_dnnl_close(SanaDnnl *d)
     g_free(d);
 }
 
-static bool
-has_isa(int needed)
-{
-    return ((int)dnnl_get_effective_cpu_isa() & needed) == needed;
-}
-
 bool
 sana_dnnl_has(SanaDType dtype)
 {
+    int needed = 0;
 #if defined(__x86_64__)
     if (dtype == SANA_BF16)
-        return has_isa(dnnl_cpu_isa_avx512_core_bf16);
+        needed = dnnl_cpu_isa_avx512_core_bf16;
     if (dtype == SANA_S8)
-        return has_isa(dnnl_cpu_isa_avx512_core_vnni);
+        needed = dnnl_cpu_isa_avx512_core_vnni;
 #endif
-    return dtype == SANA_F32;
+    return dtype == SANA_F32 || (needed && ((int)dnnl_get_effective_cpu_isa() & needed) == needed);
 }
 
 bool
