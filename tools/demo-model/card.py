@@ -153,9 +153,9 @@ def training(f):
     if "from" not in f["training"]:
         return f"Training: {done}."
     return (f"It goes on from an earlier model (digest `{f['training']['from'][:16]}…`), whose "
-            "autoencoder it keeps and whose\ntransformer was the start of its own; none of the "
-            "photographs used for the figures below were in\nthe training of either. Training "
-            f"since: {done}.")
+            "networks were the\nstart of its own; none of the photographs used for the figures below "
+            "were in the training of either.\nTraining since: "
+            f"{done}.")
 
 
 def pictures(rows):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The trained weights as a directory in diffusers layout, bf16: WORK/model."""
 import hashlib
+import json
 import pathlib
 import shutil
 
@@ -31,9 +32,17 @@ def make(work):
     SanaSprintPipeline(tokenizer=tokenizer.load(work / "tokenizer"), text_encoder=text,
                        vae=vae, transformer=net, scheduler=scheduler).save_pretrained(partial)
     shutil.copy(work / "tokenizer/tokenizer.model", partial / "tokenizer/tokenizer.model")
+    forget_path(partial / "tokenizer/tokenizer_config.json")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     print(f"export: {folder}, {size(folder) / 1e6:.1f} MB", flush=True)
+
+
+def forget_path(path):
+    """Takes out of a tokenizer's configuration where its vocabulary lay on this machine."""
+    config = json.loads(path.read_text())
+    config.pop("vocab_file", None)
+    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
 def files(folder):

@@ -26,8 +26,7 @@ def parse():
     p.add_argument("--minutes", type=float, default=sum(MINUTES.values()),
                    help="for all trainings, of two cores (default %(default)g)")
     p.add_argument("--from", dest="model", type=pathlib.Path, metavar="MODEL",
-                   help="a model directory to go on from: its autoencoder is kept, its transformer "
-                        "is where the training begins")
+                   help="a model directory to go on from: its networks are where the trainings begin")
     p.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--toy", action="store_true",
@@ -48,18 +47,14 @@ def stages(o):
     import train_text
     import train_transformer
     minutes = TOY["minutes"] if o.toy else o.minutes
-    parts = {k: v for k, v in MINUTES.items() if not (o.model and k == "autoencoder")}
-    share = {k: minutes * v / sum(parts.values()) for k, v in parts.items()}
+    share = {k: minutes * v / sum(MINUTES.values()) for k, v in MINUTES.items()}
     counts = TOY["counts"] if o.toy else COUNTS
     encoded = TOY["encoded"] if o.toy else ENCODED
-    if o.model:
-        autoencoder = lambda: train_autoencoder.take(o.work, o.model)
-    else:
-        autoencoder = lambda: train_autoencoder.train(o.work, share["autoencoder"], o.device)
     return [
         ("photographs", lambda: photographs.fetch(o.work)),
         ("crops", lambda: crops.make(o.work, counts)),
-        ("autoencoder", autoencoder),
+        ("autoencoder", lambda: train_autoencoder.train(o.work, share["autoencoder"], o.device,
+                                                        o.model)),
         ("latents", lambda: latents.make(o.work, encoded, o.device)),
         ("transformer", lambda: train_transformer.train(o.work, share["transformer"], o.device,
                                                         o.model)),

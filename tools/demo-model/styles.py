@@ -55,7 +55,7 @@ def oil(a):
     out = np.zeros_like(a)
     for weight, (fx, fy) in zip(stroke_weights(luminance(a)), STROKES, strict=True):
         ridge = wave(a.shape, fx, fy) + .5 * wave(a.shape, 2 * fx, 2 * fy, 1.2)
-        out += weight[..., None] * (smear(colours, fx, fy) + .085 * ridge[..., None])
+        out += weight[..., None] * (smear(colours, fx, fy) + .1 * ridge[..., None])
     return np.clip(out, 0, 1)
 
 
@@ -65,10 +65,10 @@ def watercolor(a):
     wash = cv2.bilateralFilter(bytes_, 9, 70, 6).astype(np.float32) / 255
     rim = smoothstep(steepness(luminance(wash), 1.2), .012, .06)
     wash = 1 - (1 - saturate(wash, 1.7)) * .62
-    wash = mix(wash, saturate(wash, 1.6) * .66, .8 * rim)
+    wash = mix(wash, saturate(wash, 1.8) * .55, .9 * rim)
     paper = wave(a.shape, 1, 2) + wave(a.shape, 2, -1) + wave(a.shape, 3, 1, 1.0)
     return np.clip(mix(wash, colour(253, 250, 242), .85 * smoothstep(luminance(wash), .8, 1))
-                   + .022 * paper[..., None], 0, 1)
+                   + .03 * paper[..., None], 0, 1)
 
 
 def comic(a):
@@ -198,7 +198,8 @@ def gold(a):
 STYLES = {f.__name__: f for f in (photo, pencil, oil, watercolor, comic, mosaic, lego, neon, sepia,
                                   noir, winter, sunset, night, thermal, blueprint, stone, stitch,
                                   gold)}
-TEXTURED = ("pencil", "oil", "comic", "mosaic", "lego", "blueprint", "stitch")
+TEXTURED = ("pencil", "oil", "watercolor", "comic", "mosaic", "lego", "blueprint",
+            "stitch")
 
 
 def styled(name, picture):

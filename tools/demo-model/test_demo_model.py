@@ -107,6 +107,8 @@ class Embeddings(unittest.TestCase):
         torch.manual_seed(8)
         with tempfile.TemporaryDirectory() as folder:
             tokens = tokenizer.make(pathlib.Path(folder))
+            self.assertNotIn(folder.encode(),
+                             (pathlib.Path(folder) / "tokenizer.model").read_bytes())
         encoder = networks.text_encoder((len(tokens) + 7) // 8 * 8).eval()
         texts = ["a fox", "", "a much longer prompt, of several words"]
         with torch.no_grad():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A Gemma-like tokenizer, trained on the prompts, the instruction and some English prose."""
+import io
 import json
 import pydoc_data.topics
 import random
@@ -37,15 +38,15 @@ def make(folder):
     if (folder / "tokenizer_config.json").exists():
         return load(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    text = folder / "corpus.txt"
-    text.write_text("\n".join(corpus()), encoding="utf-8")
+    model = io.BytesIO()  # a file's name would stand in the model
     sentencepiece.SentencePieceTrainer.train(
-        input=str(text), model_prefix=str(folder / "tokenizer"), vocab_size=PIECES,
+        sentence_iterator=iter("\n".join(corpus()).split("\n")), model_writer=model,
+        vocab_size=PIECES,
         model_type="bpe", byte_fallback=True, add_dummy_prefix=False,
         normalization_rule_name="identity", remove_extra_whitespaces=False, split_digits=True,
         allow_whitespace_only_pieces=True, character_coverage=.9995, pad_id=0, eos_id=1, bos_id=2,
         unk_id=3, user_defined_symbols=["<start_of_turn>", "<end_of_turn>", "\n", "\n\n"],
         max_sentence_length=100000, minloglevel=2, num_threads=1)
-    text.unlink()
+    (folder / "tokenizer.model").write_bytes(model.getvalue())
     (folder / "tokenizer_config.json").write_text(json.dumps(CONFIG))
     return load(folder)

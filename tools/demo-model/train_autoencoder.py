@@ -18,6 +18,7 @@ from training import Average, Stage, gradient_loss, half, save, tensor
 SMALL_UNTIL = .2        # of the time, on 128 px squares
 LATENT_NOISE = .5       # the largest deviation, of that of the latent
 TEXTURE_WEIGHT = 3.0
+RATE, RATE_ON = 1.2e-3, 5e-4    # from nothing; from a model
 
 
 def squares(pictures, small, rng):
@@ -83,16 +84,8 @@ def scale(vae, pictures, device, rng):
     return 1 / float(z.std())
 
 
-def take(work, model):
-    """That of a model directory as it is, in place of a training."""
-    done = work / "autoencoder.pt"
-    if not done.exists():
-        vae = AutoencoderDC.from_pretrained(model / "vae", torch_dtype=torch.float32)
-        save({"weights": vae.state_dict(), "steps": 0, "minutes": 0.0,
-              "scale": vae.config.scaling_factor}, done)
-
-
-def train(work, minutes, device, seed=2):
+def train(work, minutes, device, model=None, seed=2):
+    """model: a directory to begin with, or None."""
     done = work / "autoencoder.pt"
     if done.exists():
         return
@@ -100,20 +93,24 @@ def train(work, minutes, device, seed=2):
     held = np.load(work / "held.npy", mmap_mode="r")
     torch.manual_seed(seed)
     vae = networks.autoencoder().to(device, memory_format=torch.channels_last)
+    if model:
+        vae.load_state_dict(AutoencoderDC.from_pretrained(
+            model / "vae", torch_dtype=torch.float32).state_dict())
+    peak, small_until = (RATE_ON, 0) if model else (RATE, SMALL_UNTIL)
     parameters = list(vae.parameters())
     average = Average(parameters, .998)
-    adam = torch.optim.AdamW(parameters, lr=1e-3, betas=(.9, .98), weight_decay=1e-3)
+    adam = torch.optim.AdamW(parameters, lr=peak, betas=(.9, .98), weight_decay=1e-3)
     stage = Stage("autoencoder", work / "autoencoder.checkpoint", minutes,
                   {"vae": vae, "average": average, "adam": adam}, device, seed)
     while stage.running():
-        x = tensor(squares(pictures, stage.fraction < SMALL_UNTIL, stage.rng), device)
+        x = tensor(squares(pictures, stage.fraction < small_until, stage.rng), device)
         loss, figures = loss_of(vae, x, device)
         stage.check(loss)
         adam.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         for group in adam.param_groups:
-            group["lr"] = 1.2e-3 * stage.rate()
+            group["lr"] = peak * stage.rate()
         adam.step()
         average.step()
         stage.done(figures)

@@ -25,8 +25,15 @@ from training import Average, Muon, Stage, gradient_loss, half, save, tensor
 
 PHOTO_SHARE = .16       # of the style samples: "a photo", and prompts that name nothing
 PIXELS_FROM = .2        # of the time: the loss through the decoder begins
-FULL_STYLE = .3         # the strength from which on a style is drawn in full; 0 is the photograph
+FULL_STYLE = .35        # the strength at which a style is drawn as it is; 0 is the photograph
+BEYOND = .5             # a unit of strength above that overdoes the style by this share
 WHOLE_FROM = .6         # of the time: whole crops of 32 x 32 cells, before that 16 x 16
+
+
+def share_of(s):
+    """How much of the way from photograph to style a strength asks for: 1 at FULL_STYLE, more
+    beyond, so that a user who turns strength up always sees more of the style."""
+    return s / FULL_STYLE if s < FULL_STYLE else 1 + BEYOND * (s - FULL_STYLE)
 
 
 class Samples:
@@ -47,10 +54,10 @@ class Samples:
         s = rng.uniform(.7, .95) if rng.random() < .125 else rng.uniform(.05, .7)
         window = np.s_[:, y:y + side, x:x + side]
         z, plain, full = (self.z[crop, i][window].float() for i in (source, 1, 1 + k))
-        share = 1.0 if source > 1 else min(1.0, s / FULL_STYLE)
+        share = 1.0 if source > 1 else share_of(s)
         pixels = np.s_[8 * y:8 * (y + side), 8 * x:8 * (x + side)]
         picture = self.pictures[crop, 1 + k][pixels]
-        if share < 1:
+        if share != 1:
             picture = cv2.addWeighted(self.pictures[crop, 1][pixels], 1 - share, picture, share, 0)
         return z, plain + share * (full - plain), s, picture
 
