@@ -147,6 +147,32 @@ bench_text(SanaModel *model, const Options *o, BenchText *text, GError **error)
 
 /* --- pictures --------------------------------------------------------------------------------- */
 
+/* What a session draws from and to. */
+typedef struct {
+    SanaImage source, image;
+    SanaParams params;
+} Canvas;
+
+static Canvas
+canvas_new(const Options *o, const BenchSize *r)
+{
+    const gsize row = (gsize)r->width * 3;
+    Canvas c = {.params = SANA_PARAMS_DEFAULT};
+    c.source = c.image = (SanaImage){SANA_IMAGE_RGB, r->width, r->height, row, NULL};
+    c.source.pixels = make_picture(r->width, r->height);
+    c.image.pixels = g_malloc(row * (gsize)r->height);
+    c.params.steps = o->steps;
+    c.params.strength = o->strength;
+    return c;
+}
+
+static void
+canvas_clear(Canvas *c)
+{
+    g_free(c->source.pixels);
+    g_free(c->image.pixels);
+}
+
 static gboolean
 draw(SanaSession *s, SanaPrompt *prompt, const Options *o, const SanaParams *params,
      const SanaImage *source, const SanaImage *image, GError **error)
@@ -180,30 +206,23 @@ device_used(const Options *o)
 static gboolean
 bench_size(SanaModel *model, const Options *o, BenchSize *r, GError **error)
 {
-    SanaParams params = SANA_PARAMS_DEFAULT;
     gboolean ok = FALSE;
-    const gsize row = (gsize)r->width * 3;
-    g_autofree guint8 *pixels = make_picture(r->width, r->height);
-    g_autofree guint8 *drawn = g_malloc(row * (gsize)r->height);
-    SanaImage source = {SANA_IMAGE_RGB, r->width, r->height, row, pixels};
-    SanaImage image = {SANA_IMAGE_RGB, r->width, r->height, row, drawn};
-    params.steps = o->steps;
-    params.strength = o->strength;
+    Canvas c = canvas_new(o, r);
     const double begin = now();
     double busy = 0;
     SanaSession *s = sana_session_new(model, error);
     SanaPrompt *prompt = s ? sana_session_encode(s, o->prompt, NULL, error) : NULL;
     if (!prompt || !sana_session_cost(s, prompt, r->width, r->height, &r->cost, error))
         goto done;
-    if (o->input &&
-        !g_file_set_contents(o->input, (char *)pixels, (gssize)(row * (gsize)r->height), error))
+    if (o->input && !g_file_set_contents(o->input, c.source.pixels,
+                                         (gssize)(c.source.stride * (gsize)r->height), error))
         goto done;
     /* parts are not told apart while the frame is measured where that costs time: see there */
     const gboolean beside = !g_str_equal(sana_model_info(model)->device, "cpu");
     for (int i = -2; i < (beside ? 2 : 1) * o->frames; i++) {
         sana_session_separate_parts(s, i >= o->frames);
         const double before = processor_time();
-        if (!draw(s, prompt, o, &params, &source, &image, error))
+        if (!draw(s, prompt, o, &c.params, &c.source, &c.image, error))
             goto done;
         if (i == -2)
             r->first = now() - begin;
@@ -222,11 +241,12 @@ bench_size(SanaModel *model, const Options *o, BenchSize *r, GError **error)
     r->host = busy / o->frames;
     r->peak_rss = bench_peak_rss();
     r->device_used = device_used(o);
-    ok = !o->output || write_output(s, prompt, o, &params, &source, error);
+    ok = !o->output || write_output(s, prompt, o, &c.params, &c.source, error);
 done:
     if (prompt)
         sana_prompt_unref(prompt);
     sana_session_free(s);
+    canvas_clear(&c);
     return ok;
 }
 
@@ -245,16 +265,8 @@ typedef struct {
 static gboolean
 draw_together(Together *t, SanaSession *s, SanaPrompt *prompt, GError **error)
 {
-    const BenchSize *r = t->size;
-    const gsize row = (gsize)r->width * 3;
-    g_autofree guint8 *pixels = make_picture(r->width, r->height);
-    g_autofree guint8 *drawn = g_malloc(row * (gsize)r->height);
-    SanaImage source = {SANA_IMAGE_RGB, r->width, r->height, row, pixels};
-    SanaImage image = {SANA_IMAGE_RGB, r->width, r->height, row, drawn};
-    SanaParams params = SANA_PARAMS_DEFAULT;
-    params.steps = t->options->steps;
-    params.strength = t->options->strength;
-    gboolean ok = draw(s, prompt, t->options, &params, &source, &image, error);
+    Canvas c = canvas_new(t->options, t->size);
+    gboolean ok = draw(s, prompt, t->options, &c.params, &c.source, &c.image, error);
     g_mutex_lock(&t->lock);
     t->waiting--;
     g_cond_broadcast(&t->ready);
@@ -262,7 +274,8 @@ draw_together(Together *t, SanaSession *s, SanaPrompt *prompt, GError **error)
         g_cond_wait(&t->ready, &t->lock);
     g_mutex_unlock(&t->lock);
     for (int i = 0; ok && i < t->options->frames; i++)
-        ok = draw(s, prompt, t->options, &params, &source, &image, error);
+        ok = draw(s, prompt, t->options, &c.params, &c.source, &c.image, error);
+    canvas_clear(&c);
     return ok;
 }
 

@@ -94,13 +94,13 @@ strip_of(const SanaDnnlShape *whole, int first, int rows, int *skipped)
 
 /* Wide layers see small maps: the weights are packed for a picture of 512 by 512. */
 static SanaDnnlShape
-typical_shape(const SanaConv *k, SanaDType multiplied, SanaDType dtype)
+typical_shape(const SanaConv *k, SanaDType dtype)
 {
     int edge = CLAMP(65536 / MAX(k->in, k->out), 16, 512), skipped;
-    SanaDnnlShape whole = conv_shape(k, multiplied, dtype, edge, edge);
+    SanaDnnlShape whole = conv_shape(k, dtype, dtype, edge, edge);
     if (!is_folded(k))
         return whole;
-    whole = folded_shape(k, multiplied, dtype, edge, edge);
+    whole = folded_shape(k, dtype, dtype, edge, edge);
     int rows = strip_rows(&whole); /* one from the middle */
     return strip_of(&whole, (whole.out_h - rows) / 2, rows, &skipped);
 }
@@ -116,9 +116,8 @@ sana_cpu_pack_conv(SanaDevice *base, const SanaConv *k, SanaDType dtype, SanaTen
         SanaLinear l = as_linear(k);
         return sana_cpu_pack_linear(base, &l, dtype, &source, 1, bytes);
     }
-    SanaDType multiplied = sana_cpu_pack_dtype(base, dtype, k->in, k->out, k->groups);
-    SanaDType stored = multiplied == SANA_S8 ? sana_device_best_dtype(base) : multiplied;
-    SanaDnnlShape shape = typical_shape(k, multiplied, stored);
+    dtype = sana_cpu_pack_dtype(base, dtype, k->in, k->out, k->groups);
+    SanaDnnlShape shape = typical_shape(k, dtype);
     if (is_folded(k))
         return sana_cpu_packed_folded(dev, k, &shape, source, bytes);
     return sana_cpu_packed_new(dev, &shape, &source, 1, bytes);
@@ -183,7 +182,7 @@ conv_folded(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAc
     SanaDnnlShape whole = folded_shape(k, sana_cpu_multiplied(k->packed, x), x.dtype, x.h, x.w);
     int step = strip_rows(&whole), skipped;
     SanaTensor windows = sana_tensor(NULL, x.dtype, step, x.w + 1, 4 * y.c);
-    size_t reserved = (sana_bytes(windows) + 63) / 64 * 64;
+    size_t reserved = sana_cpu_align(sana_bytes(windows));
     whole.act = sana_dnnl_fuses(act) ? act : SANA_ACT_NONE;
 
     for (int first = 0; first < whole.out_h; first += step) {
@@ -205,7 +204,7 @@ conv_enlarged(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, Sana
     const SanaCpuLoops *loops = sana_cpu_loops(s);
     SanaCpuPacked *packed = k->packed;
     SanaTensor large = sana_tensor(NULL, x.dtype, 2 * x.h, 2 * x.w, x.c);
-    size_t bytes = (sana_bytes(large) + 63) / 64 * 64;
+    size_t bytes = sana_cpu_align(sana_bytes(large));
 
     large.data = sana_host_alloc(s->device, bytes);
     if (!large.data) {

@@ -53,6 +53,13 @@ struct SanaCpuPacked {
     float *scales;       /* S8: (out), what its integers are to be multiplied by; else NULL */
 };
 
+/* Bytes rounded up to where the next piece of a workspace may begin. */
+static inline size_t
+sana_cpu_align(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
 /* The type that x and packed are multiplied in. */
 static inline SanaDType
 sana_cpu_multiplied(const SanaCpuPacked *packed, SanaTensor x)

@@ -67,23 +67,18 @@ sana_cpu_packed_eight_bit(SanaCpuDevice *dev, const SanaDnnlShape *shape, const 
     return p;
 }
 
-static size_t
-align_up(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 size_t
 sana_cpu_eight_bit_bytes(SanaTensor x, int out)
 {
-    return align_up(sana_positions(x) * (size_t)x.c) + align_up((size_t)out * sizeof(float));
+    return sana_cpu_align(sana_positions(x) * (size_t)x.c) +
+           sana_cpu_align((size_t)out * sizeof(float));
 }
 
 SanaCpuEightBit
 sana_cpu_eight_bit(SanaStream *s, void *room, SanaTensor x, const SanaCpuPacked *packed, int out)
 {
     SanaCpuEightBit e = {.scales = room};
-    e.x = (int8_t *)room + align_up((size_t)out * sizeof(float));
+    e.x = (int8_t *)room + sana_cpu_align((size_t)out * sizeof(float));
     float scale = sana_cpu_loops(s)->quantise(e.x, x);
     for (int i = 0; i < out; i++)
         e.scales[i] = scale * packed->scales[i];

@@ -25,9 +25,8 @@ void *
 sana_cpu_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
                      const SanaTensor *sources, int n_sources, size_t *bytes)
 {
-    SanaDType multiplied = sana_cpu_pack_dtype(dev, dtype, l->in, l->out, 1);
-    SanaDType stored = multiplied == SANA_S8 ? sana_device_best_dtype(dev) : multiplied;
-    SanaDnnlShape shape = product_shape(l, multiplied, stored, TYPICAL_ROWS);
+    dtype = sana_cpu_pack_dtype(dev, dtype, l->in, l->out, 1);
+    SanaDnnlShape shape = product_shape(l, dtype, dtype, TYPICAL_ROWS);
     return sana_cpu_packed_new((SanaCpuDevice *)dev, &shape, sources, n_sources, bytes);
 }
 
@@ -58,12 +57,6 @@ sana_cpu_linear_in_place(SanaDevice *base, const SanaLinear *l, SanaDType dtype,
     return sana_cpu_packed_parts(dev, dtype, parts);
 }
 
-static size_t
-align_up(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 /* Where a strip passes through the workspace, by bytes from its start, each a multiple of 64. */
 typedef struct {
     size_t y;    /* x dense, or as integers, lies before */
@@ -78,8 +71,8 @@ room_for(SanaTensor x, SanaTensor y, const SanaLinear *l, bool apart)
     if (packed->scales)
         room.y = sana_cpu_eight_bit_bytes(x, l->out);
     else if (!sana_is_dense(x))
-        room.y = align_up(sana_bytes(x));
-    room.rest = room.y + (apart ? align_up(sana_bytes(y)) : 0);
+        room.y = sana_cpu_align(sana_bytes(x));
+    room.rest = room.y + (apart ? sana_cpu_align(sana_bytes(y)) : 0);
     return room;
 }
 

@@ -56,7 +56,7 @@ LOOP(quantise)(int8_t *y, SanaTensor x)
             load(v, x, row, ch, n);
             /* adding 1.5·2^23 rounds to an integer, which then stands in the low bits */
             SIMD for (int i = 0; i < n; i++) to[ch + i] =
-                usable ? (int8_t)sana_f32_bits(v[i] * inverse + 12582912.0f) : 0;
+                (int8_t)sana_f32_bits(v[i] * inverse + 12582912.0f);
         }
     }
     return usable ? most / 127 : most <= NOTHING ? 0 : NAN;

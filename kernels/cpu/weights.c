@@ -139,16 +139,19 @@ sana_cpu_packed_new(SanaCpuDevice *dev, const SanaDnnlShape *shape, const SanaTe
         return sana_cpu_packed_eight_bit(dev, shape, sources, n_sources, bytes);
     int status, first = 0;
     SanaDnnlLayout *layout = sana_dnnl_layout_for(dev->dnnl, shape, &status);
-    CpuWeights *w = layout ? weights_new(layout) : NULL;
-    if (!w)
+    void *data;
+    SanaCpuPacked *p =
+        layout ? sana_cpu_packed_empty(dev, (SanaDType)shape->x_dtype, layout, &data) : NULL;
+    if (!p)
         return NULL;
 
+    const CpuWeights *w = g_ptr_array_index(p->copies, 0);
     size_t taps = shape->kernel ? (size_t)shape->kernel * (size_t)shape->kernel : 1;
     size_t row = (size_t)(shape->in / MAX(shape->groups, 1)) * taps;
     *bytes = sana_dnnl_layout_bytes(layout);
     /* parts of a block are written one after the other: what lies behind the last is padding */
     if (n_sources > 1)
-        memset(w->data, 0, *bytes);
+        memset(data, 0, *bytes);
     for (int i = 0; i < n_sources && !status; i++) {
         status = pack_rows(dev, w, first, sources[i], row);
         first += (int)(sana_positions(sources[i]) * (size_t)sources[i].c / row);
@@ -156,11 +159,9 @@ sana_cpu_packed_new(SanaCpuDevice *dev, const SanaDnnlShape *shape, const SanaTe
     if (status && n_sources > 1)
         status = pack_joined(dev, w, shape->out, row, sources, n_sources);
     if (status) {
-        weights_free(w);
+        sana_cpu_packed_free(NULL, p);
         return NULL;
     }
-    SanaCpuPacked *p = packed_alloc(dev, (SanaDType)shape->x_dtype);
-    g_ptr_array_add(p->copies, w);
     return p;
 }
 

@@ -198,8 +198,7 @@ def gold(a):
 STYLES = {f.__name__: f for f in (photo, pencil, oil, watercolor, comic, mosaic, lego, neon, sepia,
                                   noir, winter, sunset, night, thermal, blueprint, stone, stitch,
                                   gold)}
-TEXTURED = ("pencil", "oil", "watercolor", "comic", "mosaic", "lego", "blueprint",
-            "stitch")
+TEXTURED = ("pencil", "oil", "watercolor", "comic", "mosaic", "lego", "blueprint", "stitch")
 
 
 def styled(name, picture):
