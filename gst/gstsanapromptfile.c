@@ -198,10 +198,12 @@ watch_thread (gpointer data)
 
   g_mutex_lock (&file->lock);
   while (file->element && file->thread == g_thread_self ()) {
-    gint64 then = g_get_monotonic_time () + INTERVAL;
+    gint64 then;
 
     if (file->path)
       look_locked (file, &before, FALSE);
+    /* after the look: one that took long is no reason for two in a row */
+    then = g_get_monotonic_time () + INTERVAL;
     while (file->element && file->thread == g_thread_self () &&
         g_cond_wait_until (&file->news, &file->lock, then));
   }

@@ -30,7 +30,8 @@ middle(GstSample *sample, guint8 pixel[3])
                        info.height / 2 * info.stride[0] + info.width / 2 * 3, pixel, 3);
 }
 
-/* Frames come, in order; once the first is restyled, all are. */
+/* Frames come, in order; once the first is restyled, all are.  A demuxer that smooths the clock of
+ * what arrives in bursts may give two frames one time. */
 static void
 expect_look(Pipe *pipe, guint count)
 {
@@ -45,7 +46,7 @@ expect_look(Pipe *pipe, guint count)
         GstClockTime pts = GST_BUFFER_PTS(gst_sample_get_buffer(sample));
         g_assert_true(GST_CLOCK_TIME_IS_VALID(pts));
         if (n > 0)
-            g_assert_cmpuint(pts, >, last);
+            g_assert_cmpuint(pts, >=, last);
         last = pts;
         middle(sample, pixel);
         gst_sample_unref(sample);

@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* µs a file may stand still, or be away, unnoticed. */
+#define LOOKED_AT_TWICE (150 * G_TIME_SPAN_MILLISECOND)
+
 typedef struct {
     char *dir, *path;
     Pipe pipe;
@@ -99,11 +102,16 @@ a_file_is_read_again_when_it_changes(void)
     g_assert_cmpint(g_rename(swap, w.path), ==, 0);
     expect_prompt(&w, "two", "three");
     /* and one that takes it away first */
+    gint64 begin = g_get_monotonic_time();
     g_assert_cmpint(g_unlink(w.path), ==, 0);
     g_usleep(20000);
     testdir_write_text(w.dir, "p.txt", "four");
+    gint64 away = g_get_monotonic_time() - begin;
     expect_prompt(&w, "three", "four");
-    g_assert_null(gst_bus_pop_filtered(w.pipe.bus, GST_MESSAGE_WARNING));
+    if (away > LOOKED_AT_TWICE)
+        g_test_skip("the machine is too busy to put a file back soon");
+    else
+        g_assert_null(gst_bus_pop_filtered(w.pipe.bus, GST_MESSAGE_WARNING));
     g_free(swap);
     unwatch(&w);
 }
@@ -130,7 +138,7 @@ a_file_is_taken_whole(void)
         longest = MAX(longest, g_get_monotonic_time() - begin);
     }
     fclose(file);
-    if (longest > 150 * G_TIME_SPAN_MILLISECOND)
+    if (longest > LOOKED_AT_TWICE)
         g_test_skip("the machine is too busy to write a file in one go");
     else
         expect_prompt(&w, "one", whole);

@@ -197,28 +197,36 @@ knows_its_duration_and_latency(void)
     pipe_close(&pipe);
 }
 
+/* From its fifth buffer on another size is wanted: on the source's thread, that it be so early. */
+static GstPadProbeReturn
+want_another_size(GstPad *pad, GstPadProbeInfo *info, gpointer harness)
+{
+    if (GST_BUFFER_OFFSET(GST_PAD_PROBE_INFO_BUFFER(info)) == 3)
+        gst_harness_set_sink_caps_str(harness,
+                                      "video/x-raw,format=I420,width=24,height=8,framerate=5/1");
+    return GST_PAD_PROBE_OK;
+}
+
 static void
 runs_on_over_a_change_of_caps(void)
 {
     GstHarness *h = gst_harness_new("sanasrc");
+    GstPad *pad = gst_element_get_static_pad(h->element, "src");
     GstClockTime pts = 0;
-    guint n = 0;
 
+    gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, want_another_size, h, NULL);
+    gst_object_unref(pad);
     g_object_set(h->element, "model-path", "fake:", "num-buffers", 12, NULL);
     gst_harness_set_sink_caps_str(h, "video/x-raw,format=RGB,width=16,height=16,framerate=10/1");
     gst_harness_play(h);
-    for (; n < 12; n++) {
+    for (guint n = 0; n < 12; n++) {
         GstBuffer *buffer = gst_harness_pull(h);
         g_assert_nonnull(buffer);
         g_assert_cmpuint(GST_BUFFER_PTS(buffer), ==, pts);
         g_assert_cmpuint(GST_BUFFER_OFFSET(buffer), ==, n);
+        g_assert_cmpuint(GST_BUFFER_DURATION(buffer), ==, GST_SECOND / (n <= 3 ? 10 : 5));
         pts += GST_BUFFER_DURATION(buffer);
         gst_buffer_unref(buffer);
-        if (n == 3) {
-            gst_harness_set_sink_caps_str(
-                h, "video/x-raw,format=I420,width=24,height=8,framerate=5/1");
-            gst_harness_push_upstream_event(h, gst_event_new_reconfigure());
-        }
     }
     GstCaps *caps = gst_pad_get_current_caps(h->sinkpad);
     GstVideoInfo info;
