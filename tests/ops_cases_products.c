@@ -186,6 +186,9 @@ check_conv_dense(Runner *r)
         run_conv(r, h, w, (SanaConv){.in = 16, .out = 33, .kernel = 3, .stride = 2});
         run_conv(r, h, w, (SanaConv){.in = 7, .out = 5, .kernel = 3, .upsample = 2});
         run_conv(r, h, w, (SanaConv){.in = 32, .out = 16, .kernel = 3, .upsample = 2});
+        for (int stride = 1; stride <= 3; stride++)
+            run_conv(r, h, w, (SanaConv){.in = 48, .out = 32, .kernel = 3, .stride = stride});
+        run_conv(r, h, w, (SanaConv){.in = 16, .out = 64, .kernel = 3, .upsample = 2});
         run_conv(r, h, w, (SanaConv){.in = 24, .out = 40, .kernel = 1});
         run_conv(r, h, w, (SanaConv){.in = 3, .out = 128, .kernel = 3});
         run_conv(r, h, w, (SanaConv){.in = 128, .out = 3, .kernel = 3});
@@ -193,7 +196,7 @@ check_conv_dense(Runner *r)
     run_conv(r, 40, 46, (SanaConv){.in = 64, .out = 64, .kernel = 3});
     run_conv(r, 9, 10, (SanaConv){.in = 72, .out = 136, .kernel = 3});
     run_conv(r, 19, 16, (SanaConv){.in = 64, .out = 128, .kernel = 3, .upsample = 2});
-    run_conv(r, 33, 35, (SanaConv){.in = 80, .out = 64, .kernel = 3, .stride = 2});
+    run_conv(r, 33, 71, (SanaConv){.in = 80, .out = 64, .kernel = 3, .stride = 2});
     run_conv(r, 5, 4, (SanaConv){.in = 40, .out = 520, .kernel = 1});
     run_conv(r, 5, 4, (SanaConv){.in = 270, .out = 300, .kernel = 3});
     run_conv(r, 4, 6, (SanaConv){.in = 3, .out = 40, .kernel = 3, .stride = 2});
@@ -231,6 +234,9 @@ check_conv(Runner *r)
     check_conv_grouped(r);
     check_conv_forms(r, (SanaConv){.in = 16, .out = 24, .kernel = 3});
     check_conv_forms(r, (SanaConv){.in = 16, .out = 24, .kernel = 3, .upsample = 2});
+    check_conv_forms(r, (SanaConv){.in = 32, .out = 32, .kernel = 3});
+    check_conv_forms(r, (SanaConv){.in = 32, .out = 32, .kernel = 3, .stride = 2});
+    check_conv_forms(r, (SanaConv){.in = 32, .out = 32, .kernel = 3, .upsample = 2});
     check_conv_forms(r, (SanaConv){.in = 64, .out = 64, .kernel = 1, .groups = 2});
     check_conv_forms(r, (SanaConv){.in = 16, .out = 8, .kernel = 1});
 }

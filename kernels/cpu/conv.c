@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "kernels/cpu/cpu.h"
 
+#include <omp.h>
 #include <string.h>
 
 static bool
@@ -19,6 +20,14 @@ static bool
 is_folded(const SanaConv *k)
 {
     return k->kernel == 3 && k->stride == 1 && k->upsample == 2 && k->groups == 1;
+}
+
+/* 3×3 in f32 of whole vectors, which our own loops do faster than oneDNN. */
+static bool
+is_ours(const SanaConv *k, SanaDType dtype)
+{
+    return dtype == SANA_F32 && k->kernel == 3 && k->groups == 1 && k->in % 16 == 0 &&
+           k->out % SANA_CPU_PANEL == 0 && (k->stride == 1 || k->upsample == 1);
 }
 
 static SanaLinear
@@ -117,6 +126,8 @@ sana_cpu_pack_conv(SanaDevice *base, const SanaConv *k, SanaDType dtype, SanaTen
         return sana_cpu_pack_linear(base, &l, dtype, &source, 1, bytes);
     }
     dtype = sana_cpu_pack_dtype(base, dtype, k->in, k->out, k->groups);
+    if (is_ours(k, dtype))
+        return sana_cpu_packed_points(dev, k, source, bytes);
     SanaDnnlShape shape = typical_shape(k, dtype);
     if (is_folded(k))
         return sana_cpu_packed_folded(dev, k, &shape, source, bytes);
@@ -197,6 +208,34 @@ conv_folded(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAc
     }
 }
 
+/*
+ * Tiles at a time: as many as half the rows of the square product of these widths, so that the
+ * weights cross the caches as often as windows and results; more than 64 gain nothing.
+ */
+static int
+tiles_at_a_time(const SanaConv *k)
+{
+    size_t in = (size_t)k->in, out = (size_t)k->out, even = in * out / (in + out) / 2;
+    return (int)CLAMP((even + 7) / 8 * 8, 16, 64);
+}
+
+static void
+conv_ours(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
+{
+    const SanaCpuLoops *loops = sana_cpu_loops(s);
+    const SanaCpuPacked *packed = k->packed;
+    size_t threads = (size_t)omp_get_max_threads();
+    int step = tiles_at_a_time(k);
+    size_t tile = SANA_CPU_POINTS * (size_t)(k->in + k->out);
+    size_t floats = k->stride > 1 ? threads * sana_cpu_strided_floats(k)
+                                  : (size_t)k->in + threads * (size_t)step * tile;
+    float *room = sana_cpu_workspace(s, floats * sizeof *room);
+    if (room && k->stride > 1)
+        loops->strided(y, x, k, packed->points, act, room);
+    else if (room)
+        loops->winograd(y, x, k, packed->points, act, step, room);
+}
+
 /* Whatever else is enlarged first; no published network does. */
 static void
 conv_enlarged(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
@@ -223,15 +262,17 @@ conv_enlarged(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, Sana
 void
 sana_cpu_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
 {
+    const SanaCpuPacked *packed = k->packed;
     if (is_product(k)) {
         SanaLinear l = as_linear(k);
         sana_cpu_linear(s, y, x, &l, act, SANA_NONE);
+    } else if (packed->points) {
+        conv_ours(s, y, x, k, act);
     } else if (is_folded(k)) {
         conv_folded(s, y, x, k, act);
     } else if (k->upsample == 2) {
         conv_enlarged(s, y, x, k, act);
     } else if (is_depthwise(k)) {
-        SanaCpuPacked *packed = k->packed;
         sana_cpu_loops(s)->depthwise(y, x, k, packed->taps, act);
     } else {
         conv_plain(s, y, x, k, act);

@@ -37,6 +37,49 @@ typedef void SanaCpuEnlarge(SanaTensor y, SanaTensor x);
  */
 typedef void SanaCpuSpread(SanaTensor y, SanaTensor windows, int first);
 
+/* Outputs that lie together in the weights of sana_cpu_winograd(). */
+#define SANA_CPU_PANEL 32
+
+/* Points of a window of Winograd's F(4×4, 3×3), and of one on an enlarged map (winograd.c). */
+#define SANA_CPU_POINTS 36
+#define SANA_CPU_POINTS_ENLARGED 25
+
+/*
+ * y (h·e, w·e, out) = act(k ∗ x + bias), F32: k of 3×3, stride 1, e = k->upsample; in a multiple of
+ * 16, out of SANA_CPU_PANEL.  points: those of weight (o, i), point p at
+ * ((p·out + o − o % PANEL)·in + i·PANEL + o % PANEL).
+ *
+ * step: tiles that a thread takes at a time, a multiple of 8.  room: F32, in + as many times
+ * POINTS·step·(in + out) as there may be threads.
+ */
+typedef void SanaCpuWinograd(SanaTensor y, SanaTensor x, const SanaConv *k, const float *points,
+                             SanaAct act, int step, float *room);
+
+/* Results of a row that sana_cpu_strided() computes at a time. */
+#define SANA_CPU_STRIDED 32
+
+/* Positions of x that so many results of a row need; floats of room for a thread. */
+static inline int
+sana_cpu_strided_width(const SanaConv *k)
+{
+    return (SANA_CPU_STRIDED - 1) * k->stride + k->kernel;
+}
+
+static inline size_t
+sana_cpu_strided_floats(const SanaConv *k)
+{
+    size_t rows = (size_t)k->kernel * (size_t)sana_cpu_strided_width(k);
+    return rows * (size_t)k->in + SANA_CPU_STRIDED * (size_t)k->out;
+}
+
+/*
+ * y (h', w', out) = act(k ∗ x + bias), F32, k dense; in a multiple of 16, out of SANA_CPU_PANEL.
+ * taps lie as points do, tap t for point t.  room: as many times sana_cpu_strided_floats() as there
+ * may be threads.
+ */
+typedef void SanaCpuStrided(SanaTensor y, SanaTensor x, const SanaConv *k, const float *taps,
+                            SanaAct act, float *room);
+
 /* y (n, out) = x (n, in) · Wᵀ + bias (out, or NULL), x F32, W (1, out, in) BF16 in checkpoint
  * order.  x, y: views. */
 typedef void SanaCpuLinearRows(SanaTensor y, SanaTensor x, SanaTensor w, const float *bias);
@@ -54,6 +97,8 @@ typedef struct {
     SanaCpuGlu *glu_depthwise;
     SanaCpuEnlarge *enlarge;
     SanaCpuSpread *spread;
+    SanaCpuWinograd *winograd;
+    SanaCpuStrided *strided;
     SanaCpuLinearRows *linear_rows;
     SanaCpuQuantise *quantise;
     __typeof__(sana_linear_attention) *linear_attention;
@@ -93,6 +138,8 @@ SanaCpuDepthwise LOOP(depthwise);
 SanaCpuGlu LOOP(glu_depthwise);
 SanaCpuEnlarge LOOP(enlarge);
 SanaCpuSpread LOOP(spread);
+SanaCpuWinograd LOOP(winograd);
+SanaCpuStrided LOOP(strided);
 SanaCpuLinearRows LOOP(linear_rows);
 SanaCpuQuantise LOOP(quantise);
 __typeof__(sana_linear_attention) LOOP(linear_attention);

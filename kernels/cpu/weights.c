@@ -65,6 +65,7 @@ sana_cpu_packed_free(SanaDevice *dev, void *packed)
     g_clear_pointer(&p->parts, g_ptr_array_unref);
     g_mutex_clear(&p->lock);
     sana_host_free(NULL, p->taps);
+    sana_host_free(NULL, p->points);
     sana_host_free(NULL, p->bias);
     sana_host_free(NULL, p->scales);
     g_free(p);
@@ -207,6 +208,69 @@ sana_cpu_packed_taps(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype, San
         return p;
     sana_cpu_packed_free(NULL, p);
     return NULL;
+}
+
+/* What the points of a 3×3 are made of: all of F(4×4, 3×3), those of an enlarged map, taps. */
+typedef struct {
+    int side;
+    float g[6][3];
+} Transform;
+
+static const Transform winograd = {6,
+                                   {{1 / 4.f, 0, 0},
+                                    {-1 / 6.f, -1 / 6.f, -1 / 6.f},
+                                    {-1 / 6.f, 1 / 6.f, -1 / 6.f},
+                                    {1 / 24.f, 1 / 12.f, 1 / 6.f},
+                                    {1 / 24.f, -1 / 12.f, 1 / 6.f},
+                                    {0, 0, 1}}};
+static const Transform winograd_enlarged = {5,
+                                            {{1 / 4.f, 0, 0},
+                                             {-1 / 6.f, -1 / 6.f, -1 / 6.f},
+                                             {1 / 24.f, 1 / 12.f, 1 / 6.f},
+                                             {1 / 24.f, -1 / 12.f, 1 / 6.f},
+                                             {0, 0, 1}}};
+static const Transform identity = {3, {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
+
+/* G g Gᵀ of a panel's weights for one input: w (PANEL, 9), `row` floats from one to the next, to
+ * u (points, PANEL), u_point floats from one to the next. */
+static void
+transform_taps(float *u, size_t u_point, const Transform *t, const float *w, size_t row)
+{
+    for (int p = 0; p < t->side * t->side; p++) {
+        const float *down = t->g[p / t->side], *across = t->g[p % t->side];
+        for (size_t o = 0; o < SANA_CPU_PANEL; o++) {
+            double sum = 0;
+            for (int i = 0; i < 9; i++)
+                sum += (double)down[i / 3] * (double)across[i % 3] * (double)w[o * row + (size_t)i];
+            u[(size_t)p * u_point + o] = (float)sum;
+        }
+    }
+}
+
+SanaCpuPacked *
+sana_cpu_packed_points(SanaCpuDevice *dev, const SanaConv *k, SanaTensor source, size_t *bytes)
+{
+    const Transform *t = k->stride > 1      ? &identity
+                         : k->upsample == 2 ? &winograd_enlarged
+                                            : &winograd;
+    const size_t in = (size_t)k->in, out = (size_t)k->out, row = 9 * in;
+    float *plain = sana_host_alloc(NULL, out * row * sizeof(float));
+    SanaCpuPacked *p = packed_alloc(dev, SANA_F32);
+    *bytes = (size_t)(t->side * t->side) * out * in * sizeof(float);
+    p->points = sana_host_alloc(NULL, *bytes);
+    if (plain && p->points) {
+        sana_cpu_source_to_f32(plain, source, 0, out * row);
+#pragma omp parallel for schedule(static)
+        for (size_t o = 0; o < out; o += SANA_CPU_PANEL)
+            for (size_t i = 0; i < in; i++)
+                transform_taps(p->points + o * in + i * SANA_CPU_PANEL, out * in, t,
+                               plain + o * row + 9 * i, row);
+    } else {
+        sana_cpu_packed_free(NULL, p);
+        p = NULL;
+    }
+    sana_host_free(NULL, plain);
+    return p;
 }
 
 /*
