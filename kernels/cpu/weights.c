@@ -85,18 +85,31 @@ sana_cpu_source_to_f32(float *dst, SanaTensor src, size_t first, size_t count)
             dst[i] = sana_f16_to_f32(half[i]);
 }
 
-/* Rows of a source into the packed form, in runs short enough that a converted copy stays small. */
+/* Bytes of f32 to convert at a time: what a cache holds, and no new pages for each. */
+#define CONVERT_BYTES ((size_t)4 << 20)
+
+/*
+ * Rows of a source into the packed form, by way of f32 where oneDNN converts an element at a time:
+ * from bf16 to another type, and f16, which it does not know.
+ */
 static int
-pack_rows(SanaCpuDevice *dev, const CpuWeights *w, int first, SanaTensor src, size_t row)
+pack_rows(SanaCpuDevice *dev, const CpuWeights *w, const SanaDnnlShape *shape, int first,
+          SanaTensor src, size_t row)
 {
-    int rows = (int)(sana_positions(src) * (size_t)src.c / row);
-    if (src.dtype != SANA_F16)
+    const int rows = (int)(sana_positions(src) * (size_t)src.c / row);
+    if (src.dtype == SANA_F32 || (gint32)src.dtype == shape->x_dtype)
         return sana_dnnl_pack(dev->dnnl, w->layout, w->data, first, rows, src.data, src.dtype);
-    float *converted = sana_host_alloc(NULL, (size_t)rows * row * sizeof(float));
+    size_t some = CONVERT_BYTES / sizeof(float) / row / 64 * 64;
+    int step = shape->kernel ? rows : (int)CLAMP(some, 64, (size_t)rows), status = 0;
+    float *converted = sana_host_alloc(NULL, (size_t)step * row * sizeof(float));
     if (!converted)
         return sana_dnnl_no_memory();
-    sana_cpu_source_to_f32(converted, src, 0, (size_t)rows * row);
-    int status = sana_dnnl_pack(dev->dnnl, w->layout, w->data, first, rows, converted, SANA_F32);
+    for (int at = 0; at < rows && !status; at += step) {
+        int count = MIN(step, rows - at);
+        sana_cpu_source_to_f32(converted, src, (size_t)at * row, (size_t)count * row);
+        status =
+            sana_dnnl_pack(dev->dnnl, w->layout, w->data, first + at, count, converted, SANA_F32);
+    }
     sana_host_free(NULL, converted);
     return status;
 }
@@ -154,7 +167,7 @@ sana_cpu_packed_new(SanaCpuDevice *dev, const SanaDnnlShape *shape, const SanaTe
     if (n_sources > 1)
         memset(data, 0, *bytes);
     for (int i = 0; i < n_sources && !status; i++) {
-        status = pack_rows(dev, w, first, sources[i], row);
+        status = pack_rows(dev, w, shape, first, sources[i], row);
         first += (int)(sana_positions(sources[i]) * (size_t)sources[i].c / row);
     }
     if (status && n_sources > 1)
