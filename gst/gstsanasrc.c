@@ -134,7 +134,7 @@ gst_sana_src_create (GstPushSrc * psrc, GstBuffer ** buffer)
     return ret;
 
   if (live)
-    gst_sana_src_skip_missed (self);
+    gst_sana_src_go_on_air (self, repeated);
   if (repeated)
     GST_BUFFER_FLAG_SET (*buffer, GST_BUFFER_FLAG_GAP);
   if (self->discont)

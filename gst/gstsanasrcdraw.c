@@ -327,7 +327,6 @@ newest_picture (GstSanaSrc * self, gboolean * repeated)
     if (picture) {
       show (self, picture);
       self->live_count++;
-      self->shown_since = now;
       *repeated = FALSE;
     } else if (ret != GST_FLOW_OK) {
       return ret;
@@ -372,13 +371,11 @@ frame_on_air (GstSanaSrc * self)
   return time < 0 ? 0 : gst_sana_timeline_frame_at (&self->line, time);
 }
 
-void
-gst_sana_src_skip_missed (GstSanaSrc * self)
+static void
+skip_to (GstSanaSrc * self, gint64 frame)
 {
-  gint64 frame = frame_on_air (self), missed;
+  gint64 missed;
 
-  if (frame <= self->line.frame + 1)
-    return;
   for (missed = self->line.frame; missed < frame && self->produced > 0;
       missed++)
     gst_sana_stats_count (&self->common.stats, GST_SANA_COUNT_DROPPED);
@@ -386,6 +383,18 @@ gst_sana_src_skip_missed (GstSanaSrc * self)
       frame - self->line.frame);
   self->line.frame = frame;
   self->discont = TRUE;
+}
+
+void
+gst_sana_src_go_on_air (GstSanaSrc * self, gboolean repeated)
+{
+  gint64 frame = frame_on_air (self);
+
+  if (frame > self->line.frame + 1)
+    skip_to (self, frame);
+  if (!repeated)
+    self->shown_since =
+        gst_sana_timeline_time (&self->line, self->line.frame, 0);
 }
 
 static void

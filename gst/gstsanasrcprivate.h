@@ -66,8 +66,9 @@ gint64 gst_sana_src_get_offset (GstSanaSrc * self);
 gboolean gst_sana_src_wait_model (GstSanaSrc * self, gboolean * ending);
 
 /* Streaming thread, live: goes on to the frame that is on now.  Time that passed
- * without us is not caught up with. */
-void gst_sana_src_skip_missed (GstSanaSrc * self);
+ * without us is not caught up with.  There a picture that is not repeated
+ * begins to be shown. */
+void gst_sana_src_go_on_air (GstSanaSrc * self, gboolean repeated);
 
 /* Streaming thread: makes `shown` what the next frame is to show.  repeated: the
  * frame before showed it already. */

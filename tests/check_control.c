@@ -33,11 +33,11 @@ play_by_the_clock(const char *line, gboolean changes, GstClockTime *times)
             g_free(prompt);
         }
         g_assert_true(gst_test_clock_crank(GST_TEST_CLOCK(clock)));
-        gint64 begin = g_get_monotonic_time();
+        gint64 begin = element_test_time();
         GstSample *sample = pipe_pull(&pipe);
         g_assert_nonnull(sample);
         if (n > 20)
-            longest = MAX(longest, g_get_monotonic_time() - begin);
+            longest = MAX(longest, element_test_time() - begin);
         times[n] = GST_BUFFER_PTS(gst_sample_get_buffer(sample));
         gst_sample_unref(sample);
     }

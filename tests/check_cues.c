@@ -177,7 +177,7 @@ a_full_pad_waits_and_is_let_go(void)
         shows(&c, 0, "idle"); /* video does not wait for it */
         shows(&c, 27, "cue 2");
         filter_wait_for(&f.pushed, 66);
-        gint64 begin = g_get_monotonic_time();
+        gint64 begin = element_test_time();
         if (how == VIDEO_EOS)
             gst_harness_push_event(c.video, gst_event_new_eos());
         else if (how == TEXT_FLUSH)

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* sanaimg2img with a model that computes nothing: flow, states, caps, pixels, values, live. */
-#include "gst/gstsanaimg2img.h"
 #include "tests/img2img.h"
 
 int
 main(int argc, char **argv)
 {
-    gst_init(&argc, &argv);
-    g_test_init(&argc, &argv, NULL);
-    g_assert_true(GST_ELEMENT_REGISTER(sanaimg2img, NULL));
+    element_test_init(&argc, &argv);
     add_flow_tests();
     add_stop_tests();
     add_caps_tests();

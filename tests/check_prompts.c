@@ -239,8 +239,10 @@ a_live_picture_stays_for_its_duration(void)
     guint fresh = 0;
     Pipe pipe;
 
-    pipe_open(&pipe, "sanasrc name=e is-live=true image-duration=240000000 model-path=fake:frame=2 "
-                     "! video/x-raw,format=RGB,width=16,height=16,framerate=50/1 ! "
+    /* the first picture too, although the model took longer to load */
+    pipe_open(&pipe, "sanasrc name=e is-live=true image-duration=240000000 "
+                     "model-path=fake:frame=2,load=600 ! "
+                     "video/x-raw,format=RGB,width=16,height=16,framerate=50/1 ! "
                      "appsink name=out sync=false");
     pipe_play(&pipe);
     for (guint n = 0; n < 75; n++) {
@@ -267,6 +269,7 @@ a_change_discards_what_was_drawn_ahead(void)
     gboolean old_over = FALSE;
     guint8 pixel[3], want[3];
     guint seen = 0;
+    gboolean late = FALSE;
     Pipe pipe;
 
     pipe_open(&pipe, "sanasrc name=e is-live=true seed-mode=increment prompt=one "
@@ -283,6 +286,11 @@ a_change_discards_what_was_drawn_ahead(void)
         /* the second picture is finished by now, and waits for its time */
         if (n == 5)
             g_object_set(pipe.element, "prompt", "two", NULL);
+        if (n == 5 && gst_element_get_current_running_time(pipe.element) > 450 * GST_MSECOND) {
+            late = TRUE;
+            g_test_skip("the machine is too busy to change the prompt before that time");
+            break;
+        }
         if (!fresh)
             continue;
         fake_sana_colour(old_over ? "two" : "one", seen, 2, 4.5, want);
@@ -290,7 +298,7 @@ a_change_discards_what_was_drawn_ahead(void)
         old_over = TRUE;
         seen++;
     }
-    g_assert_cmpuint(seen, ==, 2);
+    g_assert_true(late || seen == 2);
     pipe_close(&pipe);
 }
 

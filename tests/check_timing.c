@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* sanaimg2img's time and failures, on a model that sleeps.  Names begin with the row of
  * docs/elements-checklist.md that the test shows. */
-#include "gst/gstsanaimg2img.h"
-#include "gst/gstsanasrc.h"
 #include "tests/timing.h"
 
 guint32
@@ -84,10 +82,7 @@ timing_messages(GstElement *element, GstMessageType type)
 int
 main(int argc, char **argv)
 {
-    gst_init(&argc, &argv);
-    g_test_init(&argc, &argv, NULL);
-    g_assert_true(GST_ELEMENT_REGISTER(sanasrc, NULL));
-    g_assert_true(GST_ELEMENT_REGISTER(sanaimg2img, NULL));
+    element_test_init(&argc, &argv);
     add_timing_live_tests();
     add_timing_qos_tests();
     add_timing_pace_tests();

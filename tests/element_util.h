@@ -13,6 +13,12 @@
 /* GStreamer, GTest and both elements, with no model of the environment's. */
 void element_test_init(int *argc, char ***argv);
 
+/*
+ * g_get_monotonic_time() less what this process stood still, as seen by a thread of
+ * element_test_init(): what to measure by how long something takes on a machine that others use.
+ */
+gint64 element_test_time(void);
+
 /* The first of these elements that is not installed; NULL: all are there. */
 const char *element_test_missing(const char *element, ...) G_GNUC_NULL_TERMINATED;
 
@@ -38,7 +44,7 @@ GstMessage *pipe_message(Pipe *pipe, GstMessageType types);
 /* Waits for an ERROR of the element; asserts its code and a piece of its sentence. */
 void pipe_assert_error(Pipe *pipe, GQuark domain, int code, const char *piece);
 
-/* To NULL, and how long that took, in milliseconds. */
+/* To NULL, and how long that took, in milliseconds of element_test_time(). */
 int pipe_stop(Pipe *pipe);
 void pipe_close(Pipe *pipe);
 

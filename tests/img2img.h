@@ -6,6 +6,7 @@
 #include <gst/check/gstharness.h>
 #include <gst/video/video.h>
 
+#include "element_util.h"
 #include "fake_sana.h"
 
 #define SMALL "video/x-raw,format=RGB,width=64,height=32,framerate=25/1"

@@ -135,7 +135,7 @@ static void
 test_caps_and_eos_do_not_wait_for_the_model(void)
 {
     GstHarness *h = filter_start(filter_make("model-path", "fake:load=5000", NULL), SMALL, FALSE);
-    gint64 begin = g_get_monotonic_time();
+    gint64 begin = element_test_time();
     g_assert_true(event_comes(h, GST_EVENT_CAPS));
     g_assert_true(gst_harness_push_event(h, gst_event_new_eos()));
     g_assert_true(event_comes(h, GST_EVENT_EOS));

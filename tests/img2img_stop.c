@@ -22,7 +22,7 @@ test_stop(gconstpointer data)
         /* one is with the model, one waits, one blocks */
         filter_wait_for(&pusher.pushed, 2);
         g_usleep(30000);
-        gint64 begin = g_get_monotonic_time();
+        gint64 begin = element_test_time();
         gst_element_set_state(h->element, states[i]);
         expect_quick(begin, "stopping");
         g_assert_cmpint(pusher_join(&pusher), ==, GST_FLOW_FLUSHING);
@@ -41,7 +41,7 @@ test_flush(gconstpointer data)
         pusher_start(&pusher);
         filter_wait_for(&pusher.pushed, 2);
         g_usleep(30000);
-        gint64 begin = g_get_monotonic_time();
+        gint64 begin = element_test_time();
         gst_harness_push_event(h, gst_event_new_flush_start());
         g_assert_cmpint(pusher_join(&pusher), ==, GST_FLOW_FLUSHING);
         gst_harness_push_event(h, gst_event_new_flush_stop(TRUE));
@@ -51,7 +51,7 @@ test_flush(gconstpointer data)
         gst_harness_push_event(h, gst_event_new_segment(&segment));
     }
     filter_expect_no_error(h->element);
-    gint64 begin = g_get_monotonic_time();
+    gint64 begin = element_test_time();
     gst_element_set_state(h->element, GST_STATE_NULL);
     expect_quick(begin, "stopping after a flush");
     filter_stop(h);
@@ -76,7 +76,7 @@ test_query_is_answered_by_a_flush(void)
     gst_harness_push(h, filter_picture(SMALL, 0, 0));
     GThread *thread = g_thread_new("drain", drain_thread, h);
     g_usleep(50000);
-    gint64 begin = g_get_monotonic_time();
+    gint64 begin = element_test_time();
     gst_harness_push_event(h, gst_event_new_flush_start());
     g_assert_false(GPOINTER_TO_INT(g_thread_join(thread)));
     expect_quick(begin, "a query met by a flush");
@@ -139,7 +139,7 @@ test_flush_storm(void)
         g_object_set(h->element, "prompt", prompt, NULL);
         g_free(prompt);
         g_usleep(g_rand_int_range(random, 0, 8000));
-        gint64 begin = g_get_monotonic_time();
+        gint64 begin = element_test_time();
         storm_flush(&storm);
         expect_quick(begin, "a flush");
     }
@@ -224,7 +224,7 @@ test_states_without_data(void)
 
     for (guint round = 0; round < 5; round++) {
         for (guint i = 0; i < G_N_ELEMENTS(states); i++) {
-            gint64 begin = g_get_monotonic_time();
+            gint64 begin = element_test_time();
             g_assert_cmpint(gst_element_set_state(element, states[i]), ==,
                             GST_STATE_CHANGE_SUCCESS);
             expect_quick(begin, gst_element_state_get_name(states[i]));
@@ -270,7 +270,7 @@ test_no_buffer_left(void)
         g_assert_nonnull(kept);
         gst_harness_push(h, filter_picture(SMALL, 1, 1));
         g_usleep(50000);
-        gint64 begin = g_get_monotonic_time();
+        gint64 begin = element_test_time();
         if (i == 0) {
             gst_harness_push_event(h, gst_event_new_flush_start());
             expect_quick(begin, "flushing without a buffer");
