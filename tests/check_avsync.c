@@ -193,7 +193,7 @@ median_delay(Scene *scene, const char *what)
                        second, delays[n] / 1000);
         n++;
     }
-    g_assert_cmpuint(n, >, SECONDS / 2);
+    g_assert_cmpuint(n, >=, SECONDS - 2);
     qsort(delays, n, sizeof delays[0], compare);
     return delays[n / 2];
 }
@@ -202,6 +202,7 @@ static void
 keeps_picture_and_sound_together(void)
 {
     Scene told, untold;
+    gint64 before = g_get_monotonic_time() - element_test_time();
 
     scene_open(&told, FALSE);
     scene_open(&untold, TRUE);
@@ -212,6 +213,11 @@ keeps_picture_and_sound_together(void)
     }
     scene_close(&told);
     scene_close(&untold);
+    gint64 still = g_get_monotonic_time() - element_test_time() - before;
+    if (still > SECONDS * 100 * G_TIME_SPAN_MILLISECOND) {
+        g_test_skip("the machine stood still too often to see or hear it well");
+        return;
+    }
     g_assert_cmpint(ABS(median_delay(&told, "latency told")), <=, FRAME);
     g_assert_cmpint(median_delay(&untold, "latency not told"), >, FRAME);
 }

@@ -146,7 +146,7 @@ test_latency(void)
     g_assert_true(live);
     /* one that waits and one that is computed, and the upstream's */
     g_assert_cmpuint(min, >=, 110 * GST_MSECOND);
-    g_assert_cmpuint(min, <=, 1000 * GST_MSECOND);
+    g_assert_cmpuint(min, <=, 3000 * GST_MSECOND); /* on a machine that stood still, too */
     g_assert_cmpuint(max, >=, min);
     /* frames as slow as that change nothing */
     for (guint n = 0; n < 5; n++) {

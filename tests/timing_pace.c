@@ -244,16 +244,16 @@ one_gives_one_at_once(void)
 {
     GstHarness *h = repeat_start("fake:load=100,frame=300", GST_SANA_STARTUP_PASSTHROUGH);
     guint n_source = 0, n_drawn = 0, n_fresh = 0;
-    gint64 longest = 0;
+    gint64 longest = 0, start = g_get_monotonic_time();
 
     for (guint n = 0; n < 60; n++) {
         GstBuffer *buffer = timing_flat(200, n);
         gint gone = 0;
         gst_mini_object_weak_ref(GST_MINI_OBJECT(buffer), input_is_gone, &gone);
-        gint64 begin = g_get_monotonic_time();
+        gint64 begin = element_test_time();
         timing_push(h, buffer);
         buffer = timing_pull(h);
-        longest = MAX(longest, g_get_monotonic_time() - begin);
+        longest = MAX(longest, element_test_time() - begin);
         /* the host's own memory is not looked at any more */
         g_assert_cmpint(g_atomic_int_get(&gone), ==, 1);
         g_assert_cmpuint(GST_BUFFER_PTS(buffer), ==, n * 40 * GST_MSECOND);
@@ -273,7 +273,7 @@ one_gives_one_at_once(void)
     g_assert_cmpuint(n_source, >, 3);
     g_assert_cmpuint(n_drawn, >, 10);
     g_assert_cmpuint(n_fresh, >=, 2);
-    g_assert_cmpuint(n_fresh, <=, 6);
+    g_assert_cmpint(n_fresh, <=, 2 + (g_get_monotonic_time() - start) / 300000);
     g_assert_cmpuint(timing_stat(h->element, "repeated"), ==, n_drawn - n_fresh);
     g_assert_cmpint(longest, <, 150 * G_TIME_SPAN_MILLISECOND);
     filter_stop(h);

@@ -65,7 +65,7 @@ accurate_seek_in_paused(void)
     GstElement *sink = pause_on(&pipe, LINE("fake:frame=10") "fakesink name=o sync=true");
 
     for (guint i = 0; i < G_N_ELEMENTS(frames); i++) {
-        gint64 begin = g_get_monotonic_time();
+        gint64 begin = element_test_time();
         g_assert_true(gst_element_seek_simple(pipe.bin, GST_FORMAT_TIME,
                                               GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_ACCURATE,
                                               (gint64)(frames[i] * FRAME)));
@@ -133,7 +133,7 @@ static GstPadProbeReturn
 take_out(GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
 {
     Change *c = user_data;
-    gint64 begin = g_get_monotonic_time();
+    gint64 begin = element_test_time();
 
     gst_element_unlink_many(c->before, c->filter, c->after, NULL);
     gst_element_set_state(c->filter, GST_STATE_NULL);
@@ -216,7 +216,7 @@ play_stop_play(void)
     for (guint n = 0; n < 50; n++) {
         pipe_play(&pipe);
         wait_shown(&pipe, 1);
-        gint64 begin = g_get_monotonic_time();
+        gint64 begin = element_test_time();
         g_assert_cmpint(gst_element_set_state(pipe.bin, n % 2 ? GST_STATE_READY : GST_STATE_NULL),
                         ==, GST_STATE_CHANGE_SUCCESS);
         expect_quick(begin, "a stop");
