@@ -34,12 +34,19 @@ beat(gpointer nothing)
 }
 
 gint64
-element_test_time(void)
+element_test_stood_still(void)
 {
     g_mutex_lock(&time_lock);
-    gint64 now = g_get_monotonic_time(), time = now - stood_still - late_locked(now);
+    gint64 still = stood_still + late_locked(g_get_monotonic_time());
     g_mutex_unlock(&time_lock);
-    return time;
+    return still;
+}
+
+gint64
+element_test_time(void)
+{
+    gint64 still = element_test_stood_still();
+    return g_get_monotonic_time() - still;
 }
 
 /* --- elements -------------------------------------------------------------------------------- */

@@ -13,10 +13,12 @@
 /* GStreamer, GTest and both elements, with no model of the environment's. */
 void element_test_init(int *argc, char ***argv);
 
-/*
- * g_get_monotonic_time() less what this process stood still, as seen by a thread of
- * element_test_init(): what to measure by how long something takes on a machine that others use.
- */
+/* How long this process has stood still, in microseconds, as seen by a thread of
+ * element_test_init(). */
+gint64 element_test_stood_still(void);
+
+/* g_get_monotonic_time() less that: what to measure by how long something takes on a machine that
+ * others use. */
 gint64 element_test_time(void);
 
 /* The first of these elements that is not installed; NULL: all are there. */

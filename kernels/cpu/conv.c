@@ -208,32 +208,16 @@ conv_folded(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAc
     }
 }
 
-/*
- * Tiles at a time: as many as half the rows of the square product of these widths, so that the
- * weights cross the caches as often as windows and results; more than 64 gain nothing.
- */
-static int
-tiles_at_a_time(const SanaConv *k)
-{
-    size_t in = (size_t)k->in, out = (size_t)k->out, even = in * out / (in + out) / 2;
-    return (int)CLAMP((even + 7) / 8 * 8, 16, 64);
-}
-
 static void
 conv_ours(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
 {
     const SanaCpuLoops *loops = sana_cpu_loops(s);
     const SanaCpuPacked *packed = k->packed;
-    size_t threads = (size_t)omp_get_max_threads();
-    int step = tiles_at_a_time(k);
-    size_t tile = SANA_CPU_POINTS * (size_t)(k->in + k->out);
-    size_t floats = k->stride > 1 ? threads * sana_cpu_strided_floats(k)
-                                  : (size_t)k->in + threads * (size_t)step * tile;
-    float *room = sana_cpu_workspace(s, floats * sizeof *room);
-    if (room && k->stride > 1)
-        loops->strided(y, x, k, packed->points, act, room);
-    else if (room)
-        loops->winograd(y, x, k, packed->points, act, step, room);
+    bool strided = k->stride > 1;
+    size_t floats = strided ? sana_cpu_strided_floats(k) : sana_cpu_winograd_floats(k);
+    float *room = sana_cpu_workspace(s, (size_t)omp_get_max_threads() * floats * sizeof *room);
+    if (room)
+        (strided ? loops->strided : loops->winograd)(y, x, k, packed->points, act, room);
 }
 
 /* Whatever else is enlarged first; no published network does. */

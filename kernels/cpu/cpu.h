@@ -37,7 +37,7 @@ typedef struct {
  * Packed weights.  Dense and grouped ones lie in the layout of the primitive that is likely to
  * use them; a shape whose primitive insists on another gets a further copy, made once and shared
  * by all streams.  Depthwise ones are f32 taps: tap t, channel ch at t·out + ch.  Dense
- * ones of 3×3 in f32 are what SanaCpuWinograd or SanaCpuStrided multiplies by.
+ * ones of 3×3 in f32 are what SanaCpuDense multiplies by.
  *
  * Weights in place are somebody else's memory in checkpoint order, one part for each source, and
  * there is never a copy of them.
@@ -94,6 +94,7 @@ SanaCpuPacked *sana_cpu_packed_in_place(SanaCpuDevice *dev, const SanaDnnlShape 
 SanaCpuPacked *sana_cpu_packed_parts(SanaCpuDevice *dev, SanaDType dtype, GPtrArray *parts);
 SanaCpuPacked *sana_cpu_packed_taps(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype,
                                     SanaTensor source, size_t *bytes);
+/* Of a dense 3×3 in f32, for SanaCpuDense. */
 SanaCpuPacked *sana_cpu_packed_points(SanaCpuDevice *dev, const SanaConv *k, SanaTensor source,
                                       size_t *bytes);
 /* As a convolution of the small map; k has kernel 3, stride 1, upsample 2, groups 1. */

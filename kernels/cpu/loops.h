@@ -37,28 +37,44 @@ typedef void SanaCpuEnlarge(SanaTensor y, SanaTensor x);
  */
 typedef void SanaCpuSpread(SanaTensor y, SanaTensor windows, int first);
 
-/* Outputs that lie together in the weights of sana_cpu_winograd(). */
+/* Outputs that lie together in the weights of the two below. */
 #define SANA_CPU_PANEL 32
 
-/* Points of a window of Winograd's F(4×4, 3×3), and of one on an enlarged map (winograd.c). */
-#define SANA_CPU_POINTS 36
-#define SANA_CPU_POINTS_ENLARGED 25
+/*
+ * y (h', w', out) = act(k ∗ x + bias), F32, k dense, 3×3; in a multiple of 16, out of
+ * SANA_CPU_PANEL.  winograd: stride 1, points of winograd.c; strided: no enlarging, the taps for
+ * points.  Point p of weight (o, i) at ((p·out + o − o % PANEL)·in + i·PANEL + o % PANEL).  room:
+ * the floats that sana_cpu_…_floats() says, for as many threads as there may be.
+ */
+typedef void SanaCpuDense(SanaTensor y, SanaTensor x, const SanaConv *k, const float *points,
+                          SanaAct act, float *room);
+
+/* Points of a window each way: of F(4×4, 3×3), and where the last is zero, on an enlarged map. */
+#define SANA_CPU_WINDOW 6
+#define SANA_CPU_WINDOW_ENLARGED 5
 
 /*
- * y (h·e, w·e, out) = act(k ∗ x + bias), F32: k of 3×3, stride 1, e = k->upsample; in a multiple of
- * 16, out of SANA_CPU_PANEL.  points: those of weight (o, i), point p at
- * ((p·out + o − o % PANEL)·in + i·PANEL + o % PANEL).
- *
- * step: tiles that a thread takes at a time, a multiple of 8.  room: F32, in + as many times
- * POINTS·step·(in + out) as there may be threads.
+ * Tiles that winograd takes at a time: as many as half the rows of the square product of these
+ * widths, so that the weights cross the caches as often as windows and results; more than 64 gain
+ * nothing.
  */
-typedef void SanaCpuWinograd(SanaTensor y, SanaTensor x, const SanaConv *k, const float *points,
-                             SanaAct act, int step, float *room);
+static inline int
+sana_cpu_winograd_tiles(const SanaConv *k)
+{
+    size_t in = (size_t)k->in, out = (size_t)k->out, even = in * out / (in + out) / 2;
+    return (int)CLAMP((even + 7) / 8 * 8, 16, 64);
+}
 
-/* Results of a row that sana_cpu_strided() computes at a time. */
+static inline size_t
+sana_cpu_winograd_floats(const SanaConv *k)
+{
+    size_t points = SANA_CPU_WINDOW * SANA_CPU_WINDOW * (size_t)sana_cpu_winograd_tiles(k);
+    return (size_t)k->in + points * (size_t)(k->in + k->out);
+}
+
+/* Results of a row that strided computes at a time, and the positions of x that they need. */
 #define SANA_CPU_STRIDED 32
 
-/* Positions of x that so many results of a row need; floats of room for a thread. */
 static inline int
 sana_cpu_strided_width(const SanaConv *k)
 {
@@ -68,17 +84,9 @@ sana_cpu_strided_width(const SanaConv *k)
 static inline size_t
 sana_cpu_strided_floats(const SanaConv *k)
 {
-    size_t rows = (size_t)k->kernel * (size_t)sana_cpu_strided_width(k);
-    return rows * (size_t)k->in + SANA_CPU_STRIDED * (size_t)k->out;
+    size_t positions = (size_t)k->kernel * (size_t)sana_cpu_strided_width(k);
+    return positions * (size_t)k->in + SANA_CPU_STRIDED * (size_t)k->out;
 }
-
-/*
- * y (h', w', out) = act(k ∗ x + bias), F32, k dense; in a multiple of 16, out of SANA_CPU_PANEL.
- * taps lie as points do, tap t for point t.  room: as many times sana_cpu_strided_floats() as there
- * may be threads.
- */
-typedef void SanaCpuStrided(SanaTensor y, SanaTensor x, const SanaConv *k, const float *taps,
-                            SanaAct act, float *room);
 
 /* y (n, out) = x (n, in) · Wᵀ + bias (out, or NULL), x F32, W (1, out, in) BF16 in checkpoint
  * order.  x, y: views. */
@@ -97,8 +105,8 @@ typedef struct {
     SanaCpuGlu *glu_depthwise;
     SanaCpuEnlarge *enlarge;
     SanaCpuSpread *spread;
-    SanaCpuWinograd *winograd;
-    SanaCpuStrided *strided;
+    SanaCpuDense *winograd;
+    SanaCpuDense *strided;
     SanaCpuLinearRows *linear_rows;
     SanaCpuQuantise *quantise;
     __typeof__(sana_linear_attention) *linear_attention;
@@ -138,8 +146,8 @@ SanaCpuDepthwise LOOP(depthwise);
 SanaCpuGlu LOOP(glu_depthwise);
 SanaCpuEnlarge LOOP(enlarge);
 SanaCpuSpread LOOP(spread);
-SanaCpuWinograd LOOP(winograd);
-SanaCpuStrided LOOP(strided);
+SanaCpuDense LOOP(winograd);
+SanaCpuDense LOOP(strided);
 SanaCpuLinearRows LOOP(linear_rows);
 SanaCpuQuantise LOOP(quantise);
 __typeof__(sana_linear_attention) LOOP(linear_attention);

@@ -223,34 +223,23 @@ sana_cpu_packed_taps(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype, San
     return NULL;
 }
 
-/* What the points of a 3×3 are made of: all of F(4×4, 3×3), those of an enlarged map, taps. */
-typedef struct {
-    int side;
-    float g[6][3];
-} Transform;
+/* G of F(4×4, 3×3), its row for the point −1 last: an enlarged map does without (winograd.c).  And
+ * taps as they are. */
+static const float winograd[SANA_CPU_WINDOW][3] = {{1 / 4.f, 0, 0},
+                                                   {-1 / 6.f, -1 / 6.f, -1 / 6.f},
+                                                   {1 / 24.f, 1 / 12.f, 1 / 6.f},
+                                                   {1 / 24.f, -1 / 12.f, 1 / 6.f},
+                                                   {0, 0, 1},
+                                                   {-1 / 6.f, 1 / 6.f, -1 / 6.f}};
+static const float identity[3][3] = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}};
 
-static const Transform winograd = {6,
-                                   {{1 / 4.f, 0, 0},
-                                    {-1 / 6.f, -1 / 6.f, -1 / 6.f},
-                                    {-1 / 6.f, 1 / 6.f, -1 / 6.f},
-                                    {1 / 24.f, 1 / 12.f, 1 / 6.f},
-                                    {1 / 24.f, -1 / 12.f, 1 / 6.f},
-                                    {0, 0, 1}}};
-static const Transform winograd_enlarged = {5,
-                                            {{1 / 4.f, 0, 0},
-                                             {-1 / 6.f, -1 / 6.f, -1 / 6.f},
-                                             {1 / 24.f, 1 / 12.f, 1 / 6.f},
-                                             {1 / 24.f, -1 / 12.f, 1 / 6.f},
-                                             {0, 0, 1}}};
-static const Transform identity = {3, {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
-
-/* G g Gᵀ of a panel's weights for one input: w (PANEL, 9), `row` floats from one to the next, to
- * u (points, PANEL), u_point floats from one to the next. */
+/* G g Gᵀ of a panel's weights for one input, G (side, 3): w (PANEL, 9), `row` floats from one to
+ * the next, to u (side², PANEL), u_point floats from one to the next. */
 static void
-transform_taps(float *u, size_t u_point, const Transform *t, const float *w, size_t row)
+transform_taps(float *u, size_t u_point, const float (*g)[3], int side, const float *w, size_t row)
 {
-    for (int p = 0; p < t->side * t->side; p++) {
-        const float *down = t->g[p / t->side], *across = t->g[p % t->side];
+    for (int p = 0; p < side * side; p++) {
+        const float *down = g[p / side], *across = g[p % side];
         for (size_t o = 0; o < SANA_CPU_PANEL; o++) {
             double sum = 0;
             for (int i = 0; i < 9; i++)
@@ -263,20 +252,21 @@ transform_taps(float *u, size_t u_point, const Transform *t, const float *w, siz
 SanaCpuPacked *
 sana_cpu_packed_points(SanaCpuDevice *dev, const SanaConv *k, SanaTensor source, size_t *bytes)
 {
-    const Transform *t = k->stride > 1      ? &identity
-                         : k->upsample == 2 ? &winograd_enlarged
-                                            : &winograd;
     const size_t in = (size_t)k->in, out = (size_t)k->out, row = 9 * in;
+    const float(*g)[3] = k->stride > 1 ? identity : winograd;
+    const int side = k->stride > 1      ? 3
+                     : k->upsample == 2 ? SANA_CPU_WINDOW_ENLARGED
+                                        : SANA_CPU_WINDOW;
     float *plain = sana_host_alloc(NULL, out * row * sizeof(float));
     SanaCpuPacked *p = packed_alloc(dev, SANA_F32);
-    *bytes = (size_t)(t->side * t->side) * out * in * sizeof(float);
+    *bytes = (size_t)(side * side) * out * in * sizeof(float);
     p->points = sana_host_alloc(NULL, *bytes);
     if (plain && p->points) {
         sana_cpu_source_to_f32(plain, source, 0, out * row);
 #pragma omp parallel for schedule(static)
         for (size_t o = 0; o < out; o += SANA_CPU_PANEL)
             for (size_t i = 0; i < in; i++)
-                transform_taps(p->points + o * in + i * SANA_CPU_PANEL, out * in, t,
+                transform_taps(p->points + o * in + i * SANA_CPU_PANEL, out * in, g, side,
                                plain + o * row + 9 * i, row);
     } else {
         sana_cpu_packed_free(NULL, p);

@@ -7,22 +7,22 @@
  * pair of channels; over all of them each of the 36 points of that is a matrix product.  A thread
  * takes some tiles from windows to outputs while they are in its cache.
  *
- * The window of an enlarged map repeats its rows, (a, b, b, c, c, d), and so the third row of Bᵀ d
- * is nothing but zeros, and so is the third column: 25 points are left.
+ * The window of an enlarged map repeats its rows, (a, b, b, c, c, d), and so the row of Bᵀ d for
+ * the point −1 is nothing but zeros, and so is the column.  They are the last ones here, where the
+ * paper has them third: what is left are the first 5×5 of 6×6 points.
  */
 #include "kernels/cpu/vec.h"
 
 #include <omp.h>
 
-#define SIDE 6 /* of a window */
-#define OUTS 4 /* of a tile, each way */
-#define POINTS SANA_CPU_POINTS
-#define NOTHING 2 /* the row and the column of points that an enlarged map leaves zero */
+#define SIDE SANA_CPU_WINDOW /* of a window */
+#define OUTS 4               /* of a tile, each way */
+#define INPUTS (SIDE * SIDE)
 
 typedef struct {
     SanaTensor y, x;
     const SanaConv *k;
-    const float *points, *zeros;
+    const float *points;
     SanaAct act;
     int across, tiles, step; /* tiles in a row of them, in all, at once */
 } Job;
@@ -35,51 +35,46 @@ window_pass(Vec *d, const int apart)
     Vec even = d4 - 4 * d2, odd = d3 - 4 * d1, even2 = d4 - d2, odd2 = 2 * (d3 - d1);
     d[0] = 4 * d[0] - 5 * d2 + d4;
     d[apart] = even + odd;
-    d[2 * apart] = even - odd;
-    d[3 * apart] = even2 + odd2;
-    d[4 * apart] = even2 - odd2;
-    d[5 * apart] = 4 * d1 - 5 * d3 + d[5 * apart];
+    d[2 * apart] = even2 + odd2;
+    d[3 * apart] = even2 - odd2;
+    d[4 * apart] = 4 * d1 - 5 * d3 + d[5 * apart];
+    d[5 * apart] = even - odd;
 }
 
 /* Aᵀ times six vectors that lie `apart`, to the first four. */
 INLINE void
 result_pass(Vec *m, const int apart)
 {
-    Vec sum = m[apart] + m[2 * apart], difference = m[apart] - m[2 * apart];
-    Vec sum2 = m[3 * apart] + m[4 * apart], difference2 = m[3 * apart] - m[4 * apart];
+    Vec sum = m[apart] + m[5 * apart], difference = m[apart] - m[5 * apart];
+    Vec sum2 = m[2 * apart] + m[3 * apart], difference2 = m[2 * apart] - m[3 * apart];
     m[0] = m[0] + sum + sum2;
     m[apart] = difference + 2 * difference2;
     m[2 * apart] = sum + 4 * sum2;
-    m[3 * apart] = difference + 8 * difference2 + m[5 * apart];
-}
-
-INLINE bool
-used(int point, const bool enlarged)
-{
-    return !enlarged || (point / SIDE != NOTHING && point % SIDE != NOTHING);
+    m[3 * apart] = difference + 8 * difference2 + m[4 * apart];
 }
 
 /* Where the inputs of a tile's window lie; zeros outside the map. */
 INLINE void
-find_window(const float *from[POINTS], const Job *j, int tile, const bool enlarged)
+find_window(const float *from[INPUTS], const Job *j, int tile, const float *zeros)
 {
     int top = tile / j->across * OUTS - 1, left = tile % j->across * OUTS - 1;
-    for (int p = 0; p < POINTS; p++) {
-        int r = (top + p / SIDE) >> enlarged, c = (left + p % SIDE) >> enlarged;
+    for (int i = 0; i < INPUTS; i++) {
+        int r = (top + i / SIDE) >> (j->k->upsample - 1);
+        int c = (left + i % SIDE) >> (j->k->upsample - 1);
         bool inside = r >= 0 && r < j->x.h && c >= 0 && c < j->x.w && tile < j->tiles;
-        from[p] = inside ? address(j->x, (size_t)r * (size_t)j->x.w + (size_t)c, 0) : j->zeros;
+        from[i] = inside ? address(j->x, (size_t)r * (size_t)j->x.w + (size_t)c, 0) : zeros;
     }
 }
 
-/* Bᵀ d B of a tile to v, points v_point apart. */
+/* Bᵀ d B of a tile, side × side points of it, to v, points v_point apart. */
 INLINE void
-transform_window(float *v, size_t v_point, const Job *j, int tile, const bool enlarged)
+transform_window(float *v, size_t v_point, const Job *j, int tile, const float *zeros,
+                 const int side)
 {
-    const float *from[POINTS];
-    find_window(from, j, tile, enlarged);
+    const float *from[INPUTS];
+    find_window(from, j, tile, zeros);
     for (int ch = 0; ch < j->x.c; ch += LANES) {
-        Vec d[POINTS];
-        float *to = v + ch;
+        Vec d[INPUTS];
 #pragma GCC unroll 6
         for (int c = 0; c < SIDE; c++) {
 #pragma GCC unroll 6
@@ -88,37 +83,32 @@ transform_window(float *v, size_t v_point, const Job *j, int tile, const bool en
             window_pass(d + c, SIDE);
         }
 #pragma GCC unroll 6
-        for (int r = 0; r < SIDE; r++) {
+        for (int r = 0; r < side; r++) {
             window_pass(d + r * SIDE, 1);
 #pragma GCC unroll 6
-            for (int c = 0; c < SIDE; c++)
-                if (used(r * SIDE + c, enlarged)) {
-                    vec_store(to, d[r * SIDE + c]);
-                    to += v_point;
-                }
+            for (int c = 0; c < side; c++)
+                vec_store(v + (size_t)(r * side + c) * v_point + ch, d[r * SIDE + c]);
         }
     }
 }
 
-/* Aᵀ m A of a tile and what follows to y; points m_point apart. */
+/* Aᵀ m A of a tile, m of side × side points, and what follows to y; points m_point apart. */
 INLINE void
-transform_results(const Job *j, int tile, const float *m, size_t m_point, const bool enlarged)
+transform_results(const Job *j, int tile, const float *m, size_t m_point, const int side)
 {
     int top = tile / j->across * OUTS, left = tile % j->across * OUTS;
     int rows = j->y.h - top < OUTS ? j->y.h - top : OUTS;
     int columns = j->y.w - left < OUTS ? j->y.w - left : OUTS;
     const float *bias = j->k->bias.data;
     for (int ch = 0; ch < j->y.c; ch += LANES) {
-        Vec d[POINTS], b = bias ? vec_load(bias + ch) : (Vec){0};
-        const float *from = m + ch;
-#pragma GCC unroll 36
-        for (int p = 0; p < POINTS; p++) {
-            d[p] = used(p, enlarged) ? vec_load(from) : (Vec){0};
-            from += used(p, enlarged) ? m_point : 0;
-        }
+        Vec d[INPUTS] = {0}, b = bias ? vec_load(bias + ch) : (Vec){0};
 #pragma GCC unroll 6
-        for (int c = 0; c < SIDE; c++)
+        for (int c = 0; c < side; c++) {
+#pragma GCC unroll 6
+            for (int r = 0; r < side; r++)
+                d[r * SIDE + c] = vec_load(m + (size_t)(r * side + c) * m_point + ch);
             result_pass(d + c, SIDE);
+        }
 #pragma GCC unroll 4
         for (int r = 0; r < OUTS; r++) {
             result_pass(d + r * SIDE, 1);
@@ -138,13 +128,14 @@ transform_results(const Job *j, int tile, const float *m, size_t m_point, const 
 }
 
 INLINE void
-draw_tiles(const Job *j, int first, float *room, const bool enlarged)
+draw_tiles(const Job *j, int first, float *room, const int side)
 {
-    const int in = j->x.c, out = j->y.c, points = enlarged ? SANA_CPU_POINTS_ENLARGED : POINTS;
+    const int in = j->x.c, out = j->y.c, points = side * side;
     const size_t v_point = (size_t)j->step * (size_t)in, m_point = (size_t)j->step * (size_t)out;
-    float *v = room, *m = room + (size_t)points * v_point;
+    float *zeros = room, *v = zeros + in, *m = v + (size_t)points * v_point;
+    memset(zeros, 0, (size_t)in * sizeof *zeros);
     for (int t = 0; t < j->step; t++)
-        transform_window(v + (size_t)t * (size_t)in, v_point, j, first + t, enlarged);
+        transform_window(v + (size_t)t * (size_t)in, v_point, j, first + t, zeros, side);
     for (int p = 0; p < points; p++)
         for (int o = 0; o < out; o += SANA_CPU_PANEL)
             multiply((Product){.c = m + (size_t)p * m_point + o,
@@ -157,23 +148,22 @@ draw_tiles(const Job *j, int first, float *room, const bool enlarged)
                                .steps = in},
                      j->step, SANA_CPU_PANEL);
     for (int t = 0; t < j->step && first + t < j->tiles; t++)
-        transform_results(j, first + t, m + (size_t)t * (size_t)out, m_point, enlarged);
+        transform_results(j, first + t, m + (size_t)t * (size_t)out, m_point, side);
 }
 
 void
 LOOP(winograd)(SanaTensor y, SanaTensor x, const SanaConv *k, const float *points, SanaAct act,
-               int step, float *room)
+               float *room)
 {
     const int across = (y.w + OUTS - 1) / OUTS, tiles = across * ((y.h + OUTS - 1) / OUTS);
-    const Job j = {y, x, k, points, room, act, across, tiles, step};
-    const size_t share = (size_t)POINTS * (size_t)step * (size_t)(x.c + y.c);
-    memset(room, 0, (size_t)x.c * sizeof *room);
+    const int step = sana_cpu_winograd_tiles(k);
+    const Job j = {y, x, k, points, act, across, tiles, step};
     PARALLEL_FOR(int, n, (tiles + step - 1) / step, sana_positions(y) * (size_t)y.c)
     {
-        float *mine = room + x.c + (size_t)omp_get_thread_num() * share;
+        float *mine = room + (size_t)omp_get_thread_num() * sana_cpu_winograd_floats(k);
         if (k->upsample == 2)
-            draw_tiles(&j, n * step, mine, true);
+            draw_tiles(&j, n * step, mine, SANA_CPU_WINDOW_ENLARGED);
         else
-            draw_tiles(&j, n * step, mine, false);
+            draw_tiles(&j, n * step, mine, SANA_CPU_WINDOW);
     }
 }
