@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The processor's speed and memory in one command: times beside goals, as bench-cpu.md and .json.
+
+    tools/bench_cpu.py --build build --out DIR [--model DIR] [--diffusers V/bin/python]
+
+Without --model a 0.6B model of random weights is made in DIR, 7 GB.  With --diffusers, a Python with
+what compare_diffusers.py asks for, diffusers draws the same pictures in the same run, eager and
+compiled; that needs 20 GiB of memory.  A quiet machine with two AMX cores takes half an hour.
+
+The goals are those of 0.6B in bf16 on two AMX cores; elsewhere they only say how far that is.
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+DEMO = HERE.parent / "models/demo"
+SIZES = ("256", "384", "512", "768", "1024", "1280x704")
+PEER_LAYOUT = "channels_last"  # diffusers' faster one on processors
+FLAT = .15                     # what time per pixel may differ from that at 512²
+SECONDS = 15                   # of pictures through the element
+
+# --- what is run ----------------------------------------------------------------------------------
+
+
+def run(command, threads=None, **more):
+    """Runs a command to its end; its failure is ours."""
+    environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
+    done = subprocess.run([str(c) for c in command], env={**environment, **more},
+                          stdout=subprocess.DEVNULL)
+    if done.returncode:
+        sys.exit(f"bench_cpu: {pathlib.Path(command[0]).name} ended with status {done.returncode}")
+
+
+def bench(o, name, model, *options, threads=None):
+    """sana-bench's report."""
+    print(f"{name} …", flush=True)
+    path = o.out / f"{name}.json"
+    run([o.build / "tools/sana-bench", f"--frames={o.frames}", f"--json={path}", *options, model],
+        threads)
+    o.reports[name] = json.loads(path.read_text())
+    return o.reports[name]
+
+
+def peer(o, name, model, precision, *options):
+    """compare_diffusers' report."""
+    print(f"{name} …", flush=True)
+    path = o.out / f"{name}.json"
+    run([o.diffusers, HERE / "compare_diffusers.py", model, "--bench",
+         o.build / "tools/sana-bench", "--precision", precision, "--frames", o.frames, "--layout",
+         PEER_LAYOUT, "--no-text", "--json", path, *options])
+    o.reports[name] = json.loads(path.read_text())
+    return o.reports[name]
+
+
+def seconds_of_pipeline(o, side, count):
+    """Of gst-launch from start to end, `count` pictures through sanaimg2img."""
+    start = time.monotonic()
+    run(["gst-launch-1.0", "-q", "videotestsrc", "pattern=ball", f"num-buffers={count}", "!",
+         f"video/x-raw,format=RGB,width={side},height={side},framerate=30/1", "!", "sanaimg2img",
+         f"model-path={DEMO}", "prompt=a pencil sketch", "startup-mode=block", "!", "fakesink",
+         "sync=false"], GST_PLUGIN_PATH=str(o.build / "gst"))
+    return time.monotonic() - start
+
+
+def element_rate(o, side, frame):
+    """Frames a second, of what more pictures take longer; frame: seconds of one, about."""
+    few, many = 3, 3 + max(10, round(SECONDS / frame))
+    return (many - few) / (seconds_of_pipeline(o, side, many) - seconds_of_pipeline(o, side, few))
+
+
+# --- what it says ---------------------------------------------------------------------------------
+
+
+def spread(series, unit=1):
+    runs = series["runs_s"]
+    return f"{series['median_s'] * unit:.4g} ({min(runs) * unit:.4g} … {max(runs) * unit:.4g})"
+
+
+def at(report, size):
+    width, _, height = size.partition("x")
+    return next(s for s in report["sizes"]
+                if s["width"] == int(width) and s["height"] == int(height or width))
+
+
+def stored_gib(model):
+    return sum(f.stat().st_size for f in model.glob("*/*.safetensors")) / (1 << 30)
+
+
+def pixel_time(s):
+    """ns."""
+    return s["frame"]["median_s"] / s["width"] / s["height"] * 1e9
+
+
+def frame_rows(report, model):
+    s, small = at(report, "512"), at(report, "256")
+    flop = sum(s[f"{part}_flop"] for part in ("encode", "step", "decode"))
+    share = flop / s["frame"]["median_s"] / report["product_peak_flops"]
+    first = report["load_s"] + report["text"]["cold"]["median_s"] + s["first_s"]
+    peak, stored = s["peak_rss_gib"], stored_gib(model)
+    yield "512², whole picture, s", spread(s["frame"]), "≤ 1.0"
+    for part, goal in (("encode", ""), ("step", "≤ 0.12"), ("decode", "")):
+        rate = s[f"{part}_flop"] / s[part]["median_s"] / report["product_peak_flops"]
+        yield f"512², {part}, s; share of a bare product's rate", \
+            f"{spread(s[part])}; {rate:.0%}", goal
+    yield "512², whole picture, the same share", f"{share:.0%}", "≥ 75 %"
+    yield "256², whole picture, s", spread(small["frame"]), "≤ 0.28"
+    yield f"another prompt, {report['text']['warm_tokens_computed']:.0f} tokens, s", \
+        spread(report["text"]["warm"]), "≤ 0.4"
+    yield "load, prompt and first picture, s", f"{first:.2f}", "≤ 3"
+    yield "peak RSS at 512² less the weights as stored, GiB", \
+        f"{peak:.2f} − {stored:.2f} = {peak - stored:.2f}", "≤ 0.7"
+
+
+def size_rows(report):
+    middle = pixel_time(at(report, "512"))
+    for size in SIZES:
+        t = pixel_time(at(report, size))
+        yield f"{size}: ns a pixel, of that at 512²", f"{t:.0f}, {t / middle - 1:+.0%}", \
+            f"within {FLAT:.0%}"
+
+
+def scaling_rows(one, all_threads):
+    a, b = at(one, "512"), at(all_threads, "512")
+    alone = 1 / b["frame"]["median_s"]
+    yield f"all {len(os.sched_getaffinity(0))} cores over one, 512²", \
+        f"{a['frame']['median_s'] / b['frame']['median_s']:.2f} ×", ""
+    yield "two sessions side by side, in sum, of one alone", \
+        f"{b['sessions_frames_per_s'] / alone:.0%}", "≥ 90 %"
+    yield "peak RSS of two sessions over that of one, GiB", \
+        f"{b['sessions_peak_rss_gib'] - b['peak_rss_gib']:.2f}", ""
+
+
+def peer_rows(report, what, goals):
+    """goals: by variant."""
+    frame = report["parts"]["frame"]
+    for variant, goal in goals.items():
+        theirs, ours = frame["diffusers"][variant], frame["ours"]
+        low, high = theirs["min_s"] / ours["max_s"], theirs["max_s"] / ours["min_s"]
+        agreement = report["agreement"][variant]["db"]
+        yield f"{what}, diffusers {variant}, s; over ours", \
+            f"{theirs['median_s']:.4g}; {theirs['median_s'] / ours['median_s']:.2f} × " \
+            f"({low:.2f} … {high:.2f}), pictures {agreement:.1f} dB alike", goal
+
+
+def measure(o):
+    """Yields (what, measured, goal)."""
+    sizes = [f"--size={s}" for s in SIZES]
+    full = bench(o, "sizes", o.model, *sizes)
+    yield from frame_rows(full, o.model)
+    yield from size_rows(full)
+    both = bench(o, "sessions", o.model, "--size=512", "--sessions=2")
+    yield from scaling_rows(bench(o, "one-core", o.model, "--size=512", threads=1), both)
+    demo = bench(o, "demo", DEMO, "--size=512", "--size=256")
+    for side, goal in ((512, "≥ 15"), (256, "≥ 45")):
+        print(f"demo, {side}², through the element …", flush=True)
+        rate = element_rate(o, side, at(demo, str(side))["frame"]["median_s"])
+        yield f"bundled model, {side}², element to element, frames a second", f"{rate:.1f}", goal
+    if o.diffusers:
+        if full["precision"] == "bf16":
+            yield from peer_rows(
+                peer(o, "peer-bf16", o.model, "bf16", "--compile", "--reference-f32"), "512², bf16",
+                {PEER_LAYOUT: "≥ 6 ×", f"{PEER_LAYOUT}, compiled": "≥ 3 ×"})
+        yield from peer_rows(peer(o, "peer-f32", o.model, "f32"), "512², f32",
+                             {PEER_LAYOUT: "≥ 1.3 ×"})
+
+
+def about(o):
+    def output(*command):
+        return subprocess.run(command, capture_output=True, text=True, check=True,
+                              cwd=HERE).stdout.strip()
+
+    cpu = dict(line.split(":", 1) for line in output("lscpu").splitlines() if ":" in line)
+    flags = cpu["Flags"].split()
+    units = [u for u in ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8") if u in flags]
+    return {"cpu": cpu["Model name"].strip(), "cores": len(os.sched_getaffinity(0)), "units": units,
+            "model": o.model.name, "frames": o.frames, "load_average_before": os.getloadavg()[0],
+            "commit": output("git", "rev-parse", "HEAD"),
+            "uncommitted_changes": bool(output("git", "status", "--porcelain", "-uno")),
+            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+
+
+def parse():
+    p = argparse.ArgumentParser(description="Measures this processor against the goals.")
+    p.add_argument("--build", type=pathlib.Path, required=True, help="meson's build directory")
+    p.add_argument("--out", type=pathlib.Path, required=True, help="where reports go")
+    p.add_argument("--model", type=pathlib.Path, help="(default: 0.6B of random weights, made)")
+    p.add_argument("--diffusers", type=pathlib.Path, metavar="PYTHON",
+                   help="a Python with diffusers; without it nothing is compared")
+    p.add_argument("--frames", type=int, default=10, help="pictures measured (default 10)")
+    o = p.parse_args()
+    o.out.mkdir(parents=True, exist_ok=True)
+    o.build, o.out, o.reports = o.build.resolve(), o.out.resolve(), {}
+    if not o.model:
+        o.model = o.out / "random-0.6b"
+        if not (o.model / "model_index.json").exists():
+            print("making a 0.6B model of random weights …", flush=True)
+            run([o.build / "tools/sana-make-model", "0.6b", o.model])
+    o.model = o.model.resolve()
+    return o
+
+
+def main():
+    o = parse()
+    machine, rows = about(o), []
+    for row in measure(o):
+        rows.append(row)
+        print(f"  {row[0]}: {row[1]}", flush=True)
+    head = f"{machine['cpu']}, {machine['cores']} cores, {' '.join(machine['units'])}; " \
+           f"{machine['model']}, {o.reports['sizes']['precision']}, median (least … most) of " \
+           f"{o.frames}; commit {machine['commit'][:12]}"
+    lines = [head, "", "| what | measured | goal on two AMX cores |", "|---|---|---|"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    (o.out / "bench-cpu.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (o.out / "bench-cpu.json").write_text(json.dumps(
+        {"machine": machine, "rows": rows, "reports": o.reports}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
