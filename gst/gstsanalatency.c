@@ -6,6 +6,8 @@
 
 /* Frames in a row that must be late before the answer grows. */
 #define PATIENCE 30
+/* Per cent that a time may differ from what was answered. */
+#define ABOUT 15
 
 /* own_min by key, of the whole process. */
 #define MAX_KNOWN 64
@@ -67,6 +69,13 @@ whole_stay (GstClockTime took, guint queued)
   return own + own / 10;
 }
 
+/* Whether a is longer than b by more than chance. */
+static gboolean
+is_longer (GstClockTime a, GstClockTime b)
+{
+  return a > b + b * ABOUT / 100;
+}
+
 static gboolean
 answer (GstSanaLatency * latency, GstClockTime own)
 {
@@ -96,7 +105,12 @@ gboolean
 gst_sana_latency_foresee (GstSanaLatency * latency, GstClockTime took,
     guint queued)
 {
-  return !latency->sure && answer (latency, whole_stay (took, queued));
+  GstClockTime own = whole_stay (took, queued);
+
+  if (latency->sure || (!is_longer (own, latency->answered) &&
+          !is_longer (latency->answered, own)))
+    return FALSE;
+  return answer (latency, own);
 }
 
 gboolean
@@ -111,7 +125,7 @@ gst_sana_latency_add (GstSanaLatency * latency, GstClockTime took, guint queued)
   own = whole_stay (percentile_95 (latency), queued);
   if (latency->answered > 0) {
     latency->begun = TRUE;
-    if (own <= latency->answered + latency->answered * 15 / 100) {
+    if (!is_longer (own, latency->answered)) {
       latency->n_late = 0;
       return FALSE;
     }

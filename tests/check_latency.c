@@ -66,6 +66,20 @@ corrects_a_warm_up_before_the_first_frame(void)
     g_assert_cmpuint(gst_sana_latency_get(&latency), ==, 660 * MS);
 }
 
+/* The warm-up of a guess and that of the caps are seldom equal to the millisecond. */
+static void
+keeps_its_answer_when_warm_ups_take_about_as_long(void)
+{
+    GstSanaLatency latency = latency_new();
+
+    g_assert_true(gst_sana_latency_foresee(&latency, 100 * MS, 1));
+    g_assert_false(gst_sana_latency_foresee(&latency, 101 * MS, 1));
+    g_assert_false(gst_sana_latency_foresee(&latency, 90 * MS, 1));
+    g_assert_cmpuint(gst_sana_latency_get(&latency), ==, 220 * MS);
+    g_assert_true(gst_sana_latency_foresee(&latency, 120 * MS, 1));
+    g_assert_cmpuint(gst_sana_latency_get(&latency), ==, 264 * MS);
+}
+
 static void
 remembers_pictures_of_before(void)
 {
@@ -169,6 +183,7 @@ main(int argc, char **argv)
 #define TEST(f) g_test_add_func("/latency/" #f, f)
     TEST(counts_the_frame_before);
     TEST(grows_late_and_never_falls);
+    TEST(keeps_its_answer_when_warm_ups_take_about_as_long);
     TEST(corrects_a_warm_up_before_the_first_frame);
     TEST(remembers_pictures_of_before);
     TEST(obeys_the_application_and_says_what_is_short);

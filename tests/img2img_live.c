@@ -152,12 +152,15 @@ test_latency(void)
                      1000 * GST_MSECOND +
                          2 * (guint64)(element_test_stood_still() - still) * GST_USECOND);
     g_assert_cmpuint(max, >=, min);
-    /* frames as slow as that change nothing */
-    for (guint n = 0; n < 5; n++) {
+    /* until the first frame a slower warm-up may correct it; then frames as slow change nothing */
+    GstClockTime again;
+    gst_harness_push(h, filter_picture(SMALL, 0, 0));
+    gst_buffer_unref(gst_harness_pull(h));
+    filter_query_latency(h, &live, &min, &max);
+    for (guint n = 1; n < 5; n++) {
         gst_harness_push(h, filter_picture(SMALL, n, n));
         gst_buffer_unref(gst_harness_pull(h));
     }
-    GstClockTime again;
     filter_query_latency(h, &live, &again, &max);
     g_assert_cmpuint(again, ==, min);
     filter_stop(h);
