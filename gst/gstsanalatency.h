@@ -54,7 +54,8 @@ gboolean gst_sana_latency_is_short (GstSanaLatency * latency, guint queued,
 /* Other pictures are to come, which the process knows as `key`, or not. */
 gboolean gst_sana_latency_expect (GstSanaLatency * latency, const gchar * key);
 
-/* What a warm-up for them took; `queued` frames may wait. */
+/* What a warm-up for them took; `queued` frames may wait.  Within 15 % of what is
+ * answered it changes nothing. */
 gboolean gst_sana_latency_foresee (GstSanaLatency * latency, GstClockTime took,
     guint queued);
 

@@ -473,10 +473,18 @@ take_out(GstElement *before, GstElement *element, GstElement *after)
     gst_object_unref(out);
 }
 
+static GstPadProbeReturn
+count(GstPad *pad, GstPadProbeInfo *info, gpointer passed)
+{
+    g_atomic_int_inc((gint *)passed);
+    return GST_PAD_PROBE_OK;
+}
+
 static void
 comes_and_goes_while_playing(void)
 {
     GstSample *sample;
+    gint n_made = 0;
     guint n = 0;
     Pipe pipe;
 
@@ -490,6 +498,9 @@ comes_and_goes_while_playing(void)
     GstElement *element = NULL;
     FakeSanaCounts counts;
 
+    GstPad *pad = gst_element_get_static_pad(before, "sink");
+    gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, count, &n_made, NULL);
+    gst_object_unref(pad);
     fake_sana_forget();
     pipe_play(&pipe);
     while ((sample = pipe_pull(&pipe))) {
@@ -504,6 +515,7 @@ comes_and_goes_while_playing(void)
             g_assert_true(gst_element_send_event(pipe.bin, gst_event_new_eos()));
     }
     g_assert_cmpuint(n, >=, 280);
+    g_assert_cmpuint(n, ==, (guint)g_atomic_int_get(&n_made));
     fake_sana_counts(&counts);
     g_assert_cmpint(counts.frames, >=, 14);
     g_assert_null(gst_bus_pop_filtered(pipe.bus, GST_MESSAGE_ERROR | GST_MESSAGE_WARNING));

@@ -45,8 +45,10 @@ element_test_stood_still(void)
 gint64
 element_test_time(void)
 {
-    gint64 still = element_test_stood_still();
-    return g_get_monotonic_time() - still;
+    g_mutex_lock(&time_lock);
+    gint64 now = g_get_monotonic_time(), time = now - stood_still - late_locked(now);
+    g_mutex_unlock(&time_lock);
+    return time;
 }
 
 /* --- elements -------------------------------------------------------------------------------- */
