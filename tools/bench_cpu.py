@@ -4,9 +4,9 @@
 
     tools/bench_cpu.py --build build --out DIR [--model DIR] [--diffusers V/bin/python]
 
-Without --model a 0.6B model of random weights is made in DIR, 7 GB.  With --diffusers, a Python with
-what compare_diffusers.py asks for, diffusers draws the same pictures in the same run, eager and
-compiled; that needs 20 GiB of memory.  A quiet machine with two AMX cores takes half an hour.
+Without --model a 0.6B model of random weights is made in DIR, 7 GB.  With --diffusers, a Python
+with what compare_diffusers.py asks for, diffusers draws the same pictures in the same run, eager
+and compiled.  Run it on a quiet machine.
 
 The goals are those of 0.6B in bf16 on two AMX cores; elsewhere they only say how far that is.
 """
@@ -17,6 +17,8 @@ import pathlib
 import subprocess
 import sys
 import time
+
+from compare_diffusers import host, positive, size
 
 HERE = pathlib.Path(__file__).resolve().parent
 DEMO = HERE.parent / "models/demo"
@@ -37,25 +39,25 @@ def run(command, threads=None, **more):
         sys.exit(f"bench_cpu: {pathlib.Path(command[0]).name} ended with status {done.returncode}")
 
 
-def bench(o, name, model, *options, threads=None):
-    """sana-bench's report."""
+def report(o, name, command, threads=None):
+    """What a command, one of two with the same options, writes as JSON."""
     print(f"{name} …", flush=True)
     path = o.out / f"{name}.json"
-    run([o.build / "tools/sana-bench", f"--frames={o.frames}", f"--json={path}", *options, model],
-        threads)
+    run([*command, f"--frames={o.frames}", f"--json={path}"], threads)
     o.reports[name] = json.loads(path.read_text())
     return o.reports[name]
+
+
+def bench(o, name, model, *options, threads=None):
+    """sana-bench's report."""
+    return report(o, name, [o.build / "tools/sana-bench", model, *options], threads)
 
 
 def peer(o, name, model, precision, *options):
     """compare_diffusers' report."""
-    print(f"{name} …", flush=True)
-    path = o.out / f"{name}.json"
-    run([o.diffusers, HERE / "compare_diffusers.py", model, "--bench",
-         o.build / "tools/sana-bench", "--precision", precision, "--frames", o.frames, "--layout",
-         PEER_LAYOUT, "--no-text", "--json", path, *options])
-    o.reports[name] = json.loads(path.read_text())
-    return o.reports[name]
+    return report(o, name, [o.diffusers, HERE / "compare_diffusers.py", model, "--bench",
+                            o.build / "tools/sana-bench", "--precision", precision, "--layout",
+                            PEER_LAYOUT, "--no-text", *options])
 
 
 def seconds_of_pipeline(o, side, count):
@@ -77,15 +79,13 @@ def element_rate(o, side, frame):
 # --- what it says ---------------------------------------------------------------------------------
 
 
-def spread(series, unit=1):
+def spread(series):
     runs = series["runs_s"]
-    return f"{series['median_s'] * unit:.4g} ({min(runs) * unit:.4g} … {max(runs) * unit:.4g})"
+    return f"{series['median_s']:.4g} ({min(runs):.4g} … {max(runs):.4g})"
 
 
-def at(report, size):
-    width, _, height = size.partition("x")
-    return next(s for s in report["sizes"]
-                if s["width"] == int(width) and s["height"] == int(height or width))
+def at(measured, text):
+    return next(s for s in measured["sizes"] if (s["width"], s["height"]) == size(text))
 
 
 def stored_gib(model):
@@ -97,31 +97,36 @@ def pixel_time(s):
     return s["frame"]["median_s"] / s["width"] / s["height"] * 1e9
 
 
-def frame_rows(report, model):
-    s, small = at(report, "512"), at(report, "256")
+def frame_rows(measured):
+    s, small = at(measured, "512"), at(measured, "256")
     flop = sum(s[f"{part}_flop"] for part in ("encode", "step", "decode"))
-    share = flop / s["frame"]["median_s"] / report["product_peak_flops"]
-    first = report["load_s"] + report["text"]["cold"]["median_s"] + s["first_s"]
-    peak, stored = s["peak_rss_gib"], stored_gib(model)
+    share = flop / s["frame"]["median_s"] / measured["product_peak_flops"]
     yield "512², whole picture, s", spread(s["frame"]), "≤ 1.0"
     for part, goal in (("encode", ""), ("step", "≤ 0.12"), ("decode", "")):
-        rate = s[f"{part}_flop"] / s[part]["median_s"] / report["product_peak_flops"]
+        rate = s[f"{part}_flop"] / s[part]["median_s"] / measured["product_peak_flops"]
         yield f"512², {part}, s; share of a bare product's rate", \
             f"{spread(s[part])}; {rate:.0%}", goal
     yield "512², whole picture, the same share", f"{share:.0%}", "≥ 75 %"
     yield "256², whole picture, s", spread(small["frame"]), "≤ 0.28"
-    yield f"another prompt, {report['text']['warm_tokens_computed']:.0f} tokens, s", \
-        spread(report["text"]["warm"]), "≤ 0.4"
+    yield f"another prompt, {measured['text']['warm_tokens_computed']:.0f} tokens, s", \
+        spread(measured["text"]["warm"]), "≤ 0.4"
+
+
+def start_rows(measured, model):
+    """measured: at one size, so that its first picture is the process's."""
+    s = measured["sizes"][0]
+    first = measured["load_s"] + measured["text"]["cold"]["median_s"] + s["first_s"]
+    peak, stored = s["peak_rss_gib"], stored_gib(model)
     yield "load, prompt and first picture, s", f"{first:.2f}", "≤ 3"
     yield "peak RSS at 512² less the weights as stored, GiB", \
         f"{peak:.2f} − {stored:.2f} = {peak - stored:.2f}", "≤ 0.7"
 
 
-def size_rows(report):
-    middle = pixel_time(at(report, "512"))
-    for size in SIZES:
-        t = pixel_time(at(report, size))
-        yield f"{size}: ns a pixel, of that at 512²", f"{t:.0f}, {t / middle - 1:+.0%}", \
+def size_rows(measured):
+    middle = pixel_time(at(measured, "512"))
+    for text in SIZES:
+        t = pixel_time(at(measured, text))
+        yield f"{text}: ns a pixel, of that at 512²", f"{t:.0f}, {t / middle - 1:+.0%}", \
             f"within {FLAT:.0%}"
 
 
@@ -136,13 +141,13 @@ def scaling_rows(one, all_threads):
         f"{b['sessions_peak_rss_gib'] - b['peak_rss_gib']:.2f}", ""
 
 
-def peer_rows(report, what, goals):
+def peer_rows(measured, what, goals):
     """goals: by variant."""
-    frame = report["parts"]["frame"]
+    frame = measured["parts"]["frame"]
     for variant, goal in goals.items():
         theirs, ours = frame["diffusers"][variant], frame["ours"]
         low, high = theirs["min_s"] / ours["max_s"], theirs["max_s"] / ours["min_s"]
-        agreement = report["agreement"][variant]["db"]
+        agreement = measured["agreement"][variant]["db"]
         yield f"{what}, diffusers {variant}, s; over ours", \
             f"{theirs['median_s']:.4g}; {theirs['median_s'] / ours['median_s']:.2f} × " \
             f"({low:.2f} … {high:.2f}), pictures {agreement:.1f} dB alike", goal
@@ -152,9 +157,10 @@ def measure(o):
     """Yields (what, measured, goal)."""
     sizes = [f"--size={s}" for s in SIZES]
     full = bench(o, "sizes", o.model, *sizes)
-    yield from frame_rows(full, o.model)
+    yield from frame_rows(full)
     yield from size_rows(full)
     both = bench(o, "sessions", o.model, "--size=512", "--sessions=2")
+    yield from start_rows(both, o.model)
     yield from scaling_rows(bench(o, "one-core", o.model, "--size=512", threads=1), both)
     demo = bench(o, "demo", DEMO, "--size=512", "--size=256")
     for side, goal in ((512, "≥ 15"), (256, "≥ 45")):
@@ -170,21 +176,6 @@ def measure(o):
                              {PEER_LAYOUT: "≥ 1.3 ×"})
 
 
-def about(o):
-    def output(*command):
-        return subprocess.run(command, capture_output=True, text=True, check=True,
-                              cwd=HERE).stdout.strip()
-
-    cpu = dict(line.split(":", 1) for line in output("lscpu").splitlines() if ":" in line)
-    flags = cpu["Flags"].split()
-    units = [u for u in ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8") if u in flags]
-    return {"cpu": cpu["Model name"].strip(), "cores": len(os.sched_getaffinity(0)), "units": units,
-            "model": o.model.name, "frames": o.frames, "load_average_before": os.getloadavg()[0],
-            "commit": output("git", "rev-parse", "HEAD"),
-            "uncommitted_changes": bool(output("git", "status", "--porcelain", "-uno")),
-            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-
-
 def parse():
     p = argparse.ArgumentParser(description="Measures this processor against the goals.")
     p.add_argument("--build", type=pathlib.Path, required=True, help="meson's build directory")
@@ -192,7 +183,7 @@ def parse():
     p.add_argument("--model", type=pathlib.Path, help="(default: 0.6B of random weights, made)")
     p.add_argument("--diffusers", type=pathlib.Path, metavar="PYTHON",
                    help="a Python with diffusers; without it nothing is compared")
-    p.add_argument("--frames", type=int, default=10, help="pictures measured (default 10)")
+    p.add_argument("--frames", type=positive, default=10, help="pictures measured (default 10)")
     o = p.parse_args()
     o.out.mkdir(parents=True, exist_ok=True)
     o.build, o.out, o.reports = o.build.resolve(), o.out.resolve(), {}
@@ -207,11 +198,13 @@ def parse():
 
 def main():
     o = parse()
-    machine, rows = about(o), []
+    machine = {**host(), "model": o.model.name, "frames": o.frames}
+    rows = []
     for row in measure(o):
         rows.append(row)
         print(f"  {row[0]}: {row[1]}", flush=True)
-    head = f"{machine['cpu']}, {machine['cores']} cores, {' '.join(machine['units'])}; " \
+    units = " ".join(machine["units"]) or "no AVX-512"
+    head = f"{machine['cpu']}, {machine['cores']} cores, {units}; " \
            f"{machine['model']}, {o.reports['sizes']['precision']}, median (least … most) of " \
            f"{o.frames}; commit {machine['commit'][:12]}"
     lines = [head, "", "| what | measured | goal on two AMX cores |", "|---|---|---|"]

@@ -420,21 +420,26 @@ def package_versions():
     return found
 
 
-def machine(o, environment):
-    """What the figures depend on besides the code."""
+def host():
+    """The processor and the code, as every report names them."""
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         fields = [line.split(":", 1) for line in f if ":" in line]
     cpu = {k.strip(): v.strip() for k, v in fields}
     units = ("avx512f", "avx512_bf16", "amx_bf16")
-    gpu = output_of("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
-    return {"cpu": cpu.get("model name", "unknown"), "gpu": gpu if o.device == "cuda" else None, "cores": len(os.sched_getaffinity(0)),
+    return {"cpu": cpu.get("model name", "unknown"), "cores": len(os.sched_getaffinity(0)),
             "units": [u for u in units if u in cpu.get("flags", "").split()],
-            "threads": o.threads, "load_average_before": os.getloadavg()[0],
-            "threading": {k: v for k, v in sorted(environment.items()) if k.startswith(THREADING)},
-            "versions": {"python": sys.version.split()[0], **package_versions()},
+            "load_average_before": os.getloadavg()[0],
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "commit": output_of("git", "rev-parse", "HEAD") or "unknown",
             "uncommitted_changes": bool(output_of("git", "status", "--porcelain", "-uno"))}
+
+
+def machine(o, environment):
+    """What the figures depend on besides the code."""
+    gpu = output_of("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+    return {**host(), "gpu": gpu if o.device == "cuda" else None, "threads": o.threads,
+            "threading": {k: v for k, v in sorted(environment.items()) if k.startswith(THREADING)},
+            "versions": {"python": sys.version.split()[0], **package_versions()}}
 
 
 def print_machine(m):
