@@ -35,10 +35,10 @@ is_known_memory (GstCaps * caps, guint i)
   GstCapsFeatures *features = gst_caps_get_features (caps, i);
   guint n;
 
-  if (!features || gst_sana_cuda_in_caps (caps, i))
+  /* ANY: a peer that looks at no memory itself, such as videorate */
+  if (!features || gst_caps_features_is_any (features) ||
+      gst_sana_cuda_in_caps (caps, i))
     return TRUE;
-  if (gst_caps_features_is_any (features))
-    return FALSE;
   for (n = 0; n < gst_caps_features_get_size (features); n++) {
     const gchar *feature = gst_caps_features_get_nth (features, n);
 
@@ -264,44 +264,83 @@ fixate_par (GstStructure * structure, gint num, gint den)
         num, den, NULL);
 }
 
+/* The pixels take the shape that keeps the picture's. */
+static void
+fixate_pixels (GstStructure * structure, const GstVideoInfo * in, gint width,
+    gint height)
+{
+  gint par_n = in->par_n, par_d = in->par_d, n, d;
+
+  if ((width != in->width || height != in->height) &&
+      gst_util_fraction_multiply (in->width, in->height, height, width,
+          &n, &d) && gst_util_fraction_multiply (n, d, par_n, par_d, &n, &d)) {
+    par_n = n;
+    par_d = d;
+  }
+  fixate_par (structure, par_n, par_d);
+}
+
+/* FALSE: `wanted` is not among what is allowed; *side is what is nearest. */
+static gboolean
+fixate_side (GstStructure * structure, const gchar * field, gint wanted,
+    gint * side)
+{
+  gst_structure_fixate_field_nearest_int (structure, field, wanted);
+  return gst_structure_get_int (structure, field, side) && *side == wanted;
+}
+
+/* The sides that are open, for pixels of that shape.  FALSE: what is allowed
+ * does not keep the picture's shape. */
+static gboolean
+fixate_sides (GstStructure * structure, const GstVideoInfo * in, gint par_n,
+    gint par_d)
+{
+  /* height / width of the same display aspect */
+  guint64 num = (guint64) in->height * in->par_d * par_n;
+  guint64 den = (guint64) in->width * in->par_n * par_d;
+  gint width, height;
+
+  if (!gst_structure_get_int (structure, "width", &width) &&
+      !gst_structure_get_int (structure, "height", &height)) {
+    GstStructure *tall = gst_structure_copy (structure);
+
+    fixate_side (tall, "height", in->height, &height);
+    gst_structure_free (tall);
+    if (fixate_side (structure, "width", scale_dimension (height, den, num),
+            &width))
+      return fixate_side (structure, "height", height, &height);
+  }
+  if (gst_structure_get_int (structure, "width", &width))
+    return fixate_side (structure, "height",
+        scale_dimension (width, num, den), &height);
+  return fixate_side (structure, "width", scale_dimension (height, den, num),
+      &width);
+}
+
 static void
 fixate_size (GstStructure * structure, const GstVideoInfo * in)
 {
-  gint width = 0, height = 0, par_n = in->par_n, par_d = in->par_d;
-  gboolean has_width = gst_structure_get_int (structure, "width", &width);
-  gboolean has_height = gst_structure_get_int (structure, "height", &height);
-  guint64 num, den;
+  gint width, height, par_n, par_d;
+  GstStructure *sides;
+  gboolean kept;
 
-  if (has_width && has_height) {
-    /* the pixels take the shape that keeps the picture's */
-    if (width != in->width || height != in->height) {
-      gint n, d;
-
-      if (gst_util_fraction_multiply (in->width, in->height, height, width,
-              &n, &d) && gst_util_fraction_multiply (n, d, par_n, par_d, &n,
-              &d)) {
-        par_n = n;
-        par_d = d;
-      }
+  if (!gst_structure_get_int (structure, "width", &width) ||
+      !gst_structure_get_int (structure, "height", &height)) {
+    sides = gst_structure_copy (structure);
+    fixate_par (sides, in->par_n, in->par_d);
+    gst_structure_get_fraction (sides, "pixel-aspect-ratio", &par_n, &par_d);
+    kept = fixate_sides (sides, in, par_n, par_d);
+    gst_structure_get_int (sides, "width", &width);
+    gst_structure_get_int (sides, "height", &height);
+    gst_structure_free (sides);
+    gst_structure_set (structure, "width", G_TYPE_INT, width,
+        "height", G_TYPE_INT, height, NULL);
+    if (kept) {
+      fixate_par (structure, par_n, par_d);
+      return;
     }
-    fixate_par (structure, par_n, par_d);
-    return;
   }
-  fixate_par (structure, par_n, par_d);
-  gst_structure_get_fraction (structure, "pixel-aspect-ratio", &par_n, &par_d);
-  /* height / width of the same display aspect with these pixels */
-  num = (guint64) in->height * in->par_d * par_n;
-  den = (guint64) in->width * in->par_n * par_d;
-  if (!has_width && !has_height) {
-    gst_structure_fixate_field_nearest_int (structure, "height", in->height);
-    has_height = gst_structure_get_int (structure, "height", &height);
-  }
-  if (has_width)
-    gst_structure_fixate_field_nearest_int (structure, "height",
-        scale_dimension (width, num, den));
-  else
-    gst_structure_fixate_field_nearest_int (structure, "width",
-        scale_dimension (height, den, num));
+  fixate_pixels (structure, in, width, height);
 }
 
 /* Takes over a string of the input's caps where the output leaves it open. */

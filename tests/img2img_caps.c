@@ -157,6 +157,15 @@ test_other_output(void)
         {"width=64,height=32", "height=64", "width=128,height=64,pixel-aspect-ratio=1/1"},
         {"width=64,height=32,pixel-aspect-ratio=2/1", "width=32,pixel-aspect-ratio=1/1",
          "width=32,height=8,pixel-aspect-ratio=1/1"},
+        /* and is no larger than may be */
+        {"width=64,height=32", "width=[1,32],pixel-aspect-ratio=1/1",
+         "width=32,height=16,pixel-aspect-ratio=1/1"},
+        {"width=64,height=32", "height=[1,16],width=[1,4096],pixel-aspect-ratio=1/1",
+         "width=32,height=16,pixel-aspect-ratio=1/1"},
+        {"width=64,height=32", "width=[1,32],height=[24,4096]",
+         "width=32,height=24,pixel-aspect-ratio=3/2"},
+        {"width=64,height=32", "width=32,height=[24,4096]",
+         "width=32,height=24,pixel-aspect-ratio=3/2"},
         /* none keeps it */
         {"width=64,height=32", "format=I420", "format=I420,width=64,height=32"},
         {"width=64,height=32", "width=[1,4096],height=[1,4096],format=NV12",
@@ -187,6 +196,27 @@ test_other_output(void)
         g_free(allowed);
         g_free(out);
     }
+}
+
+/* videorate, imagefreeze and a capsfilter of ANY memory say so of their caps, and the sink behind
+ * them takes anything. */
+static void
+test_any_memory(void)
+{
+    GstHarness *h = filter_start(filter_make(NULL, NULL), NULL, FALSE);
+
+    gst_harness_set_sink_caps_str(h, "video/x-raw(ANY); image/png(ANY)");
+    set_caps(h, SMALL);
+    gst_buffer_unref(through(h, SMALL));
+    expect_caps(h, SMALL);
+    filter_stop(h);
+
+    h = filter_start(filter_make(NULL, NULL), NULL, FALSE);
+    gst_harness_set_sink_caps_str(h, "video/x-raw(ANY),width=32");
+    set_caps(h, SMALL);
+    gst_buffer_unref(through(h, SMALL));
+    expect_caps(h, "video/x-raw,format=RGB,width=32,height=16");
+    filter_stop(h);
 }
 
 static void
@@ -400,6 +430,7 @@ add_caps_tests(void)
     g_test_add_func("/img2img/caps/sizes from 1 x 1 to 8K", test_sizes);
     g_test_add_func("/img2img/caps/renegotiation", test_renegotiation);
     g_test_add_func("/img2img/caps/another output", test_other_output);
+    g_test_add_func("/img2img/caps/any memory", test_any_memory);
     g_test_add_func("/img2img/caps/downstream changes its mind", test_downstream_changes_its_mind);
     g_test_add_func("/img2img/caps/unsaid fields", test_unsaid_fields);
     g_test_add_func("/img2img/caps/nothing in common", test_nothing_in_common);
