@@ -77,7 +77,9 @@ gst_sana_img2img_set_property (GObject * object, guint id,
       id == GST_SANA_IMG2IMG_PROP (pacing) ||
       id == GST_SANA_IMG2IMG_PROP (leaky))
     gst_sana_img2img_timing_changed (self);
-  if (!ok && !gst_sana_common_set_property (&self->common, GST_ELEMENT (self),
+  if (ok)
+    gst_sana_warn_if_late (GST_ELEMENT (self), pspec);
+  else if (!gst_sana_common_set_property (&self->common, GST_ELEMENT (self),
           id, value, pspec))
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }
@@ -159,6 +161,7 @@ start (GstSanaImg2img * self)
   gst_sana_img2img_get_values (self, &values);
   gst_sana_pace_reset (&self->pace);
   self->missed = self->failing = FALSE;
+  self->drawn = self->bypassed = FALSE;
   self->startup_mode = values.startup_mode;
   g_mutex_lock (&self->lock);
   self->broken = FALSE;

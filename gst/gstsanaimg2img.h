@@ -52,6 +52,7 @@ struct _GstSanaImg2img
   gboolean asked_live;
   guint64 n_frames;
   GstClockTime last_time;       /* running time of the last frame, or NONE */
+  GstClockTime step;            /* from frame to frame, as the caps say, or 0 */
   gboolean restart;             /* of the next one: a scene begins */
 
   /* the task */
@@ -65,6 +66,8 @@ struct _GstSanaImg2img
   GstSanaPace pace;
   gboolean missed;              /* frames were dropped since the last pushed */
   gboolean failing;             /* the last frame failed, which was said */
+  gboolean drawn;               /* there was a picture since the start */
+  gboolean bypassed;            /* and none since frames were copied */
   guint n_prompts;              /* of which key frames were asked for */
 
   GMutex lock;

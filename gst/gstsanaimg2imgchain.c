@@ -8,7 +8,7 @@
 
 #define GST_CAT_DEFAULT gst_sana_img2img_debug
 
-/* A longer step of the running time is another scene. */
+/* A longer step of the running time is another scene, but in slow video. */
 #define JUMP GST_SECOND
 
 void
@@ -49,14 +49,23 @@ typedef enum
 {
   ROOM,
   FULL,                         /* and the frame is to go, not to wait */
-  ENDED,                        /* srcresult, or EOS, says why */
+  ENDED,                        /* flow_locked() says why */
 } Room;
+
+/* With the lock: whether there is one, and why not. */
+static GstFlowReturn
+flow_locked (GstSanaImg2img * self)
+{
+  if (self->srcresult != GST_FLOW_OK)
+    return self->srcresult;
+  return self->eos || self->unexpected ? GST_FLOW_EOS : GST_FLOW_OK;
+}
 
 /* With the lock.  dropped: the frame that had to go for it, or NULL. */
 static Room
 make_room_locked (GstSanaImg2img * self, GstSanaFrame ** dropped)
 {
-  while (self->srcresult == GST_FLOW_OK && !self->eos && !self->unexpected) {
+  while (flow_locked (self) == GST_FLOW_OK) {
     if (self->queue.n_frames < GST_SANA_QUEUE_DEPTH)
       return ROOM;
     switch (self->leaky) {
@@ -78,6 +87,8 @@ static void
 take_times (GstSanaImg2img * self, GstSanaFrame * frame)
 {
   GstClockTime pts = GST_BUFFER_PTS (frame->in);
+  GstClockTime step = GST_BUFFER_DURATION_IS_VALID (frame->in) ?
+      GST_BUFFER_DURATION (frame->in) : self->step;
 
   frame->job.running_time = frame->stream_time = GST_CLOCK_TIME_NONE;
   if (self->segment.format != GST_FORMAT_TIME || !GST_CLOCK_TIME_IS_VALID (pts))
@@ -90,7 +101,7 @@ take_times (GstSanaImg2img * self, GstSanaFrame * frame)
     return;
   frame->restart = GST_CLOCK_TIME_IS_VALID (self->last_time) &&
       (frame->job.running_time < self->last_time ||
-      frame->job.running_time > self->last_time + JUMP);
+      frame->job.running_time - self->last_time > MAX (JUMP, 2 * step));
   self->last_time = frame->job.running_time;
 }
 
@@ -135,13 +146,10 @@ take_values (GstSanaImg2img * self, GstSanaFrame * frame)
 static GstFlowReturn
 enqueue (GstSanaImg2img * self, GstSanaFrame * frame)
 {
-  GstFlowReturn ret = GST_FLOW_OK;
+  GstFlowReturn ret;
 
   g_mutex_lock (&self->lock);
-  if (self->srcresult != GST_FLOW_OK)
-    ret = self->srcresult;
-  else if (self->eos || self->unexpected)
-    ret = GST_FLOW_EOS;
+  ret = flow_locked (self);
   if (ret == GST_FLOW_OK) {
     frame->job.await_prompt = !self->live &&
         frame->values.pacing == GST_SANA_PACING_WAIT;
@@ -161,6 +169,7 @@ gst_sana_img2img_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 {
   GstSanaImg2img *self = GST_SANA_IMG2IMG (parent);
   GstSanaFrame *frame, *dropped = NULL;
+  GstFlowReturn flow;
   Room room;
 
   if (!self->have_caps) {
@@ -177,6 +186,7 @@ gst_sana_img2img_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   take_times (self, frame);
   g_mutex_lock (&self->lock);
   room = make_room_locked (self, &dropped);
+  flow = flow_locked (self);
   self->discont = self->discont || dropped || room == FULL;
   g_mutex_unlock (&self->lock);
   if (dropped) {
@@ -184,12 +194,15 @@ gst_sana_img2img_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
     gst_sana_img2img_drop (self, dropped, GST_SANA_COUNT_DROPPED);
   }
   frame->restart = frame->restart || self->restart;
-  self->restart = room == FULL && frame->restart;
+  self->restart = room != ROOM && frame->restart;
   if (room == FULL) {
     gst_sana_img2img_drop (self, frame, GST_SANA_COUNT_DROPPED);
     return GST_FLOW_OK;
   }
-  if (room == ROOM)
-    take_values (self, frame);
+  if (room == ENDED) {
+    gst_sana_frame_free (frame);
+    return flow;
+  }
+  take_values (self, frame);
   return enqueue (self, frame);
 }

@@ -133,6 +133,8 @@ accept_caps (GstSanaImg2img * self, GstEvent * event)
     return FALSE;
   }
   self->have_caps = TRUE;
+  self->step = info.fps_n > 0 ?
+      gst_util_uint64_scale (GST_SECOND, info.fps_d, info.fps_n) : 0;
   /* before the task sees them, for the warm-up */
   gst_sana_img2img_update_live (self);
   return TRUE;

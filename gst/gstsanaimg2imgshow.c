@@ -124,7 +124,8 @@ take_picture (GstSanaImg2img * self, const GstSanaFrame * drawn)
   GstClockTime needed = 0;
   gboolean grown, tight;
 
-  self->failing = FALSE;
+  self->failing = self->bypassed = FALSE;
+  self->drawn = TRUE;
   gst_sana_stats_add (&self->common.stats, &drawn->times, drawn->seed);
   gst_sana_pace_keep (&self->pace, gst_sana_convert_out_info (self->convert),
       drawn);
@@ -222,67 +223,83 @@ show_own (GstSanaImg2img * self, GstSanaFrame ** place)
   return GST_FLOW_OK;
 }
 
-/* Gives the frame's picture to the worker, unless that has one. */
-static void
+/* Gives the frame's picture to the worker, unless that has one.  FALSE: it has
+ * none. */
+static gboolean
 begin_next (GstSanaImg2img * self, GstSanaFrame * frame)
 {
   GstSanaFrame *copy;
-  gboolean idle;
+  gboolean busy;
 
   g_mutex_lock (&self->lock);
-  idle = !self->background;
+  busy = self->background != NULL;
   g_mutex_unlock (&self->lock);
-  if (!idle || !gst_sana_pace_wants (&self->pace, frame,
+  if (busy || !gst_sana_pace_wants (&self->pace, frame,
           gst_sana_convert_in_info (self->convert)))
-    return;
+    return busy;
   copy = gst_sana_frame_new_copy (frame, self->convert);
   g_mutex_lock (&self->lock);
-  if (self->srcresult == GST_FLOW_OK && copy) {
+  if (self->srcresult == GST_FLOW_OK) {
     self->background = copy;
     gst_sana_worker_submit (self->worker, &copy->job);
-    copy = NULL;
+    busy = TRUE;
   }
   g_mutex_unlock (&self->lock);
-  if (copy)
+  if (!busy)
     gst_sana_frame_free (copy);
+  return busy;
 }
 
-/* The newest picture that came back; waits for one if told.  NULL: none. */
-static GstSanaFrame *
-take_newest (GstSanaImg2img * self, gboolean wait)
+/* The newest picture of this scene that came back, or NULL; waits for one if
+ * told.  Not OK: nothing is to be shown any more. */
+static GstFlowReturn
+take_newest (GstSanaImg2img * self, gboolean wait, GstSanaFrame ** newest)
 {
-  GstSanaFrame *newest;
+  GstFlowReturn ret;
 
   g_mutex_lock (&self->lock);
   while (wait && !self->newest && self->background &&
       self->srcresult == GST_FLOW_OK)
     g_cond_wait (&self->computed, &self->lock);
-  newest = g_steal_pointer (&self->newest);
+  *newest = g_steal_pointer (&self->newest);
+  ret = self->srcresult;
   g_mutex_unlock (&self->lock);
-  /* made for pictures that were others */
-  if (newest && newest->convert != self->convert) {
-    gst_sana_frame_free (newest);
-    return NULL;
-  }
-  return newest;
+  if (*newest && (ret != GST_FLOW_OK || (*newest)->convert != self->convert ||
+          (*newest)->epoch != self->epoch))
+    g_clear_pointer (newest, gst_sana_frame_free);
+  return ret;
+}
+
+/* What is shown where the scene has no picture yet.  FALSE: nothing, wait for
+ * it; who has seen drawn pictures is not to see the camera between two. */
+static gboolean
+show_meanwhile (GstSanaImg2img * self, GstSanaFrame * frame,
+    GstFlowReturn * ret)
+{
+  if (!self->bypassed)
+    return !self->drawn && show_startup (self, frame, ret);
+  *ret = copy_input (self, frame);
+  return TRUE;
 }
 
 /* pacing=repeat: at once, whatever the worker does. */
 static GstFlowReturn
 show_newest (GstSanaImg2img * self, GstSanaFrame * frame)
 {
-  GstSanaFrame *newest = take_newest (self, FALSE);
-  GstFlowReturn ret = GST_FLOW_OK;
+  GstSanaFrame *newest;
+  GstFlowReturn ret = take_newest (self, FALSE, &newest);
+  gboolean coming = begin_next (self, frame);
 
-  begin_next (self, frame);
-  if (!newest && !self->pace.picture && show_startup (self, frame, &ret))
-    return ret;
-  while (!newest && !self->pace.picture) {
-    newest = take_newest (self, TRUE);
-    if (!newest && flow_result (self) != GST_FLOW_ERROR)
-      return flow_result (self);
-    begin_next (self, frame);
+  if (!newest && !self->pace.picture) {
+    if (ret == GST_FLOW_OK && show_meanwhile (self, frame, &ret))
+      return ret;
+    while (ret == GST_FLOW_OK && !newest && coming) {
+      ret = take_newest (self, TRUE, &newest);
+      coming = begin_next (self, frame);
+    }
   }
+  if (ret != GST_FLOW_OK)
+    return ret;
   if (!newest) {
     gst_sana_stats_count (&self->common.stats, GST_SANA_COUNT_REPEATED);
     return show_last (self, frame) ? GST_FLOW_OK : copy_input (self, frame);
@@ -325,15 +342,27 @@ push (GstSanaImg2img * self, GstSanaFrame * frame)
   if (self->missed)
     GST_BUFFER_FLAG_SET (out, GST_BUFFER_FLAG_DISCONT);
   self->missed = FALSE;
-  g_mutex_lock (&self->lock);
-  gst_sana_qos_hand_over (&self->qos, out);
-  g_mutex_unlock (&self->lock);
   gst_sana_frame_free (frame);
   /* before, as who is asked by what is pushed may stop us */
   gst_sana_stats_count (&self->common.stats, GST_SANA_COUNT_OUT);
   ret = gst_pad_push (self->srcpad, out);
   gst_sana_stats_tell (&self->common.stats, GST_ELEMENT (self));
+  /* another peer was linked while the picture was computed; the next is agreed
+   * on with it */
+  if (ret == GST_FLOW_NOT_NEGOTIATED &&
+      gst_pad_needs_reconfigure (self->srcpad)) {
+    self->missed = TRUE;
+    ret = GST_FLOW_OK;
+  }
   return ret;
+}
+
+/* What was drawn has nothing to do with what comes. */
+static void
+begin_scene (GstSanaImg2img * self)
+{
+  gst_sana_pace_reset (&self->pace);
+  self->epoch++;
 }
 
 GstFlowReturn
@@ -343,10 +372,8 @@ gst_sana_img2img_show (GstSanaImg2img * self, GstSanaFrame * frame)
   GstBuffer *out = NULL;
   GstFlowReturn ret;
 
-  if (frame->restart) {
-    gst_sana_pace_reset (&self->pace);
-    self->epoch++;
-  }
+  if (frame->restart)
+    begin_scene (self);
   frame->epoch = self->epoch;
   if (is_late (self, frame)) {
     gst_sana_img2img_drop (self, frame, GST_SANA_COUNT_QOS_DROPPED);
@@ -358,10 +385,15 @@ gst_sana_img2img_show (GstSanaImg2img * self, GstSanaFrame * frame)
     ret = gst_buffer_pool_acquire_buffer (self->pool, &out, NULL);
   if (ret == GST_FLOW_OK) {
     gst_sana_img2img_set_process (self, &process);
+    g_mutex_lock (&self->lock);
+    gst_sana_qos_hand_over (&self->qos, frame->in, out);
+    g_mutex_unlock (&self->lock);
     gst_sana_frame_set_output (frame, self->convert, out);
-    if (gst_sana_img2img_values_copy (&frame->values))
+    if (gst_sana_img2img_values_copy (&frame->values)) {
+      begin_scene (self);
+      self->bypassed = TRUE;
       ret = copy_input (self, frame);
-    else if (frame->values.pacing == GST_SANA_PACING_REPEAT)
+    } else if (frame->values.pacing == GST_SANA_PACING_REPEAT)
       ret = show_newest (self, frame);
     else
       ret = show_own (self, &frame);

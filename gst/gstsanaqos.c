@@ -88,21 +88,28 @@ gst_sana_qos_set_counts (GstMessage * message, guint64 processed,
   gst_message_set_qos_stats (message, GST_FORMAT_BUFFERS, processed, dropped);
 }
 
+typedef struct
+{
+  GstBuffer *out;
+  gboolean has_code;            /* of its own */
+} HandOver;
+
 static gboolean
 hand_over_meta (GstBuffer * carried, GstMeta ** meta, gpointer user_data)
 {
-  GstBuffer *out = user_data;
+  HandOver *to = user_data;
 
-  if ((*meta)->info->api != GST_VIDEO_TIME_CODE_META_API_TYPE ||
-      !gst_buffer_get_video_time_code_meta (out))
-    copy_meta (out, carried, *meta);
+  if ((*meta)->info->api != GST_VIDEO_TIME_CODE_META_API_TYPE || !to->has_code)
+    copy_meta (to->out, carried, *meta);
   return TRUE;
 }
 
 void
-gst_sana_qos_hand_over (GstSanaQos * qos, GstBuffer * out)
+gst_sana_qos_hand_over (GstSanaQos * qos, GstBuffer * in, GstBuffer * out)
 {
+  HandOver to = { out, gst_buffer_get_video_time_code_meta (in) != NULL };
+
   if (qos->carried)
-    gst_buffer_foreach_meta (qos->carried, hand_over_meta, out);
+    gst_buffer_foreach_meta (qos->carried, hand_over_meta, &to);
   gst_clear_buffer (&qos->carried);
 }

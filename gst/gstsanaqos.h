@@ -42,9 +42,10 @@ GstMessage *gst_sana_qos_drop (GstSanaQos * qos, GstElement * element,
 void gst_sana_qos_set_counts (GstMessage * message, guint64 processed,
     guint64 dropped);
 
-/* Gives the next output the captions of the frames dropped before it, and their
- * timecode unless it has its own. */
-void gst_sana_qos_hand_over (GstSanaQos * qos, GstBuffer * out);
+/* Gives the next output, before it takes those of its own input, the captions of
+ * the frames dropped before it, and their timecode unless that has one. */
+void gst_sana_qos_hand_over (GstSanaQos * qos, GstBuffer * in,
+    GstBuffer * out);
 
 G_END_DECLS
 #endif /* GST_SANA_QOS_H */

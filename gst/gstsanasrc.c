@@ -106,9 +106,10 @@ announce (GstSanaSrc * self, GstBuffer * buffer)
   gst_sana_settings_copy (&self->announced, &job->applied);
   gst_sana_post_prompt_applied (GST_ELEMENT (self), &self->announced, segment,
       buffer);
-  /* goes out between a new segment, if there is one, and the buffer */
+  /* goes out between a new segment, if there is one, and the buffer; who stops
+   * this thread may hold the lock that gst_element_send_event() takes */
   if (another && job->settings.force_key_unit)
-    gst_element_send_event (GST_ELEMENT (self),
+    GST_ELEMENT_CLASS (parent_class)->send_event (GST_ELEMENT (self),
         gst_sana_new_force_key_unit (segment, buffer, self->n_prompts++));
 }
 
@@ -340,12 +341,12 @@ gst_sana_src_start (GstBaseSrc * src)
 {
   GstSanaSrc *self = GST_SANA_SRC (src);
   GstSanaSettings settings;
+  gboolean live = gst_base_src_is_live (src);
 
   self->ready = self->failed = FALSE;
   self->unlocked = self->ending = FALSE;
   g_mutex_lock (&self->common.lock);
-  self->black = gst_base_src_is_live (src) &&
-      self->values.startup_mode == GST_SANA_SRC_STARTUP_BLACK;
+  self->black = live && self->values.startup_mode == GST_SANA_SRC_STARTUP_BLACK;
   g_mutex_unlock (&self->common.lock);
   self->native_size = LIKELY_SIZE;
   self->live_count = self->produced = 0;

@@ -232,6 +232,30 @@ test_downstream_changes_its_mind(void)
     filter_stop(h);
 }
 
+/* As a muxer that is exchanged while a frame is computed: that frame is lost, the stream is not. */
+static void
+test_another_peer_meanwhile(void)
+{
+    GstHarness *h = filter_start(filter_make("model-path", "fake:frame=100", NULL), SMALL, FALSE);
+    GstPad *srcpad = gst_pad_get_peer(h->sinkpad);
+
+    gst_buffer_unref(through(h, SMALL));
+    g_assert_cmpint(gst_harness_push(h, filter_picture(SMALL, 1, 1)), ==, GST_FLOW_OK);
+    g_usleep(30000);
+    g_assert_true(gst_pad_unlink(srcpad, h->sinkpad));
+    gst_harness_set_sink_caps_str(h, "video/x-raw,format=I420,width=32,height=16");
+    /* it forgets the caps of before, as another pad */
+    gst_pad_set_active(h->sinkpad, FALSE);
+    gst_pad_set_active(h->sinkpad, TRUE);
+    g_assert_cmpint(gst_pad_link(srcpad, h->sinkpad), ==, GST_PAD_LINK_OK);
+    g_usleep(150000);
+    gst_buffer_unref(through(h, SMALL));
+    expect_caps(h, "video/x-raw,format=I420,width=32,height=16,framerate=25/1");
+    filter_expect_no_error(h->element);
+    gst_object_unref(srcpad);
+    filter_stop(h);
+}
+
 /* Downstream accepts only caps that say what it asks for, though the input leaves it open. */
 static void
 test_unsaid_fields(void)
@@ -432,6 +456,7 @@ add_caps_tests(void)
     g_test_add_func("/img2img/caps/another output", test_other_output);
     g_test_add_func("/img2img/caps/any memory", test_any_memory);
     g_test_add_func("/img2img/caps/downstream changes its mind", test_downstream_changes_its_mind);
+    g_test_add_func("/img2img/caps/another peer meanwhile", test_another_peer_meanwhile);
     g_test_add_func("/img2img/caps/unsaid fields", test_unsaid_fields);
     g_test_add_func("/img2img/caps/nothing in common", test_nothing_in_common);
     g_test_add_func("/img2img/caps/interlaced and stereoscopic", test_refused);

@@ -162,6 +162,31 @@ a_load_that_fails_is_an_error_always(gconstpointer data)
     filter_stop(h);
 }
 
+/* Nor is it waited for. */
+static void
+a_load_that_fails_ends_the_wait_for_the_first(void)
+{
+    GstElement *element =
+        filter_make("model-path", "fake:load=50,open=malformed", "pacing", GST_SANA_PACING_REPEAT,
+                    "startup-mode", GST_SANA_STARTUP_BLOCK, NULL);
+    GstHarness *h = filter_start(element, SMALL, FALSE);
+    GstMessage *message;
+
+    gst_harness_push(h, timing_flat(100, 0));
+    message = filter_message(h->element, GST_MESSAGE_ERROR);
+    g_assert_nonnull(message);
+    gst_message_unref(message);
+    /* the task has ended, and does not spin */
+    GstTask *task = GST_PAD_TASK(GST_PAD_PEER(h->sinkpad));
+    for (int i = 0; i < 1000 && gst_task_get_state(task) == GST_TASK_STARTED; i++)
+        g_usleep(1000);
+    g_assert_cmpint(gst_task_get_state(task), ==, GST_TASK_PAUSED);
+    /* it was said once */
+    g_usleep(50000);
+    g_assert_cmpuint(timing_messages(h->element, GST_MESSAGE_ERROR), ==, 0);
+    filter_stop(h);
+}
+
 /* It was there in READY. */
 static void
 a_model_that_vanished(void)
@@ -201,6 +226,8 @@ add_timing_failure_tests(void)
                          a_load_that_fails_is_an_error_always);
     g_test_add_data_func("/timing/35 no memory for the model is an error",
                          "fake:load=20,open=memory", a_load_that_fails_is_an_error_always);
+    TEST("a load that fails ends the wait for the first",
+         a_load_that_fails_ends_the_wait_for_the_first);
     TEST("a model that vanished, and another", a_model_that_vanished);
 #undef TEST
 }

@@ -330,22 +330,117 @@ at_once_may_wait_for_the_first(void)
 }
 
 static void
+flush(GstHarness *h)
+{
+    GstSegment segment;
+
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    gst_harness_push_event(h, gst_event_new_flush_start());
+    gst_harness_push_event(h, gst_event_new_flush_stop(TRUE));
+    gst_harness_push_event(h, gst_event_new_segment(&segment));
+}
+
+/* How a flat picture of this grey is drawn: half of the way to the prompt's colour. */
+static guint32
+drawn_of(guint8 grey)
+{
+    guint32 colour = colour_of("one"), pixel = 0;
+
+    for (int shift = 16; shift >= 0; shift -= 8)
+        pixel = pixel << 8 | (grey + (colour >> shift & 255) + 1) / 2;
+    return pixel;
+}
+
+static guint32
+pixel_of(GstHarness *h, guint8 grey, guint n)
+{
+    timing_push(h, timing_flat(grey, n));
+    GstBuffer *buffer = timing_pull(h);
+    guint32 pixel = timing_pixel(buffer);
+
+    gst_buffer_unref(buffer);
+    return pixel;
+}
+
+/* pacing=repeat at half the strength, from frame 0 to n - 1 of this grey until that is drawn. */
+static GstHarness *
+repeat_until_drawn(GstSanaStartup mode, guint8 grey, guint *n)
+{
+    GstHarness *h = repeat_start("fake:frame=20", mode);
+
+    g_object_set(h->element, "strength", 0.5, NULL);
+    for (*n = 0; pixel_of(h, grey, (*n)++) != drawn_of(grey);) {
+        g_assert_cmpuint(*n, <, 500);
+        g_usleep(5000);
+    }
+    return h;
+}
+
+/* The camera itself is shown until there is a first picture, and never again; nor is what was drawn
+ * of another scene. */
+static void
+at_once_shows_no_input_between_scenes(void)
+{
+    guint n;
+    GstHarness *h = repeat_until_drawn(GST_SANA_STARTUP_PASSTHROUGH, 200, &n);
+
+    flush(h);
+    g_assert_cmphex(pixel_of(h, 40, 0), ==, drawn_of(40));
+    /* the worker is at a picture of the scene before */
+    g_assert_cmphex(pixel_of(h, 80, 200), ==, drawn_of(80));
+    g_assert_cmphex(pixel_of(h, 120, 400), ==, drawn_of(120));
+    gst_harness_set_src_caps_str(h, "video/x-raw,format=RGB,width=64,height=32,framerate=30/1");
+    g_assert_cmphex(pixel_of(h, 160, 401), ==, drawn_of(160));
+    filter_stop(h);
+}
+
+/* A fader at 0 shows the input; on its way up it shows that until there is a picture. */
+static void
+at_once_after_bypass_shows_nothing_old(void)
+{
+    guint n;
+    GstHarness *h = repeat_until_drawn(GST_SANA_STARTUP_BLACK, 200, &n);
+    guint32 pixel;
+
+    g_object_set(h->element, "mix", 0.0, NULL);
+    for (guint i = 0; i < 3; i++)
+        g_assert_cmphex(pixel_of(h, 40, n++), ==, 0x282828);
+    g_object_set(h->element, "mix", 1.0, NULL);
+    while ((pixel = pixel_of(h, 80, n++)) == 0x505050)
+        g_usleep(5000);
+    g_assert_cmphex(pixel, ==, drawn_of(80));
+    filter_stop(h);
+}
+
+/* Every frame is far from the one before, which is no reason to take each for another scene. */
+static void
+slow_video_is_one_scene(void)
+{
+    static const char *const slow = "video/x-raw,format=RGB,width=64,height=32,framerate=1/2";
+    GstHarness *h =
+        filter_start(filter_make("model-path", "fake:", "process-interval", 3, NULL), slow, FALSE);
+
+    fake_sana_forget();
+    for (guint n = 0; n < 6; n++) {
+        timing_push(h, filter_picture(slow, n, n));
+        gst_buffer_unref(timing_pull(h));
+    }
+    g_assert_cmpint(timing_computed(), ==, 2);
+    filter_stop(h);
+}
+
+static void
 at_once_follows_flushes_and_caps(void)
 {
     static const char *const other = "video/x-raw,format=RGB,width=96,height=40,framerate=25/1";
     GstHarness *h = repeat_start("fake:frame=60", GST_SANA_STARTUP_PASSTHROUGH);
-    GstSegment segment;
 
-    gst_segment_init(&segment, GST_FORMAT_TIME);
     for (guint n = 0; n < 40; n++) {
         const char *caps = n % 10 < 5 ? SMALL : other;
         if (n % 5 == 0)
             gst_harness_set_src_caps_str(h, caps);
-        if (n % 7 == 0) {
-            gst_harness_push_event(h, gst_event_new_flush_start());
-            gst_harness_push_event(h, gst_event_new_flush_stop(TRUE));
-            gst_harness_push_event(h, gst_event_new_segment(&segment));
-        }
+        if (n % 7 == 0)
+            flush(h);
         timing_push(h, filter_picture(caps, n, n));
         GstBuffer *buffer = timing_pull(h);
         g_assert_cmpuint(gst_buffer_get_size(buffer), ==, n % 10 < 5 ? 64 * 32 * 3 : 96 * 40 * 3);
@@ -371,6 +466,9 @@ add_timing_pace_tests(void)
     TEST("8 pacing=repeat: no latency", at_once_is_no_latency);
     TEST("8 pacing=repeat: nothing is dropped", at_once_drops_nothing);
     TEST("8 pacing=repeat: may wait for the first", at_once_may_wait_for_the_first);
+    TEST("29 slow video is one scene", slow_video_is_one_scene);
     TEST("8 pacing=repeat: flushes and caps", at_once_follows_flushes_and_caps);
+    TEST("8 pacing=repeat: no input between scenes", at_once_shows_no_input_between_scenes);
+    TEST("8 pacing=repeat: nothing old after bypass", at_once_after_bypass_shows_nothing_old);
 #undef TEST
 }

@@ -144,9 +144,30 @@ goes_on_upstream(void)
     filter_stop(h);
 }
 
-static const guint8 caption[] = {0xfc, 0x94, 0x2c};
+static void
+add_caption(GstBuffer *buffer, guint8 last)
+{
+    const guint8 data[] = {0xfc, 0x94, last};
 
-/* Subtitles of frames that are not shown are still to be read. */
+    gst_buffer_add_video_caption_meta(buffer, GST_VIDEO_CAPTION_TYPE_CEA708_RAW, data, sizeof data);
+}
+
+/* The last bytes of a buffer's captions are those, in that order. */
+static void
+expect_captions(GstBuffer *buffer, const char *lasts)
+{
+    GString *found = g_string_new(NULL);
+    gpointer state = NULL;
+    GstMeta *meta;
+
+    while (
+        (meta = gst_buffer_iterate_meta_filtered(buffer, &state, GST_VIDEO_CAPTION_META_API_TYPE)))
+        g_string_append_c(found, (char)((GstVideoCaptionMeta *)meta)->data[2]);
+    g_assert_cmpstr(found->str, ==, lasts);
+    g_string_free(found, TRUE);
+}
+
+/* Subtitles of frames that are not shown are still to be read, before those that follow. */
 static void
 captions_move_on(void)
 {
@@ -157,19 +178,19 @@ captions_move_on(void)
     timing_push(h, filter_picture(SMALL, 0, 0));
     gst_buffer_unref(timing_pull(h));
     too_late(h, 40 * GST_MSECOND, 10 * GST_MSECOND);
-    gst_buffer_add_video_caption_meta(buffer, GST_VIDEO_CAPTION_TYPE_CEA708_RAW, caption,
-                                      sizeof caption);
+    add_caption(buffer, 'a');
     gst_buffer_add_video_time_code_meta(buffer, code);
     timing_push(h, buffer);
     buffer = filter_picture(SMALL, 2, 2);
-    gst_buffer_add_video_caption_meta(buffer, GST_VIDEO_CAPTION_TYPE_CEA708_RAW, caption,
-                                      sizeof caption);
+    add_caption(buffer, 'b');
     timing_push(h, buffer);
-    timing_push(h, filter_picture(SMALL, 3, 3));
+    buffer = filter_picture(SMALL, 3, 3);
+    add_caption(buffer, 'c');
+    timing_push(h, buffer);
     timing_push(h, filter_picture(SMALL, 4, 4));
     buffer = timing_pull(h);
     g_assert_cmpuint(GST_BUFFER_PTS(buffer), ==, 3 * 40 * GST_MSECOND);
-    g_assert_cmpuint(gst_buffer_get_n_meta(buffer, GST_VIDEO_CAPTION_META_API_TYPE), ==, 2);
+    expect_captions(buffer, "abc");
     GstVideoTimeCodeMeta *meta = gst_buffer_get_video_time_code_meta(buffer);
     g_assert_nonnull(meta);
     g_assert_cmpuint(meta->tc.frames, ==, 7);
@@ -178,6 +199,28 @@ captions_move_on(void)
     g_assert_cmpuint(gst_buffer_get_n_meta(buffer, GST_VIDEO_CAPTION_META_API_TYPE), ==, 0);
     gst_buffer_unref(buffer);
     gst_video_time_code_free(code);
+    filter_stop(h);
+}
+
+/* A frame that has its own keeps it. */
+static void
+time_codes_stay(void)
+{
+    GstHarness *h = start(NULL, FALSE);
+
+    timing_push(h, filter_picture(SMALL, 0, 0));
+    gst_buffer_unref(timing_pull(h));
+    too_late(h, 40 * GST_MSECOND, 0);
+    for (guint n = 1; n <= 2; n++) {
+        GstBuffer *buffer = filter_picture(SMALL, n, n);
+        gst_buffer_add_video_time_code_meta_full(buffer, 25, 1, NULL, 0, 0, 0, 0, n, 0);
+        timing_push(h, buffer);
+    }
+    GstBuffer *buffer = timing_pull(h);
+    g_assert_cmpuint(GST_BUFFER_PTS(buffer), ==, 2 * 40 * GST_MSECOND);
+    g_assert_cmpuint(gst_buffer_get_n_meta(buffer, GST_VIDEO_TIME_CODE_META_API_TYPE), ==, 1);
+    g_assert_cmpuint(gst_buffer_get_video_time_code_meta(buffer)->tc.frames, ==, 2);
+    gst_buffer_unref(buffer);
     filter_stop(h);
 }
 
@@ -191,5 +234,6 @@ add_timing_qos_tests(void)
     TEST("a flush forgets what was late", forgotten_by_a_flush);
     TEST("QOS goes on upstream", goes_on_upstream);
     TEST("captions of dropped frames move on", captions_move_on);
+    TEST("time codes stay", time_codes_stay);
 #undef TEST
 }
