@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The cpu device: products and convolutions by oneDNN, everything else, and 3×3 convolutions in
- * f32, by loops that the compiler vectorises, built once per instruction set.  Private to this
+ * The cpu device: products and convolutions by oneDNN, everything else, and 3×3 convolutions where
+ * f32 is fastest, by loops that the compiler vectorises, built once per instruction set.  Private to this
  * folder.
  *
  *   cpu.c                 device, streams, the backend's table
@@ -37,7 +37,7 @@ typedef struct {
  * Packed weights.  Dense and grouped ones lie in the layout of the primitive that is likely to
  * use them; a shape whose primitive insists on another gets a further copy, made once and shared
  * by all streams.  Depthwise ones are f32 taps: tap t, channel ch at t·out + ch.  Dense
- * ones of 3×3 in f32 are what SanaCpuDense multiplies by.
+ * ones of 3×3 that oneDNN is slower at are what SanaCpuDense multiplies by.
  *
  * Weights in place are somebody else's memory in checkpoint order, one part for each source, and
  * there is never a copy of them.
@@ -51,7 +51,7 @@ struct SanaCpuPacked {
     SanaTensor in_place; /* (1, out, in), or SANA_NONE */
     GPtrArray *parts;    /* SanaCpuPacked in place, stacked along out; else NULL */
     float *taps;         /* depthwise */
-    float *points;       /* dense 3×3 in f32 */
+    float *points;       /* dense 3×3 by our own loops */
     float *bias;         /* folded: the bias four times */
     float *scales;       /* S8: (out), what its integers are to be multiplied by; else NULL */
 };
@@ -94,9 +94,9 @@ SanaCpuPacked *sana_cpu_packed_in_place(SanaCpuDevice *dev, const SanaDnnlShape 
 SanaCpuPacked *sana_cpu_packed_parts(SanaCpuDevice *dev, SanaDType dtype, GPtrArray *parts);
 SanaCpuPacked *sana_cpu_packed_taps(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype,
                                     SanaTensor source, size_t *bytes);
-/* Of a dense 3×3 in f32, for SanaCpuDense. */
-SanaCpuPacked *sana_cpu_packed_points(SanaCpuDevice *dev, const SanaConv *k, SanaTensor source,
-                                      size_t *bytes);
+/* Of a dense 3×3, for SanaCpuDense. */
+SanaCpuPacked *sana_cpu_packed_points(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype,
+                                      SanaTensor source, size_t *bytes);
 /* As a convolution of the small map; k has kernel 3, stride 1, upsample 2, groups 1. */
 SanaCpuPacked *sana_cpu_packed_folded(SanaCpuDevice *dev, const SanaConv *k,
                                       const SanaDnnlShape *shape, SanaTensor source, size_t *bytes);

@@ -83,6 +83,17 @@ sana_dnnl_has(SanaDType dtype)
 }
 
 bool
+sana_dnnl_has_tiles(void)
+{
+#if defined(__x86_64__)
+    const int amx = dnnl_cpu_isa_avx512_core_amx;
+    return ((int)dnnl_get_effective_cpu_isa() & amx) == amx;
+#else
+    return false;
+#endif
+}
+
+bool
 sana_dnnl_fuses(SanaAct act)
 {
     /* its ReLU turns a NaN into 0 */

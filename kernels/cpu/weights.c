@@ -85,6 +85,15 @@ sana_cpu_source_to_f32(float *dst, SanaTensor src, size_t first, size_t count)
             dst[i] = sana_f16_to_f32(half[i]);
 }
 
+/* The same, each rounded to what dtype can tell. */
+static void
+source_rounded(float *dst, SanaDType dtype, SanaTensor src, size_t first, size_t count)
+{
+    sana_cpu_source_to_f32(dst, src, first, count);
+    for (size_t i = 0; i < count && dtype == SANA_BF16; i++)
+        dst[i] = sana_bf16_to_f32(sana_f32_to_bf16(dst[i]));
+}
+
 /* Bytes of f32 to convert at a time: what a cache holds, and no new pages for each. */
 #define CONVERT_BYTES ((size_t)4 << 20)
 
@@ -211,10 +220,9 @@ sana_cpu_packed_taps(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype, San
     *bytes = taps * out * sizeof(float);
     p->taps = sana_host_alloc(NULL, *bytes);
     for (size_t ch = 0; ch < out && p->taps; ch++) {
-        sana_cpu_source_to_f32(row, source, ch * taps, taps);
+        source_rounded(row, dtype, source, ch * taps, taps);
         for (size_t t = 0; t < taps; t++)
-            p->taps[t * out + ch] =
-                dtype == SANA_BF16 ? sana_bf16_to_f32(sana_f32_to_bf16(row[t])) : row[t];
+            p->taps[t * out + ch] = row[t];
     }
     g_free(row);
     if (p->taps)
@@ -250,7 +258,8 @@ transform_taps(float *u, size_t u_point, const float (*g)[3], int side, const fl
 }
 
 SanaCpuPacked *
-sana_cpu_packed_points(SanaCpuDevice *dev, const SanaConv *k, SanaTensor source, size_t *bytes)
+sana_cpu_packed_points(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype, SanaTensor source,
+                       size_t *bytes)
 {
     const size_t in = (size_t)k->in, out = (size_t)k->out, row = 9 * in;
     const float(*g)[3] = k->stride > 1 ? identity : winograd;
@@ -258,11 +267,11 @@ sana_cpu_packed_points(SanaCpuDevice *dev, const SanaConv *k, SanaTensor source,
                      : k->upsample == 2 ? SANA_CPU_WINDOW_ENLARGED
                                         : SANA_CPU_WINDOW;
     float *plain = sana_host_alloc(NULL, out * row * sizeof(float));
-    SanaCpuPacked *p = packed_alloc(dev, SANA_F32);
+    SanaCpuPacked *p = packed_alloc(dev, dtype);
     *bytes = (size_t)(side * side) * out * in * sizeof(float);
     p->points = sana_host_alloc(NULL, *bytes);
     if (plain && p->points) {
-        sana_cpu_source_to_f32(plain, source, 0, out * row);
+        source_rounded(plain, dtype, source, 0, out * row);
 #pragma omp parallel for schedule(static)
         for (size_t o = 0; o < out; o += SANA_CPU_PANEL)
             for (size_t i = 0; i < in; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * 3×3 convolutions of stride 1 in f32 with a quarter of the multiplications: Winograd's F(4×4, 3×3)
- * as in Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015), section 4.3.
+ * 3×3 convolutions of stride 1 with a quarter of the multiplications, those in f32 whatever the maps
+ * are: Winograd's F(4×4, 3×3) as in Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015), section 4.3.
  *
  * A tile of 4×4 outputs comes from a window d of 6×6 inputs, y = Aᵀ((G g Gᵀ) ∘ (Bᵀ d B))A for each
  * pair of channels; over all of them each of the 36 points of that is a matrix product.  A thread
@@ -55,7 +55,7 @@ result_pass(Vec *m, const int apart)
 
 /* Where the inputs of a tile's window lie; zeros outside the map. */
 INLINE void
-find_window(const float *from[INPUTS], const Job *j, int tile, const float *zeros)
+find_window(const char *from[INPUTS], const Job *j, int tile, const void *zeros)
 {
     int top = tile / j->across * OUTS - 1, left = tile % j->across * OUTS - 1;
     for (int i = 0; i < INPUTS; i++) {
@@ -68,10 +68,11 @@ find_window(const float *from[INPUTS], const Job *j, int tile, const float *zero
 
 /* Bᵀ d B of a tile, side × side points of it, to v, points v_point apart. */
 INLINE void
-transform_window(float *v, size_t v_point, const Job *j, int tile, const float *zeros,
-                 const int side)
+transform_window(float *v, size_t v_point, const Job *j, int tile, const void *zeros,
+                 const int side, const SanaDType dtype)
 {
-    const float *from[INPUTS];
+    const size_t element = sana_dtype_size(dtype);
+    const char *from[INPUTS];
     find_window(from, j, tile, zeros);
     for (int ch = 0; ch < j->x.c; ch += LANES) {
         Vec d[INPUTS];
@@ -79,7 +80,7 @@ transform_window(float *v, size_t v_point, const Job *j, int tile, const float *
         for (int c = 0; c < SIDE; c++) {
 #pragma GCC unroll 6
             for (int r = 0; r < SIDE; r++)
-                d[r * SIDE + c] = vec_load(from[r * SIDE + c] + ch);
+                d[r * SIDE + c] = vec_read(from[r * SIDE + c] + (size_t)ch * element, dtype, LANES);
             window_pass(d + c, SIDE);
         }
 #pragma GCC unroll 6
@@ -94,8 +95,10 @@ transform_window(float *v, size_t v_point, const Job *j, int tile, const float *
 
 /* Aᵀ m A of a tile, m of side × side points, and what follows to y; points m_point apart. */
 INLINE void
-transform_results(const Job *j, int tile, const float *m, size_t m_point, const int side)
+transform_results(const Job *j, int tile, const float *m, size_t m_point, const int side,
+                  const SanaDType dtype)
 {
+    const size_t position = (size_t)j->y.stride * sana_dtype_size(dtype);
     int top = tile / j->across * OUTS, left = tile % j->across * OUTS;
     int rows = j->y.h - top < OUTS ? j->y.h - top : OUTS;
     int columns = j->y.w - left < OUTS ? j->y.w - left : OUTS;
@@ -114,28 +117,25 @@ transform_results(const Job *j, int tile, const float *m, size_t m_point, const 
             result_pass(d + r * SIDE, 1);
             if (r >= rows)
                 break;
-            float *to = address(j->y, (size_t)(top + r) * (size_t)j->y.w + (size_t)left, ch);
+            char *to = address(j->y, (size_t)(top + r) * (size_t)j->y.w + (size_t)left, ch);
 #pragma GCC unroll 4
             for (int c = 0; c < OUTS; c++)
                 if (c < columns)
-                    vec_store(to + (size_t)c * (size_t)j->y.stride, d[r * SIDE + c] + b);
+                    vec_write(to + (size_t)c * position, dtype,
+                              vec_activate(d[r * SIDE + c] + b, j->act, dtype), LANES);
         }
     }
-    for (int r = 0; r < rows && j->act != SANA_ACT_NONE; r++)
-        for (int c = 0; c < columns; c++)
-            activate(address(j->y, (size_t)(top + r) * (size_t)j->y.w + (size_t)(left + c), 0),
-                     j->y.c, j->act, SANA_F32);
 }
 
 INLINE void
-draw_tiles(const Job *j, int first, float *room, const int side)
+draw_tiles(const Job *j, int first, float *room, const int side, const SanaDType dtype)
 {
     const int in = j->x.c, out = j->y.c, points = side * side;
     const size_t v_point = (size_t)j->step * (size_t)in, m_point = (size_t)j->step * (size_t)out;
     float *zeros = room, *v = zeros + in, *m = v + (size_t)points * v_point;
     memset(zeros, 0, (size_t)in * sizeof *zeros);
     for (int t = 0; t < j->step; t++)
-        transform_window(v + (size_t)t * (size_t)in, v_point, j, first + t, zeros, side);
+        transform_window(v + (size_t)t * (size_t)in, v_point, j, first + t, zeros, side, dtype);
     for (int p = 0; p < points; p++)
         for (int o = 0; o < out; o += SANA_CPU_PANEL)
             multiply((Product){.c = m + (size_t)p * m_point + o,
@@ -148,7 +148,7 @@ draw_tiles(const Job *j, int first, float *room, const int side)
                                .steps = in},
                      j->step, SANA_CPU_PANEL);
     for (int t = 0; t < j->step && first + t < j->tiles; t++)
-        transform_results(j, first + t, m + (size_t)t * (size_t)out, m_point, side);
+        transform_results(j, first + t, m + (size_t)t * (size_t)out, m_point, side, dtype);
 }
 
 void
@@ -161,9 +161,13 @@ LOOP(winograd)(SanaTensor y, SanaTensor x, const SanaConv *k, const float *point
     PARALLEL_FOR(int, n, (tiles + step - 1) / step, sana_positions(y) * (size_t)y.c)
     {
         float *mine = room + (size_t)omp_get_thread_num() * sana_cpu_winograd_floats(k);
-        if (k->upsample == 2)
-            draw_tiles(&j, n * step, mine, SANA_CPU_WINDOW_ENLARGED);
+        if (k->upsample == 2 && x.dtype == SANA_BF16)
+            draw_tiles(&j, n * step, mine, SANA_CPU_WINDOW_ENLARGED, SANA_BF16);
+        else if (k->upsample == 2)
+            draw_tiles(&j, n * step, mine, SANA_CPU_WINDOW_ENLARGED, SANA_F32);
+        else if (x.dtype == SANA_BF16)
+            draw_tiles(&j, n * step, mine, SANA_CPU_WINDOW, SANA_BF16);
         else
-            draw_tiles(&j, n * step, mine, SANA_CPU_WINDOW);
+            draw_tiles(&j, n * step, mine, SANA_CPU_WINDOW, SANA_F32);
     }
 }
