@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "engine/tokenizer.h"
 
+#include "engine/tokenizer_model.h"
 #include "engine/untrusted.h"
 
 #include <sentencepiece_processor.h>
@@ -53,7 +54,7 @@ sana_tokenizer_open(const char *directory, GError **error)
     size_t length = 0;
     g_autofree char *path = g_build_filename(directory, "tokenizer.model", nullptr);
     g_autofree char *model = read_model(directory, path, &length, error);
-    if (!model)
+    if (!model || !sana_tokenizer_model_check(path, model, length, error))
         return nullptr;
     SanaTokenizer *t = nullptr;
     try {

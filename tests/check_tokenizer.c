@@ -174,6 +174,117 @@ truncated_models_are_refused(void)
     testdir_free(dir);
 }
 
+/* --- files made to harm ----------------------------------------------------------------------- */
+
+static void
+append_varint(GByteArray *to, guint64 value)
+{
+    for (; value > 0x7f; value >>= 7)
+        g_byte_array_append(to, &(guint8){(guint8)(value | 0x80)}, 1);
+    g_byte_array_append(to, &(guint8){(guint8)value}, 1);
+}
+
+/* A field of bytes. */
+static void
+append_field(GByteArray *to, guint number, const void *data, gsize length)
+{
+    append_varint(to, number << 3 | 2);
+    append_varint(to, length);
+    g_byte_array_append(to, data, (guint)length);
+}
+
+/* A whole model with a message more behind it: of field `outer`, with one field `inner`. */
+static void
+write_model_and(const char *dir, guint outer, guint inner, const void *data, gsize length)
+{
+    gsize whole;
+    g_autofree char *model = NULL;
+    GByteArray *file = g_byte_array_new(), *message = g_byte_array_new();
+    g_assert_true(g_file_get_contents(PIECES "/tokenizer.model", &model, &whole, NULL));
+    g_byte_array_append(file, (const guint8 *)model, (guint)whole);
+    append_field(message, inner, data, length);
+    append_field(file, outer, message->data, message->len);
+    testdir_write(dir, "tokenizer.model", file->data, file->len);
+    g_byte_array_unref(message);
+    g_byte_array_unref(file);
+}
+
+static void
+long_pieces_are_refused(void)
+{
+    static const gsize lengths[] = {513, 4 << 20};
+    GError *error = NULL;
+    char *dir = testdir_new();
+    for (gsize i = 0; i < G_N_ELEMENTS(lengths); i++) {
+        g_autofree char *piece = g_strnfill(lengths[i], 'q');
+        write_model_and(dir, 1, 1, piece, lengths[i]);
+        expect_refused(dir, SANA_FILE_ERROR_MALFORMED, "more than the 512");
+    }
+    g_autofree char *piece = g_strnfill(512, 'q');
+    write_model_and(dir, 1, 1, piece, 512);
+    SanaTokenizer *t = sana_tokenizer_open(dir, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(sana_tokenizer_size(t), ==, 1201);
+    sana_tokenizer_free(t);
+    testdir_free(dir);
+}
+
+static void
+rules_for_normalising_are_refused(void)
+{
+    /* a trie of 1 KiB whose root points 4 GiB away, and text behind it */
+    guint8 charsmap[4 + 1024 + 2] = {0, 4, 0, 0, 0, 0xfe, 0xff, 0xff};
+    static const guint specs[] = {3, 5};
+    GError *error = NULL;
+    char *dir = testdir_new();
+    for (gsize i = 0; i < G_N_ELEMENTS(specs); i++) {
+        write_model_and(dir, specs[i], 2, charsmap, sizeof charsmap);
+        expect_refused(dir, SANA_FILE_ERROR_UNSUPPORTED, "precompiled_charsmap");
+        write_model_and(dir, specs[i], 2, charsmap, 1);
+        expect_refused(dir, SANA_FILE_ERROR_UNSUPPORTED, "precompiled_charsmap");
+        write_model_and(dir, specs[i], 2, charsmap, 0);
+        SanaTokenizer *t = sana_tokenizer_open(dir, &error);
+        g_assert_no_error(error);
+        sana_tokenizer_free(t);
+    }
+    testdir_free(dir);
+}
+
+/* Behind a whole model, bytes that are no field. */
+static void
+broken_fields_are_refused(void)
+{
+    static const struct {
+        guint8 bytes[16];
+        gsize length;
+    } tails[] = {
+        {{0x0a}, 1},                               /* no length */
+        {{0x0a, 0x02, 0x0a}, 3},                   /* shorter than it says */
+        {{0x0a, 0x02, 0x0a, 0x05}, 4},             /* a piece longer than its message */
+        {{0x0a, 0x02, 0x12, 0x00}, 4},             /* a score of bytes */
+        {{0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f}, 6}, /* 4 GiB */
+        {{0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}, 11},
+        {{0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01}, 12},
+        {{0x02, 0x00}, 2},             /* field 0 */
+        {{0x0b, 0x0c}, 2},             /* a group */
+        {{0x0e, 0x00}, 2},             /* no wire type */
+        {{0x1a, 0x02, 0x12, 0x01}, 4}, /* a normaliser cut short */
+        {{0x49, 0, 0, 0}, 4},          /* 8 bytes, of which three are there */
+        {{0x4d, 0, 0, 0}, 4},          /* 4 bytes */
+    };
+    gsize whole;
+    g_autofree char *model = NULL;
+    char *dir = testdir_new();
+    g_assert_true(g_file_get_contents(PIECES "/tokenizer.model", &model, &whole, NULL));
+    model = g_realloc(model, whole + sizeof tails[0].bytes);
+    for (gsize i = 0; i < G_N_ELEMENTS(tails); i++) {
+        memcpy(model + whole, tails[i].bytes, tails[i].length);
+        testdir_write(dir, "tokenizer.model", model, whole + tails[i].length);
+        expect_refused(dir, SANA_FILE_ERROR_MALFORMED, "not a SentencePiece model");
+    }
+    testdir_free(dir);
+}
+
 static void
 changed_models_give_no_id_beyond_their_size(void)
 {
@@ -182,12 +293,14 @@ changed_models_give_no_id_beyond_their_size(void)
     g_autofree char *model = NULL;
     char *dir = testdir_new();
     g_assert_true(g_file_get_contents(PIECES "/tokenizer.model", &model, &length, NULL));
-    for (int round = 0; round < 100; round++) {
-        gint at = g_test_rand_int_range(0, (gint)length);
-        char was = model[at];
-        model[at] = (char)g_test_rand_int_range(0, 256);
-        testdir_write(dir, "tokenizer.model", model, length);
-        model[at] = was;
+    for (int round = 0; round < 300; round++) {
+        /* as often the normaliser and what else stands behind the pieces */
+        gint at = g_test_rand_int_range(round % 2 ? (gint)length - 110 : 0, (gint)length);
+        char *changed = g_memdup2(model, length);
+        for (int k = g_test_rand_int_range(1, 4); k > 0; k--)
+            changed[MAX(at - k + 1, 0)] = (char)g_test_rand_int_range(0, 256);
+        testdir_write(dir, "tokenizer.model", changed, length);
+        g_free(changed);
         SanaTokenizer *t = sana_tokenizer_open(dir, NULL);
         if (!t)
             continue;
@@ -217,6 +330,10 @@ main(int argc, char **argv)
     g_test_add_func("/tokenizer/files-that-are-no-tokenizer-are-refused",
                     files_that_are_no_tokenizer_are_refused);
     g_test_add_func("/tokenizer/truncated-models-are-refused", truncated_models_are_refused);
+    g_test_add_func("/tokenizer/long-pieces-are-refused", long_pieces_are_refused);
+    g_test_add_func("/tokenizer/rules-for-normalising-are-refused",
+                    rules_for_normalising_are_refused);
+    g_test_add_func("/tokenizer/broken-fields-are-refused", broken_fields_are_refused);
     g_test_add_func("/tokenizer/changed-models-give-no-id-beyond-their-size",
                     changed_models_give_no_id_beyond_their_size);
     return g_test_run();
