@@ -191,7 +191,8 @@ stored_dtype(const SanaStoredTensor *t, SanaDType *dtype)
 typedef struct {
     const SanaStoredTensor *stored;
     SanaTensor view;
-    void *copy; /* where the file keeps it at an odd address */
+    bool odd;   /* the file keeps it where it cannot be read as numbers, */
+    void *copy; /* and this is it elsewhere, while it is open */
 } Source;
 
 /* Finds prefix + name + suffix of one of two shapes; *stored is NULL after a problem. */
@@ -232,10 +233,13 @@ take(SanaBinder *b, Source *s, const char *name, const char *suffix, Shape want,
     }
     bool vector = want.n == 1;
     s->stored = t;
+    s->odd = (uintptr_t)t->data % sana_dtype_size(dtype) != 0;
     s->view = sana_tensor(b->planner ? NULL : (void *)t->data, dtype, 1,
                           vector ? 1 : (int)want.d[0], vector ? (int)want.d[0] : (int)row);
     return true;
 }
+
+#define ODD_PLACE "lies at an odd place in its file (save it again with the safetensors library)"
 
 /* Whether the values can be used: in place for the device, and all numbers. */
 static bool
@@ -243,8 +247,15 @@ open_values(SanaBinder *b, Source *s)
 {
     if (b->planner)
         return true;
-    if ((uintptr_t)s->view.data % sana_dtype_size(s->view.dtype) != 0)
-        s->view.data = s->copy = g_memdup2(s->view.data, s->stored->bytes);
+    if (s->odd) {
+        s->view.data = s->copy = g_try_malloc(s->stored->bytes);
+        if (!s->copy && s->stored->bytes > 0) {
+            problem(b, ODD_PLACE " and there is no memory for a copy of %.1f MiB",
+                    (double)s->stored->bytes / (1 << 20));
+            return false;
+        }
+        memcpy(s->copy, s->stored->data, s->stored->bytes);
+    }
     if (sana_all_finite(s->view))
         return true;
     problem(b, "holds NaN or infinity");
@@ -346,7 +357,7 @@ sana_bind_stack(SanaBinder *b, SanaLinear *l, const char *const *names, const in
         Shape shape = {2, {outs[i], in}}, convolution = {4, {outs[i], in, 1, 1}};
         whole &= take_values(b, &sources[i], names[i], ".weight", shape, convolution);
         views[i] = sources[i].view;
-        in_place = in_place && !sources[i].copy &&
+        in_place = in_place && !sources[i].odd &&
                    sana_device_computes_in_place(b->in_place, b->dtype, views[i].dtype);
     }
     if (whole && packing(b) && !in_place)
@@ -464,8 +475,8 @@ sana_bind_mapped(SanaBinder *b, SanaTensor *x, const char *name, int rows, int c
     }
     if (!take(b, &s, name, "", shape, none))
         return;
-    if ((uintptr_t)s.stored->data % sana_dtype_size(s.view.dtype) != 0)
-        problem(b, "lies at an odd place in its file (save it again with the safetensors library)");
+    if (s.odd)
+        problem(b, ODD_PLACE);
     else if (!b->planner && !table_is_finite(b, &s))
         problem(b, "holds NaN or infinity");
     else

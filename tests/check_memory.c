@@ -417,17 +417,11 @@ write_sparse(const char *dir, const char *name, void *net, Bind bind)
     sana_pool_free(pool);
     sana_device_unref(planner);
 
-    gsize length;
     g_string_append_c(sparse.header, '}');
-    GBytes *file = testdir_safetensors(sparse.header->str, NULL, 0);
-    const void *data = g_bytes_get_data(file, &length);
-    testdir_write(dir, name, data, length);
-    g_autofree char *path = testdir_path(dir, name);
     g_test_message("%s: %.1f GiB", name, (double)sparse.bytes / (1 << 30));
-    gboolean ok = truncate(path, (off_t)(length + sparse.bytes)) == 0;
+    gboolean ok = testdir_write_sparse(dir, name, sparse.header->str, sparse.bytes);
     if (!ok)
         g_test_skip("the file system has no files of that size");
-    g_bytes_unref(file);
     g_string_free(sparse.header, TRUE);
     return ok;
 }

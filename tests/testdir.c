@@ -6,6 +6,7 @@
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 char *
 testdir_new(void)
@@ -79,6 +80,18 @@ testdir_safetensors(const char *header, const void *data, size_t length)
     if (length > 0)
         g_byte_array_append(file, data, (guint)length);
     return g_byte_array_free_to_bytes(file);
+}
+
+gboolean
+testdir_write_sparse(const char *dir, const char *name, const char *header, size_t length)
+{
+    GBytes *file = testdir_safetensors(header, NULL, 0);
+    g_autofree char *path = testdir_path(dir, name);
+    gsize front;
+    const void *data = g_bytes_get_data(file, &front);
+    testdir_write(dir, name, data, front);
+    g_bytes_unref(file);
+    return truncate(path, (off_t)(front + length)) == 0;
 }
 
 void

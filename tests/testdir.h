@@ -19,6 +19,9 @@ void testdir_mkdir(const char *dir, const char *name);
 
 /* A safetensors file of this header, verbatim, and `length` bytes of data. */
 GBytes *testdir_safetensors(const char *header, const void *data, size_t length);
+/* The same with `length` zeros that take no room on disk, written to dir/name; FALSE where the file
+ * system has no files of that size. */
+gboolean testdir_write_sparse(const char *dir, const char *name, const char *header, size_t length);
 
 /* A safetensors file made tensor by tensor; the order of the calls is the order in the file. */
 typedef struct {

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the planner says that weights take, against what other devices then take. */
+#include "engine/bind.h"
+#include "tests/testdir.h"
+
+#include <string.h>
+#include <sys/resource.h>
+
+#define STEM "model"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LIMITED FALSE /* addresses are all theirs */
+#else
+#define LIMITED TRUE
+#endif
+
+static char *dir; /* made anew for each test */
+
+static SanaDevice *
+open_device(const char *name)
+{
+    GError *error = NULL;
+    SanaDevice *device = sana_device_open(name, &error);
+    g_assert_no_error(error);
+    return device;
+}
+
+static SanaSafetensors *
+open_files(void)
+{
+    GError *error = NULL;
+    SanaSafetensors *files = sana_safetensors_open(dir, STEM, &error);
+    g_assert_no_error(error);
+    return files;
+}
+
+/* --- odd places ------------------------------------------------------------------------------- */
+
+/* Bytes that a product takes on a device, where the cpu would compute with it in the file. */
+static size_t
+bytes_of_product(const char *name, SanaSafetensors *files, const SanaDevice *cpu)
+{
+    static const char *const ignore[] = {"pad", NULL};
+    SanaDevice *device = open_device(name);
+    SanaPool *pool = sana_pool_new(device);
+    SanaBinder *b = sana_binder_new(pool, SANA_F32, files);
+    GError *error = NULL;
+    SanaLinear l;
+    sana_binder_leave_in_place(b, cpu);
+    sana_bind_linear(b, &l, "a", 64, 64, false);
+    g_assert_true(sana_binder_finish(b, "test", ignore, &error));
+    g_assert_no_error(error);
+    size_t bytes = sana_pool_bytes(pool);
+    sana_pool_free(pool);
+    sana_device_unref(device);
+    return bytes;
+}
+
+static void
+what_cannot_stay_in_the_file_is_counted(void)
+{
+    g_autofree float *values = g_new0(float, 64 * 64);
+    SanaDevice *cpu = open_device("cpu");
+    for (size_t odd = 0; odd < 2; odd++) {
+        TestWeights w;
+        test_weights_init(&w);
+        test_weights_add_raw(&w, "pad", "U8", odd ? "1" : "4", "pad", odd ? 1 : 4);
+        test_weights_add(&w, "a.weight", "F32", "64,64", values, 64 * 64);
+        test_weights_save(&w, dir, STEM ".safetensors");
+        SanaSafetensors *files = open_files();
+        size_t taken = bytes_of_product("cpu", files, cpu);
+        g_assert_cmpuint(taken, ==, odd * 64 * 64 * sizeof *values);
+        g_assert_cmpuint(bytes_of_product("planner", files, cpu), ==, taken);
+        sana_safetensors_free(files);
+    }
+    sana_device_unref(cpu);
+}
+
+/* In a process of its own, which has less memory than the copy takes. */
+static void
+too_little_memory_for_a_copy_is_a_problem(void)
+{
+    static const char header[] = "{\"pad\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+                                 "\"a.weight\":{\"dtype\":\"F32\",\"shape\":[16384,16384],"
+                                 "\"data_offsets\":[1,1073741825]}}";
+    static const char *const ignore[] = {"pad", NULL};
+    const rlim_t most = (rlim_t)1792 << 20;
+    GError *error = NULL;
+    SanaLinear l;
+    if (!LIMITED) {
+        g_test_skip("a sanitizer takes more addresses than a limit leaves");
+        return;
+    }
+    if (!g_test_subprocess()) {
+        g_test_trap_subprocess(NULL, 0, 0);
+        g_test_trap_assert_passed();
+        return;
+    }
+    g_assert_true(testdir_write_sparse(dir, STEM ".safetensors", header, 1073741825));
+    SanaSafetensors *files = open_files();
+    SanaDevice *device = open_device("reference");
+    SanaPool *pool = sana_pool_new(device);
+    SanaBinder *b = sana_binder_new(pool, SANA_F32, files);
+    g_assert_cmpint(setrlimit(RLIMIT_AS, &(struct rlimit){most, most}), ==, 0);
+    sana_bind_linear(b, &l, "a", 16384, 16384, false);
+    g_assert_false(sana_binder_finish(b, "test", ignore, &error));
+    g_assert_error(error, SANA_FILE_ERROR, SANA_FILE_ERROR_WEIGHTS);
+    g_assert_nonnull(strstr(error->message, "a.weight lies at an odd place in its file"));
+    g_assert_nonnull(strstr(error->message, "1024.0 MiB"));
+    g_error_free(error);
+    sana_pool_free(pool);
+    sana_device_unref(device);
+    sana_safetensors_free(files);
+}
+
+static void
+run(gconstpointer test)
+{
+    dir = testdir_new();
+    ((GTestFunc)test)();
+    testdir_free(g_steal_pointer(&dir));
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_data_func("/plan/what-cannot-stay-in-the-file-is-counted",
+                         (gconstpointer)what_cannot_stay_in_the_file_is_counted, run);
+    g_test_add_data_func("/plan/too-little-memory-for-a-copy-is-a-problem",
+                         (gconstpointer)too_little_memory_for_a_copy_is_a_problem, run);
+    return g_test_run();
+}
