@@ -138,16 +138,17 @@ check_half(SanaJson *j, const SanaAutoencoderConfig *c, const SanaDcStageConfig 
         if (st[i].attention && st[i].layers > 0)
             require(j, st[i].width >= c->head_dim,
                     "an EfficientViTBlock is narrower than attention_head_dim");
-        if (i == c->stages - 1 || (i == 0 && st[0].layers == 0))
+        if (i == c->stages - 1)
             continue;
         int a = st[i].width, b = st[i + 1].width;
-        if (st == c->encoder) {
-            require(j, 4 * a % b == 0, "a stage's width does not divide four times the one before");
+        if (st == c->encoder)
             require(j, !c->unshuffle || b % 4 == 0,
                     "pixel_unshuffle needs widths that are multiples of 4");
-        } else {
-            require(j, 4 * a % b == 0, "a stage's width does not divide four times the next");
-        }
+        if (i == 0 && st[0].layers == 0) /* from or to pixels, without a shortcut */
+            continue;
+        require(j, 4 * a % b == 0,
+                st == c->encoder ? "a stage's width does not divide four times the one before"
+                                 : "a stage's width does not divide four times the next");
     }
 }
 

@@ -161,6 +161,23 @@ configurations_that_say_something_else(void)
     }
 }
 
+/* An encoder without blocks at its first width goes down to the second at once. */
+static void
+a_first_step_down_that_cannot_be_unshuffled(void)
+{
+    char *dir = tiny_copy();
+    tiny_edit(dir, VAE, "\"attention_head_dim\": 16", "\"attention_head_dim\": 4");
+    tiny_edit(dir, VAE, "\"downsample_block_type\": \"conv\"",
+              "\"downsample_block_type\": \"pixel_unshuffle\"");
+    tiny_edit(dir, VAE, "\"encoder_block_out_channels\": [\n    16,\n    32,\n    32",
+              "\"encoder_block_out_channels\": [16, 6, 12");
+    tiny_edit(dir, VAE, "\"encoder_layers_per_block\": [\n    1",
+              "\"encoder_layers_per_block\": [0");
+    tiny_edit(dir, VAE, "\"encoder_out_shortcut\": true", "\"encoder_out_shortcut\": false");
+    expect_both(dir, SANA_ERROR_UNSUPPORTED, VAE, "pixel_unshuffle");
+    testdir_free(dir);
+}
+
 static void
 every_configuration_missing_or_malformed(void)
 {
@@ -439,6 +456,8 @@ main(int argc, char **argv)
     g_test_add_func("/directory/paths-that-are-no-model", paths_that_are_no_model);
     g_test_add_func("/directory/configurations-that-say-something-else",
                     configurations_that_say_something_else);
+    g_test_add_func("/directory/a-first-step-down-that-cannot-be-unshuffled",
+                    a_first_step_down_that_cannot_be_unshuffled);
     g_test_add_func("/directory/every-configuration-missing-or-malformed",
                     every_configuration_missing_or_malformed);
     g_test_add_func("/directory/weights-cut-or-gone", weights_cut_or_gone);
