@@ -451,10 +451,11 @@ static bool
 table_is_finite(SanaBinder *b, const Source *s)
 {
     size_t row = (size_t)s->view.c * sana_dtype_size(s->view.dtype);
-    int step = (int)MAX(1, ((size_t)16 << 20) / row);
+    int step = (int)MAX(1, ((size_t)16 << 20) / row), n;
     bool finite = true;
-    for (int i = 0; finite && i < s->view.w && !stopped(b); i += step) {
-        SanaTensor rows = sana_rows(s->view, i, MIN(step, s->view.w - i));
+    for (int i = 0; finite && i < s->view.w && !stopped(b); i += n) {
+        n = MIN(step, s->view.w - i);
+        SanaTensor rows = sana_rows(s->view, i, n);
         SanaStoredTensor part = {.data = rows.data, .bytes = sana_bytes(rows)};
         finite = sana_all_finite(rows);
         sana_safetensors_release(b->files, &part);

@@ -63,7 +63,7 @@ bool sana_bind_has(const SanaBinder *b, const char *name);
 void sana_bind_linear(SanaBinder *b, SanaLinear *l, const char *name, int out, int in, bool bias);
 
 /* Products that share their input, stacked along out: names is NULL-terminated, names[i] is
- * (outs[i], in).  The outs are at most 2^20 each. */
+ * (outs[i], in).  The outs are at most 2^21 each. */
 void sana_bind_stack(SanaBinder *b, SanaLinear *l, const char *const *names, const int *outs,
                      int in, bool bias);
 

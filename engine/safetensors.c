@@ -9,9 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_HEADER (100u << 20) /* what the format's own library allows */
+#define MAX_HEADER 100000000u /* what the format's own library allows */
 #define MAX_INDEX (64u << 20)
-#define MAX_TENSORS 20000 /* few enough that names made to collide in a hash table are no harm */
+/* Of all files together: few enough that names made to collide in a hash table are no harm. */
+#define MAX_TENSORS 4096
 #define MAX_SHARDS 1000
 #define MAX_NAME 512
 
@@ -234,7 +235,8 @@ read_tensor(Header *h, char *name, GError **error)
     t->file = h->file->path;
     g_ptr_array_add(st->tensors, t);
     if (st->tensors->len > MAX_TENSORS)
-        return malformed(error, "%s holds more than %d tensors", h->file->path, MAX_TENSORS);
+        return malformed(error, "%s: the weights hold more than %d tensors; " AGAIN, h->file->path,
+                         MAX_TENSORS);
     const SanaStoredTensor *twin = g_hash_table_lookup(st->names, name);
     if (twin)
         return malformed(error, "%s: tensor %s is already in %s; remove the file that is not meant",
@@ -383,10 +385,10 @@ index_entry(Index *ix, SanaJsonScan *scan, GError **error)
     if (g_hash_table_contains(ix->places, tensor))
         return malformed(error, "%s lists tensor %s twice; " AGAIN, ix->path, tensor);
     if (g_hash_table_size(ix->places) >= MAX_TENSORS)
-        return malformed(error, "%s lists more than %d tensors", ix->path, MAX_TENSORS);
+        return malformed(error, "%s lists more than %d tensors; " AGAIN, ix->path, MAX_TENSORS);
     if (!g_hash_table_contains(ix->shards, shard)) {
         if (g_hash_table_size(ix->shards) >= MAX_SHARDS)
-            return malformed(error, "%s lists more than %d shards", ix->path, MAX_SHARDS);
+            return malformed(error, "%s lists more than %d shards; " AGAIN, ix->path, MAX_SHARDS);
         g_autofree char *path = g_build_filename(ix->directory, shard, NULL);
         if (!add_file(ix->st, path, error)) {
             g_prefix_error(error, "%s: ", ix->path);

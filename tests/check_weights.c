@@ -235,6 +235,41 @@ header_of_gigabytes_is_refused(void)
     }
 }
 
+/* As long as the format's own library reads, and a byte longer. */
+static void
+the_longest_header_is_the_formats_own(void)
+{
+    static const uint64_t lengths[] = {100000000, 100000001};
+    static const char *const parts[] = {"its header is not UTF-8", "its header would have"};
+    g_autofree char *path = testdir_path(dir, STEM ".safetensors");
+    for (gsize i = 0; i < G_N_ELEMENTS(lengths); i++) {
+        uint64_t le = GUINT64_TO_LE(lengths[i]);
+        testdir_write(dir, STEM ".safetensors", &le, 8);
+        g_assert_cmpint(truncate(path, (off_t)lengths[i] + 64), ==, 0);
+        expect_refused(SANA_FILE_ERROR_MALFORMED, parts[i]);
+    }
+}
+
+/* In all files of a network together: names may be made to collide in a table. */
+static void
+too_many_tensors_are_refused(void)
+{
+    for (int n = 4096; n <= 4097; n++) {
+        GString *header = g_string_new("{");
+        for (int i = 0; i < n; i++)
+            g_string_append_printf(
+                header, "%s\"%d\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}",
+                i ? "," : "", i);
+        g_string_append_c(header, '}');
+        write_header(header->str);
+        g_string_free(header, TRUE);
+        if (n == 4096)
+            expect_open("as many tensors as there may be");
+        else
+            expect_refused(SANA_FILE_ERROR_MALFORMED, "hold more than 4096 tensors");
+    }
+}
+
 /* Whatever the header becomes, no accepted tensor leaves the file. */
 static void
 changed_bytes_never_escape_the_file(void)
@@ -467,6 +502,8 @@ main(int argc, char **argv)
         {"/weights/broken-headers-are-refused", broken_headers_are_refused},
         {"/weights/unusual-headers-are-accepted", unusual_headers_are_accepted},
         {"/weights/header-of-gigabytes-is-refused", header_of_gigabytes_is_refused},
+        {"/weights/the-longest-header-is-the-formats-own", the_longest_header_is_the_formats_own},
+        {"/weights/too-many-tensors-are-refused", too_many_tensors_are_refused},
         {"/weights/changed-bytes-never-escape-the-file", changed_bytes_never_escape_the_file},
         {"/weights/variants-are-found-in-order", variants_are_found_in_order},
         {"/weights/shards-are-joined-under-every-index-name",
