@@ -11,9 +11,8 @@
 
 #define MAX_HEADER 100000000u /* what the format's own library allows */
 #define MAX_INDEX (64u << 20)
-/* Of all files together: few enough that names made to collide in a hash table are no harm. */
-#define MAX_TENSORS 4096
-#define MAX_SHARDS 1000
+#define MAX_TENSORS 4096 /* in all files: few enough that names made to collide are no harm */
+#define MAX_SHARDS 100   /* few enough to be open all the time */
 #define MAX_NAME 512
 
 #define AGAIN "download it again"
@@ -26,6 +25,8 @@ sana_file_error_quark(void)
 
 typedef struct {
     char *path;
+    int fd; /* open for sana_safetensors_unchanged(); −1: not at all */
+    struct timespec modified;
     uint8_t *map;
     size_t size;
 } File;
@@ -42,6 +43,8 @@ file_free(gpointer data)
     File *f = data;
     if (f->map)
         munmap(f->map, f->size);
+    if (f->fd >= 0)
+        close(f->fd);
     g_free(f->path);
     g_free(f);
 }
@@ -314,19 +317,19 @@ static bool
 map_file(File *file, GError **error)
 {
     uint64_t size;
-    int fd = sana_untrusted_open(file->path, &size, error);
-    if (fd < 0)
+    struct stat st;
+    file->fd = sana_untrusted_open(file->path, &size, error);
+    if (file->fd < 0)
         return false;
-    void *map = MAP_FAILED;
-    if (size >= 8 && size <= SIZE_MAX / 2)
-        map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    int code = errno;
-    close(fd);
     if (size < 8)
         return malformed(error, "%s is truncated: it holds %d bytes; " AGAIN, file->path,
                          (int)size);
+    void *map = MAP_FAILED;
+    if (size <= SIZE_MAX / 2 && fstat(file->fd, &st) == 0)
+        map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file->fd, 0);
     if (map == MAP_FAILED)
-        return malformed(error, "%s cannot be mapped: %s", file->path, g_strerror(code));
+        return malformed(error, "%s cannot be mapped: %s", file->path, g_strerror(errno));
+    file->modified = st.st_mtim;
     file->map = map;
     file->size = size;
     return true;
@@ -337,6 +340,7 @@ add_file(SanaSafetensors *st, const char *path, GError **error)
 {
     File *file = g_new0(File, 1);
     file->path = g_strdup(path);
+    file->fd = -1;
     g_ptr_array_add(st->files, file);
     if (!map_file(file, error))
         return false;
@@ -578,4 +582,18 @@ sana_safetensors_release(const SanaSafetensors *st, const SanaStoredTensor *t)
     uintptr_t end = ((uintptr_t)t->data + t->bytes) / page * page;
     if (begin < end)
         madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
+bool
+sana_safetensors_unchanged(const SanaSafetensors *st, GError **error)
+{
+    for (guint i = 0; i < st->files->len; i++) {
+        const File *file = g_ptr_array_index(st->files, i);
+        struct stat now;
+        if (fstat(file->fd, &now) != 0 || (size_t)now.st_size != file->size ||
+            memcmp(&now.st_mtim, &file->modified, sizeof now.st_mtim) != 0)
+            return malformed(error, "%s was written to after it was opened; load the model again",
+                             file->path);
+    }
+    return true;
 }

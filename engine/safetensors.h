@@ -4,6 +4,11 @@
  *
  * Files are mapped, not read, and hostile until checked: opening verifies every header length,
  * offset, shape and dtype before anything points into the map.  Any thread; immutable once open.
+ *
+ * That holds while nobody writes to the files.  One that is put in the place of another does no
+ * harm: the old one stays mapped.  One that is written to changes what is computed, and reading
+ * what was cut off ends the process (SIGBUS): before tensors are read again after a while, ask
+ * sana_safetensors_unchanged().
  */
 #ifndef SANA_ENGINE_SAFETENSORS_H
 #define SANA_ENGINE_SAFETENSORS_H
@@ -60,6 +65,10 @@ const SanaStoredTensor *sana_safetensors_find(const SanaSafetensors *st, const c
  * from the file when touched.  t NULL: everything.  Bytes may lie on pages shared with neighbours,
  * which stay. */
 void sana_safetensors_release(const SanaSafetensors *st, const SanaStoredTensor *t);
+
+/* False with SANA_FILE_ERROR_MALFORMED when a file's size or time of change is no more what it was
+ * when it was opened.  Microseconds.  What happens after the call it cannot tell. */
+bool sana_safetensors_unchanged(const SanaSafetensors *st, GError **error);
 
 G_END_DECLS
 #endif

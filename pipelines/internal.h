@@ -215,6 +215,12 @@ void sana_video_edge_free(SanaVideoEdge *edge); /* NULL is fine */
 gboolean sana_restyle_video(SanaSession *s, SanaPrompt *prompt, const SanaParams *params,
                             const SanaVideoPair *pair, GError **error);
 
+/* --- weights (model.c) ------------------------------------------------------------------------ */
+
+/* Whether the text encoder's files are still those that were loaded, else FALSE with a SANA_ERROR:
+ * prompts are computed from them. */
+gboolean sana_model_check_text_files(const SanaModel *m, GError **error);
+
 /* --- per prompt (prompt.c) -------------------------------------------------------------------- */
 
 void sana_text_cache_clear(SanaTextCache *cache);

@@ -441,6 +441,13 @@ sana_model_release_text_encoder(SanaModel *m)
     sana_safetensors_release(m->files[TEXT], NULL);
 }
 
+gboolean
+sana_model_check_text_files(const SanaModel *m, GError **error)
+{
+    GError *cause = NULL;
+    return sana_safetensors_unchanged(m->files[TEXT], &cause) || sana_error_translate(error, cause);
+}
+
 const SanaModelInfo *
 sana_model_info(SanaModel *m)
 {

@@ -375,7 +375,8 @@ sana_session_encode(SanaSession *s, const char *text, const SanaPromptParams *pa
         return NULL;
     }
     g_autofree char *prepared = sana_text_prepare(text, params->clean_caption, error);
-    if (!prepared || !tokenize(s, prepared, params, &t, error))
+    if (!prepared || !sana_model_check_text_files(s->model, error) ||
+        !tokenize(s, prepared, params, &t, error))
         return NULL;
     p = prompt_new(s, 1 + MAX(t.count - t.head, 0));
     if (!pool_ok(p->pool, error) || !encode_prompt(s, p, &t, error))

@@ -105,8 +105,10 @@ gboolean sana_model_check(const char *path, const SanaModelOptions *options, GEr
 /*
  * Loads a directory in diffusers layout.  Blocks for seconds; cancellable may be NULL.
  *
- * On the CPU the text encoder computes from its files, which stay mapped: put a new file in the
- * place of an old one rather than write into it while a model that was loaded from it lives.
+ * The text encoder's files stay mapped, and on the CPU it computes from them: put a new file in the
+ * place of an old one rather than write into it while a model that was loaded from it lives.  A
+ * prompt encoded after they were written to fails with SANA_ERROR_MALFORMED; cutting them while one
+ * is being encoded, or the model loaded, ends the process.
  */
 SanaModel *sana_model_load(const char *path, const SanaModelOptions *options,
                            GCancellable *cancellable, GError **error);

@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #define WIDTH 32
 #define HEIGHT 24
@@ -448,6 +449,19 @@ a_prompt_of_another_model(Fixture *f, gconstpointer data)
     sana_model_unref(demo);
 }
 
+/* --- a model whose files change --------------------------------------------------------------- */
+
+/* The text encoder is read from its files for as long as the model lives. */
+static void
+prompts_after_the_text_encoder_was_cut(Fixture *f, gconstpointer data)
+{
+    GError *error = NULL;
+    g_autofree char *path = testdir_path(f->dir, TINY_TEXT);
+    g_assert_cmpint(truncate(path, 1), ==, 0);
+    g_assert_null(sana_session_encode(f->session, "a cat", NULL, &error));
+    tiny_expect(&error, SANA_ERROR_MALFORMED, path, "load the model again");
+}
+
 #define ADD(name, func) g_test_add("/requests/" name, Fixture, NULL, set_up, func, tear_down)
 
 int
@@ -468,5 +482,6 @@ main(int argc, char **argv)
     ADD("lengths-out-of-range", lengths_out_of_range);
     ADD("embeddings-out-of-range", embeddings_out_of_range);
     ADD("a-prompt-of-another-model", a_prompt_of_another_model);
+    ADD("prompts-after-the-text-encoder-was-cut", prompts_after_the_text_encoder_was_cut);
     return g_test_run();
 }

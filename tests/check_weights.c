@@ -482,6 +482,50 @@ released_tensors_leave_memory_and_come_back(void)
     sana_safetensors_free(st);
 }
 
+/* --- files that are changed ------------------------------------------------------------------- */
+
+static void
+expect_changed(SanaSafetensors *st)
+{
+    GError *error = NULL;
+    g_assert_false(sana_safetensors_unchanged(st, &error));
+    g_assert_error(error, SANA_FILE_ERROR, SANA_FILE_ERROR_MALFORMED);
+    g_assert_nonnull(strstr(error->message, "b.safetensors was written to"));
+    g_assert_null(strchr(error->message, '\n'));
+    g_error_free(error);
+}
+
+static void
+files_written_to_while_open_are_noticed(void)
+{
+    g_autofree char *path = testdir_path(dir, "b.safetensors");
+    struct stat was;
+    write_index(STEM ".safetensors.index.json", "\"x\":\"a.safetensors\",\"y\":\"b.safetensors\"");
+    write_marker("a.safetensors", "x", 1);
+    for (int how = 0; how < 5; how++) {
+        write_marker("b.safetensors", "y", 2);
+        g_assert_cmpint(stat(path, &was), ==, 0);
+        SanaSafetensors *st = sana_safetensors_open(dir, STEM, NULL);
+        g_assert_true(sana_safetensors_unchanged(st, NULL));
+        if (how == 0)
+            g_assert_cmpint(truncate(path, was.st_size - 1), ==, 0);
+        else if (how == 1)
+            g_assert_cmpint(truncate(path, was.st_size + 1), ==, 0);
+        else if (how == 2)
+            g_assert_cmpint(truncate(path, 0), ==, 0);
+        else if (how == 3) /* as long as before */
+            g_assert_cmpint(utimensat(AT_FDCWD, path, (struct timespec[2]){{1, 0}, {1, 0}}, 0), ==,
+                            0);
+        else /* another file in its place */
+            g_assert_cmpint(g_remove(path), ==, 0);
+        if (how < 4)
+            expect_changed(st);
+        else
+            g_assert_true(sana_safetensors_unchanged(st, NULL));
+        sana_safetensors_free(st);
+    }
+}
+
 static void
 run(gconstpointer test)
 {
@@ -513,6 +557,8 @@ main(int argc, char **argv)
         {"/weights/links-are-followed", links_are_followed},
         {"/weights/released-tensors-leave-memory-and-come-back",
          released_tensors_leave_memory_and_come_back},
+        {"/weights/files-written-to-while-open-are-noticed",
+         files_written_to_while_open_are_noticed},
     };
     g_test_init(&argc, &argv, NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
