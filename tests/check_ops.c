@@ -139,11 +139,49 @@ test_rows(gconstpointer name)
     sana_device_unref(dev);
 }
 
+/* Products of ones, at the last sum of integers of 8 bits that fits 32 and beyond. */
 static void
-register_rows(const char *device)
+test_long_sums(gconstpointer name)
 {
-    char *path = g_strdup_printf("/ops/%s/rows", device);
-    g_test_add_data_func(path, device, test_rows);
+    static const int lengths[] = {133144, 133145, 200000};
+    enum { WIDE = 32 };
+    GError *error = NULL;
+    SanaDevice *dev = open_or_skip(name);
+    if (!dev)
+        return;
+    SanaStream *s = sana_stream_new(dev, &error);
+    g_assert_no_error(error);
+    for (size_t n = 0; n < G_N_ELEMENTS(lengths) && sana_device_supports(dev, SANA_S8); n++) {
+        const size_t count = (size_t)lengths[n] * WIDE;
+        SanaPool *pool = sana_pool_new(dev);
+        SanaLinear l = {.in = lengths[n], .out = WIDE};
+        g_autofree float *ones = g_new(float, count);
+        float sums[WIDE];
+        for (size_t i = 0; i < count; i++)
+            ones[i] = 1;
+        SanaTensor weights = sana_tensor(ones, SANA_F32, 1, WIDE, l.in);
+        SanaTensor row = sana_tensor(ones, SANA_F32, 1, 1, l.in);
+        SanaTensor x = sana_pool_upload(pool, row, sana_device_best_dtype(dev));
+        SanaTensor y = sana_pool_tensor(pool, x.dtype, 1, 1, WIDE);
+        SanaTensor read = sana_pool_tensor(pool, SANA_F32, 1, 1, WIDE);
+        g_assert_true(sana_pool_linear(pool, &l, SANA_S8, &weights, 1));
+        sana_linear(s, y, x, &l, SANA_ACT_NONE, SANA_NONE);
+        sana_activate(s, read, y, SANA_ACT_NONE);
+        sana_download(s, sums, read);
+        g_assert_true(sana_stream_finish(s, &error));
+        for (int i = 0; i < WIDE; i++)
+            g_assert_cmpfloat_with_epsilon(sums[i], lengths[n], lengths[n] / 128.0);
+        sana_pool_free(pool);
+    }
+    sana_stream_free(s);
+    sana_device_unref(dev);
+}
+
+static void
+register_plain(const char *device, const char *name, GTestDataFunc test)
+{
+    char *path = g_strdup_printf("/ops/%s/%s", device, name);
+    g_test_add_data_func(path, device, test);
     g_free(path);
 }
 
@@ -199,11 +237,12 @@ main(int argc, char **argv)
     ops_truth_register();
     for (size_t i = 0; i < G_N_ELEMENTS(devices); i++) {
         register_device(devices[i]);
-        register_rows(devices[i]);
+        register_plain(devices[i], "rows", test_rows);
+        register_plain(devices[i], "long-sums", test_long_sums);
         ops_refusal_register(devices[i]);
     }
     register_device("cuda-host");
-    register_rows("cuda-host");
+    register_plain("cuda-host", "rows", test_rows);
     ops_refusal_register("cuda-host");
     ops_refusal_register("planner");
     return g_test_run();

@@ -127,7 +127,7 @@ sana_cpu_pack_conv(SanaDevice *base, const SanaConv *k, SanaDType dtype, SanaTen
         SanaLinear l = as_linear(k);
         return sana_cpu_pack_linear(base, &l, dtype, &source, 1, bytes);
     }
-    dtype = sana_cpu_pack_dtype(base, dtype, k->in, k->out, k->groups);
+    dtype = sana_cpu_pack_dtype(base, dtype, k);
     if (is_ours(k, dtype))
         return sana_cpu_packed_points(dev, k, dtype, source, bytes);
     SanaDnnlShape shape = typical_shape(k, dtype);

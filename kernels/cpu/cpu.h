@@ -123,8 +123,9 @@ size_t sana_cpu_strip(size_t n, size_t row_bytes, size_t multiple);
 
 /* --- eight_bit.c ----------------------------------------------------------------------------- */
 
-/* The type to pack for when `wanted` is asked for: another than S8 where that would not pay. */
-SanaDType sana_cpu_pack_dtype(const SanaDevice *dev, SanaDType wanted, int in, int out, int groups);
+/* The type to pack for when `wanted` is asked for: another than S8 where that would not pay, or
+ * sums be too long.  Only shape fields of *k are read; a product has kernel and groups 1. */
+SanaDType sana_cpu_pack_dtype(const SanaDevice *dev, SanaDType wanted, const SanaConv *k);
 /* As sana_cpu_packed_new(), for a shape of S8. */
 SanaCpuPacked *sana_cpu_packed_eight_bit(SanaCpuDevice *dev, const SanaDnnlShape *shape,
                                          const SanaTensor *sources, int n_sources, size_t *bytes);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Products of 8-bit integers: weights have a scale for each output, rows one for each strip that is
- * computed at a time, found anew every time.  Sums are exact; their scales are applied on the way
- * out (dnnl.c).
+ * computed at a time, found anew every time.  Sums are exact, in 32 bits that none of MAX_TERMS
+ * leaves; their scales are applied on the way out (dnnl.c).
  */
 #include "kernels/cpu/cpu.h"
 
@@ -11,10 +11,15 @@
 /* Channels below which integers gain nothing, or lose too much: pixels, latents' few channels. */
 #define WORTH_CHANNELS 32
 
+/* Each is at most 127². */
+#define MAX_TERMS (INT32_MAX / (127 * 127))
+
 SanaDType
-sana_cpu_pack_dtype(const SanaDevice *dev, SanaDType wanted, int in, int out, int groups)
+sana_cpu_pack_dtype(const SanaDevice *dev, SanaDType wanted, const SanaConv *k)
 {
-    if (wanted != SANA_S8 || (groups == 1 && in >= WORTH_CHANNELS && out >= WORTH_CHANNELS))
+    int64_t terms = (int64_t)k->in * k->kernel * k->kernel;
+    if (wanted != SANA_S8 || (k->groups == 1 && k->in >= WORTH_CHANNELS &&
+                              k->out >= WORTH_CHANNELS && terms <= MAX_TERMS))
         return wanted;
     return sana_device_best_dtype(dev);
 }

@@ -25,7 +25,8 @@ void *
 sana_cpu_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
                      const SanaTensor *sources, int n_sources, size_t *bytes)
 {
-    dtype = sana_cpu_pack_dtype(dev, dtype, l->in, l->out, 1);
+    const SanaConv k = {.in = l->in, .out = l->out, .kernel = 1, .groups = 1};
+    dtype = sana_cpu_pack_dtype(dev, dtype, &k);
     SanaDnnlShape shape = product_shape(l, dtype, dtype, TYPICAL_ROWS);
     return sana_cpu_packed_new((SanaCpuDevice *)dev, &shape, sources, n_sources, bytes);
 }
