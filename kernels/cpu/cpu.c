@@ -121,6 +121,7 @@ void *
 sana_cpu_workspace(SanaStream *base, size_t bytes)
 {
     SanaCpuStream *s = (SanaCpuStream *)base;
+    bytes = MAX(bytes, 64); /* an address also where nothing is needed: NULL is failure */
     if (bytes > s->workspace_bytes) {
         free(s->workspace);
         s->workspace_bytes = 0;
@@ -130,8 +131,6 @@ sana_cpu_workspace(SanaStream *base, size_t bytes)
         else
             sana_fail(base, SANA_DEVICE_ERROR_MEMORY, "no memory for %zu bytes of workspace",
                       bytes);
-    } else if (!s->workspace) { /* nothing asked so far, and nothing now */
-        s->workspace = sana_host_alloc(base->device, s->workspace_bytes = 64);
     }
     return s->workspace;
 }
