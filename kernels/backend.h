@@ -24,7 +24,8 @@ struct SanaPool {
     SanaDevice *device;
     GPtrArray *blocks; /* from backend->alloc */
     GPtrArray *packed; /* from backend->pack_*, freed by backend->free_packed */
-    size_t bytes;
+    size_t bytes, peak;
+    SanaDevice *planned; /* of the planner: for which bytes are counted, or NULL */
     GError *error;
 };
 
@@ -67,6 +68,11 @@ struct SanaBackend {
     void *(*pack_conv)(SanaDevice *dev, const SanaConv *k, SanaDType dtype, SanaTensor source,
                        size_t *bytes);
     void (*free_packed)(SanaDevice *dev, void *packed);
+    /* The same *bytes without packing, a product as a k of kernel 0 and groups 1; to *passing,
+     * which is 0, what packing takes of the device's memory besides, at most.  Only k's shape
+     * counts, and whether it has a bias.  NULL: as many values as there are, of dtype. */
+    size_t (*packed_bytes)(const SanaDevice *dev, const SanaConv *k, SanaDType dtype,
+                           size_t *passing);
     /* NULL: never.  Then for each source; all of them outlive the result. */
     bool (*computes_in_place)(const SanaDevice *dev, SanaDType dtype, SanaDType stored);
     void *(*linear_in_place)(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,

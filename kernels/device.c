@@ -181,6 +181,16 @@ sana_pool_new(SanaDevice *dev)
     return pool;
 }
 
+SanaPool *
+sana_pool_new_plan(SanaDevice *dev)
+{
+    SanaDevice *planner = sana_device_open("planner", NULL);
+    SanaPool *pool = sana_pool_new(planner);
+    pool->planned = sana_device_ref(dev);
+    sana_device_unref(planner);
+    return pool;
+}
+
 void
 sana_pool_free(SanaPool *pool)
 {
@@ -194,6 +204,7 @@ sana_pool_free(SanaPool *pool)
     g_ptr_array_free(pool->packed, TRUE);
     g_ptr_array_free(pool->blocks, TRUE);
     g_clear_error(&pool->error);
+    sana_device_unref(pool->planned);
     sana_device_unref(pool->device);
     g_free(pool);
 }
@@ -208,6 +219,12 @@ size_t
 sana_pool_bytes(const SanaPool *pool)
 {
     return pool->bytes;
+}
+
+size_t
+sana_pool_peak(const SanaPool *pool)
+{
+    return pool->peak;
 }
 
 const GError *
@@ -234,6 +251,13 @@ is_planner(const SanaDevice *dev)
     return dev->backend == &sana_planner_backend;
 }
 
+static void
+pool_add(SanaPool *pool, size_t bytes, size_t passing)
+{
+    pool->peak = MAX(pool->peak, pool->bytes + bytes + passing);
+    pool->bytes += bytes;
+}
+
 SanaTensor
 sana_pool_tensor(SanaPool *pool, SanaDType dtype, int h, int w, int c)
 {
@@ -251,36 +275,51 @@ sana_pool_tensor(SanaPool *pool, SanaDType dtype, int h, int w, int c)
         }
         g_ptr_array_add(pool->blocks, x.data);
     }
-    pool->bytes += align_up(bytes);
+    pool_add(pool, align_up(bytes), 0);
     return x;
 }
 
 static bool
 keep_packed(SanaPool *pool, void *packed, void **slot, size_t bytes)
 {
-    if (!packed && !is_planner(pool->device)) {
+    if (!packed) {
         pool_fail(pool, "weights", bytes);
         return false;
     }
-    if (packed)
-        g_ptr_array_add(pool->packed, packed);
+    g_ptr_array_add(pool->packed, packed);
     *slot = packed;
-    pool->bytes += bytes;
+    pool_add(pool, bytes, 0);
     return true;
 }
 
-/* Bytes of a weight, until a device says better; integers stay in checkpoint order besides. */
+/* Bytes of the weights as they are given; k->kernel is 0 for a product. */
 static size_t
-weight_size(SanaDType dtype)
+plain_bytes(const SanaConv *k, SanaDType dtype)
 {
-    return dtype == SANA_S8 ? 2 : sana_dtype_size(dtype);
+    size_t taps = (size_t)(MAX(k->kernel, 1) * MAX(k->kernel, 1));
+    return (size_t)k->out * (size_t)(k->in / k->groups) * taps * sana_dtype_size(dtype);
+}
+
+static bool
+plan_packed(SanaPool *pool, const SanaConv *k, SanaDType dtype)
+{
+    const SanaDevice *dev = pool->planned ? pool->planned : pool->device;
+    size_t passing = 0;
+    size_t bytes = dev->backend->packed_bytes ? dev->backend->packed_bytes(dev, k, dtype, &passing)
+                                              : plain_bytes(k, dtype);
+    pool_add(pool, bytes, passing);
+    return true;
 }
 
 bool
 sana_pool_linear(SanaPool *pool, SanaLinear *l, SanaDType dtype, const SanaTensor *sources,
                  int n_sources)
 {
-    size_t bytes = (size_t)l->in * (size_t)l->out * weight_size(dtype);
+    const SanaConv k = {.in = l->in, .out = l->out, .groups = 1, .bias = l->bias};
+    size_t bytes = plain_bytes(&k, dtype);
+    l->packed = NULL;
+    if (is_planner(pool->device))
+        return plan_packed(pool, &k, dtype);
     void *packed =
         pool->device->backend->pack_linear(pool->device, l, dtype, sources, n_sources, &bytes);
     return keep_packed(pool, packed, &l->packed, bytes);
@@ -301,8 +340,10 @@ sana_pool_linear_in_place(SanaPool *pool, SanaLinear *l, SanaDType dtype, const 
 bool
 sana_pool_conv(SanaPool *pool, SanaConv *k, SanaDType dtype, SanaTensor source)
 {
-    size_t bytes = (size_t)k->out * (size_t)(k->in / k->groups) * (size_t)(k->kernel * k->kernel) *
-                   weight_size(dtype);
+    size_t bytes = plain_bytes(k, dtype);
+    k->packed = NULL;
+    if (is_planner(pool->device))
+        return plan_packed(pool, k, dtype);
     void *packed = pool->device->backend->pack_conv(pool->device, k, dtype, source, &bytes);
     return keep_packed(pool, packed, &k->packed, bytes);
 }

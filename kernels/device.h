@@ -72,8 +72,16 @@ SanaPool *sana_pool_new(SanaDevice *dev); /* holds a reference to dev */
 void sana_pool_free(SanaPool *pool);      /* NULL is fine */
 SanaDevice *sana_pool_device(SanaPool *pool);
 
+/* A pool of the planner that counts what the same calls would take on dev, of which it holds a
+ * reference.  One made with the planner itself counts as many values as are asked for. */
+SanaPool *sana_pool_new_plan(SanaDevice *dev);
+
 /* Bytes handed out so far (on the planner: that would have been). */
 size_t sana_pool_bytes(const SanaPool *pool);
+
+/* The most bytes at one time so far, on the planner: with what packing weights takes besides them
+ * while it lasts, an upper bound.  Not what streams take. */
+size_t sana_pool_peak(const SanaPool *pool);
 
 /*
  * A dense tensor of uninitialised device memory, aligned to 64 bytes, freed with the pool.

@@ -35,20 +35,6 @@ planner_free_memory(const SanaDevice *dev)
     return SIZE_MAX;
 }
 
-static void *
-planner_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
-                    const SanaTensor *sources, int n_sources, size_t *bytes)
-{
-    return NULL;
-}
-
-static void *
-planner_pack_conv(SanaDevice *dev, const SanaConv *k, SanaDType dtype, SanaTensor source,
-                  size_t *bytes)
-{
-    return NULL;
-}
-
 static void
 planner_copy_in(SanaStream *s, void *dst, const void *host, size_t pitch, size_t bytes, size_t rows)
 {
@@ -200,8 +186,6 @@ const SanaBackend sana_planner_backend = {
     .supports = planner_supports,
     .best_dtype = planner_best_dtype,
     .free_memory = planner_free_memory,
-    .pack_linear = planner_pack_linear,
-    .pack_conv = planner_pack_conv,
     .stream_open = sana_host_stream_open,
     .stream_close = sana_host_stream_close,
     .copy_in = planner_copy_in,

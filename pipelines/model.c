@@ -259,32 +259,31 @@ has_room(SanaDevice *device, size_t bytes, GError **error)
     if (bytes <= available)
         return TRUE;
     g_set_error(error, SANA_ERROR, SANA_ERROR_MEMORY,
-                "the weights take %.1f GiB, but device %s has %.1f GiB free; free memory or "
-                "choose a smaller model or precision",
+                "loading the weights takes %.1f GiB, but device %s has %.1f GiB free; free memory "
+                "or choose a smaller model or precision",
                 (double)bytes / (1 << 30), sana_device_name(device), (double)available / (1 << 30));
     return FALSE;
 }
 
-/* Names everything that is wrong, and the bytes that would be needed, before any is allocated. */
+/* Names everything that is wrong, and the bytes that loading will need, before any is allocated.
+ * What a session needs for pictures of some size it finds out itself. */
 static gboolean
 plan_weights(SanaModel *m, GError **error)
 {
-    SanaDevice *planner = sana_device_open("planner", error);
-    if (!planner)
-        return FALSE;
-    SanaPool *pool = sana_pool_new(planner), *text_pool = sana_pool_new(planner);
+    const gboolean apart = m->text_device != m->device;
+    SanaPool *pool = sana_pool_new_plan(m->device);
+    SanaPool *text_pool = apart ? sana_pool_new_plan(m->text_device) : pool;
     gboolean ok = TRUE;
     for (int i = 0; i < N_NETWORKS && ok; i++)
         ok = bind_network(m, i == TEXT ? text_pool : pool, i, NULL, NULL, error);
-    const size_t text_bytes = sana_pool_bytes(text_pool);
-    const gboolean apart = m->text_device != m->device;
-    m->info.weight_bytes = sana_pool_bytes(pool) + (apart ? 0 : text_bytes);
+    m->info.weight_bytes = sana_pool_bytes(pool);
+    ok = ok && has_room(m->device, sana_pool_peak(pool), error) &&
+         (!apart || has_room(m->text_device, sana_pool_peak(text_pool), error));
     clear_networks(m);
+    if (apart)
+        sana_pool_free(text_pool);
     sana_pool_free(pool);
-    sana_pool_free(text_pool);
-    sana_device_unref(planner);
-    return ok && has_room(m->device, m->info.weight_bytes, error) &&
-           (!apart || has_room(m->text_device, text_bytes, error));
+    return ok;
 }
 
 static gboolean

@@ -276,6 +276,33 @@ open_arg(Side *side, int i, const Arg *a, const float *values, SanaDType storage
 }
 
 static void
+pack(SanaPool *pool, Case *call, SanaDType dtype, const SanaTensor *sources, int parts)
+{
+    if (call->linear.in && call->in_place)
+        g_assert_true(sana_pool_linear_in_place(pool, &call->linear, dtype, sources, parts));
+    else if (call->linear.in)
+        g_assert_true(sana_pool_linear(pool, &call->linear, dtype, sources, parts));
+    else
+        g_assert_true(sana_pool_conv(pool, &call->conv, dtype, sources[0]));
+}
+
+/* Packing takes what a plan says before. */
+static void
+pack_as_planned(Side *side, SanaDType dtype, const SanaTensor *sources, int parts)
+{
+    Case planned = side->call;
+    SanaPool *plan = sana_pool_new_plan(sana_pool_device(side->pool));
+    size_t before = sana_pool_bytes(side->pool);
+    pack(side->pool, &side->call, dtype, sources, parts);
+    if (!planned.in_place) {
+        pack(plan, &planned, dtype, sources, parts);
+        g_assert_cmpuint(sana_pool_bytes(side->pool) - before, ==, sana_pool_bytes(plan));
+        g_assert_cmpuint(sana_pool_peak(plan), >=, sana_pool_bytes(plan));
+    }
+    sana_pool_free(plan);
+}
+
+static void
 open_weights(Side *side, const Case *c, const Values *v, SanaDType dtype)
 {
     int parts = MAX(c->parts, 1), outs = c->linear.in ? c->linear.out : c->conv.out;
@@ -294,13 +321,7 @@ open_weights(Side *side, const Case *c, const Values *v, SanaDType dtype)
     }
     side->call.linear.bias = side->call.conv.bias = bias;
     side->sources = data;
-    if (c->linear.in && c->in_place)
-        g_assert_true(
-            sana_pool_linear_in_place(side->pool, &side->call.linear, dtype, sources, parts));
-    else if (c->linear.in)
-        g_assert_true(sana_pool_linear(side->pool, &side->call.linear, dtype, sources, parts));
-    else
-        g_assert_true(sana_pool_conv(side->pool, &side->call.conv, dtype, sources[0]));
+    pack_as_planned(side, dtype, sources, parts);
 }
 
 void

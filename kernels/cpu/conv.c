@@ -136,6 +136,26 @@ sana_cpu_pack_conv(SanaDevice *base, const SanaConv *k, SanaDType dtype, SanaTen
     return sana_cpu_packed_new(dev, &shape, &source, 1, bytes);
 }
 
+size_t
+sana_cpu_packed_bytes(const SanaDevice *base, const SanaConv *k, SanaDType dtype, size_t *passing)
+{
+    size_t taps = k->kernel ? (size_t)(k->kernel * k->kernel) : 1;
+    *passing = (size_t)k->out * (size_t)(k->in / k->groups) * taps * sizeof(float); /* as f32 */
+    if (is_depthwise(k))
+        return sana_cpu_packed_taps_bytes(k);
+    if (k->kernel == 0 || is_product(k)) {
+        SanaLinear l = as_linear(k);
+        return sana_cpu_linear_bytes(base, &l, dtype);
+    }
+    dtype = sana_cpu_pack_dtype(base, dtype, k);
+    if (is_ours(k, dtype))
+        return sana_cpu_packed_points_bytes(k);
+    if (is_folded(k))
+        *passing = *passing / 9 * 16;
+    SanaDnnlShape shape = typical_shape(k, dtype);
+    return sana_cpu_packed_new_bytes((const SanaCpuDevice *)base, &shape);
+}
+
 /*
  * Rows of a result from x, to y or (NULL) to the start of the workspace, of which the first
  * `reserved` bytes are left alone otherwise.

@@ -290,6 +290,7 @@ const SanaBackend sana_cpu_backend = {
     .pack_linear = sana_cpu_pack_linear,
     .pack_conv = sana_cpu_pack_conv,
     .free_packed = sana_cpu_packed_free,
+    .packed_bytes = sana_cpu_packed_bytes,
     .computes_in_place = cpu_computes_in_place,
     .linear_in_place = sana_cpu_linear_in_place,
     .stream_open = cpu_stream_open,

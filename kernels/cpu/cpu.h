@@ -102,6 +102,11 @@ SanaCpuPacked *sana_cpu_packed_folded(SanaCpuDevice *dev, const SanaConv *k,
                                       const SanaDnnlShape *shape, SanaTensor source, size_t *bytes);
 void sana_cpu_packed_free(SanaDevice *dev, void *packed);
 
+/* What these take, before they are made: sana_cpu_packed_new(), _taps(), _points(). */
+size_t sana_cpu_packed_new_bytes(const SanaCpuDevice *dev, const SanaDnnlShape *shape);
+size_t sana_cpu_packed_taps_bytes(const SanaConv *k);
+size_t sana_cpu_packed_points_bytes(const SanaConv *k);
+
 /* The primitive of this stream for these weights and this shape, or NULL after sana_fail(). */
 SanaDnnlPrimitive *sana_cpu_primitive(SanaStream *s, SanaCpuPacked *packed,
                                       const SanaDnnlShape *shape);
@@ -130,6 +135,10 @@ SanaDType sana_cpu_pack_dtype(const SanaDevice *dev, SanaDType wanted, const San
 SanaCpuPacked *sana_cpu_packed_eight_bit(SanaCpuDevice *dev, const SanaDnnlShape *shape,
                                          const SanaTensor *sources, int n_sources, size_t *bytes);
 
+/* What it takes for so many bytes of integers: they stay in checkpoint order besides, and have a
+ * scale for each output. */
+size_t sana_cpu_packed_eight_bit_bytes(const SanaDnnlShape *shape, size_t levels);
+
 /* Rows as integers and what their products with packed weights are scaled by. */
 typedef struct {
     int8_t *x;
@@ -149,6 +158,10 @@ void *sana_cpu_linear_in_place(SanaDevice *dev, const SanaLinear *l, SanaDType d
                                const SanaTensor *sources, int n_sources);
 void *sana_cpu_pack_conv(SanaDevice *dev, const SanaConv *k, SanaDType dtype, SanaTensor source,
                          size_t *bytes);
+/* See backend.h; of both. */
+size_t sana_cpu_packed_bytes(const SanaDevice *dev, const SanaConv *k, SanaDType dtype,
+                             size_t *passing);
+size_t sana_cpu_linear_bytes(const SanaDevice *dev, const SanaLinear *l, SanaDType dtype);
 __typeof__(sana_linear) sana_cpu_linear;
 __typeof__(sana_conv) sana_cpu_conv;
 

@@ -51,6 +51,12 @@ quantise_weights(int8_t *to, float *scales, const SanaTensor *sources, int n_sou
     }
 }
 
+size_t
+sana_cpu_packed_eight_bit_bytes(const SanaDnnlShape *shape, size_t levels)
+{
+    return 2 * levels + (size_t)shape->out * sizeof(float);
+}
+
 SanaCpuPacked *
 sana_cpu_packed_eight_bit(SanaCpuDevice *dev, const SanaDnnlShape *shape, const SanaTensor *sources,
                           int n_sources, size_t *bytes)
@@ -62,7 +68,7 @@ sana_cpu_packed_eight_bit(SanaCpuDevice *dev, const SanaDnnlShape *shape, const 
     SanaCpuPacked *p = layout ? sana_cpu_packed_empty(dev, SANA_S8, layout, &levels) : NULL;
     if (!p)
         return NULL;
-    *bytes = 2 * sana_dnnl_layout_bytes(layout) + (size_t)shape->out * sizeof *p->scales;
+    *bytes = sana_cpu_packed_eight_bit_bytes(shape, sana_dnnl_layout_bytes(layout));
     p->scales = sana_host_alloc(NULL, (size_t)shape->out * sizeof *p->scales);
     if (!p->scales) {
         sana_cpu_packed_free(NULL, p);

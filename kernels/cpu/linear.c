@@ -21,14 +21,28 @@ product_shape(const SanaLinear *l, SanaDType multiplied, SanaDType dtype, size_t
     };
 }
 
+/* What weights are packed for. */
+static SanaDnnlShape
+packed_shape(const SanaDevice *dev, const SanaLinear *l, SanaDType dtype)
+{
+    const SanaConv k = {.in = l->in, .out = l->out, .kernel = 1, .groups = 1};
+    dtype = sana_cpu_pack_dtype(dev, dtype, &k);
+    return product_shape(l, dtype, dtype, TYPICAL_ROWS);
+}
+
 void *
 sana_cpu_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
                      const SanaTensor *sources, int n_sources, size_t *bytes)
 {
-    const SanaConv k = {.in = l->in, .out = l->out, .kernel = 1, .groups = 1};
-    dtype = sana_cpu_pack_dtype(dev, dtype, &k);
-    SanaDnnlShape shape = product_shape(l, dtype, dtype, TYPICAL_ROWS);
+    SanaDnnlShape shape = packed_shape(dev, l, dtype);
     return sana_cpu_packed_new((SanaCpuDevice *)dev, &shape, sources, n_sources, bytes);
+}
+
+size_t
+sana_cpu_linear_bytes(const SanaDevice *dev, const SanaLinear *l, SanaDType dtype)
+{
+    SanaDnnlShape shape = packed_shape(dev, l, dtype);
+    return sana_cpu_packed_new_bytes((const SanaCpuDevice *)dev, &shape);
 }
 
 static void

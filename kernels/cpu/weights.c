@@ -188,6 +188,22 @@ sana_cpu_packed_new(SanaCpuDevice *dev, const SanaDnnlShape *shape, const SanaTe
     return p;
 }
 
+size_t
+sana_cpu_packed_new_bytes(const SanaCpuDevice *dev, const SanaDnnlShape *shape)
+{
+    size_t taps = shape->kernel ? (size_t)shape->kernel * (size_t)shape->kernel : 1;
+    size_t bytes = (size_t)shape->out * (size_t)(shape->in / MAX(shape->groups, 1)) * taps *
+                   sana_dtype_size((SanaDType)shape->x_dtype);
+    if (shape->x_dtype == SANA_S8)
+        return sana_cpu_packed_eight_bit_bytes(shape, bytes);
+    int status;
+    SanaDnnlLayout *layout = sana_dnnl_layout_for(dev->dnnl, shape, &status);
+    if (layout)
+        bytes = sana_dnnl_layout_bytes(layout);
+    sana_dnnl_layout_free(layout);
+    return bytes;
+}
+
 SanaCpuPacked *
 sana_cpu_packed_in_place(SanaCpuDevice *dev, const SanaDnnlShape *shape, SanaTensor weights)
 {
@@ -210,6 +226,12 @@ sana_cpu_packed_parts(SanaCpuDevice *dev, SanaDType dtype, GPtrArray *parts)
     return p;
 }
 
+size_t
+sana_cpu_packed_taps_bytes(const SanaConv *k)
+{
+    return (size_t)k->kernel * (size_t)k->kernel * (size_t)k->out * sizeof(float);
+}
+
 SanaCpuPacked *
 sana_cpu_packed_taps(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype, SanaTensor source,
                      size_t *bytes)
@@ -217,7 +239,7 @@ sana_cpu_packed_taps(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype, San
     size_t taps = (size_t)k->kernel * (size_t)k->kernel, out = (size_t)k->out;
     float *row = g_new(float, taps);
     SanaCpuPacked *p = packed_alloc(dev, dtype);
-    *bytes = taps * out * sizeof(float);
+    *bytes = sana_cpu_packed_taps_bytes(k);
     p->taps = sana_host_alloc(NULL, *bytes);
     for (size_t ch = 0; ch < out && p->taps; ch++) {
         source_rounded(row, dtype, source, ch * taps, taps);
@@ -257,18 +279,29 @@ transform_taps(float *u, size_t u_point, const float (*g)[3], int side, const fl
     }
 }
 
+static int
+points_side(const SanaConv *k)
+{
+    return k->stride > 1 ? 3 : k->upsample == 2 ? SANA_CPU_WINDOW_ENLARGED : SANA_CPU_WINDOW;
+}
+
+size_t
+sana_cpu_packed_points_bytes(const SanaConv *k)
+{
+    return (size_t)(points_side(k) * points_side(k)) * (size_t)k->out * (size_t)k->in *
+           sizeof(float);
+}
+
 SanaCpuPacked *
 sana_cpu_packed_points(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype, SanaTensor source,
                        size_t *bytes)
 {
     const size_t in = (size_t)k->in, out = (size_t)k->out, row = 9 * in;
     const float(*g)[3] = k->stride > 1 ? identity : winograd;
-    const int side = k->stride > 1      ? 3
-                     : k->upsample == 2 ? SANA_CPU_WINDOW_ENLARGED
-                                        : SANA_CPU_WINDOW;
+    const int side = points_side(k);
     float *plain = sana_host_alloc(NULL, out * row * sizeof(float));
     SanaCpuPacked *p = packed_alloc(dev, dtype);
-    *bytes = (size_t)(side * side) * out * in * sizeof(float);
+    *bytes = sana_cpu_packed_points_bytes(k);
     p->points = sana_host_alloc(NULL, *bytes);
     if (plain && p->points) {
         source_rounded(plain, dtype, source, 0, out * row);

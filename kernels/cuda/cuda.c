@@ -222,6 +222,7 @@ static const SanaBackend cuda_backend = {
     .upload_convert = sana_cuda_upload_convert,
     .pack_linear = sana_cuda_pack_linear,
     .pack_conv = sana_cuda_pack_conv,
+    .packed_bytes = sana_cuda_packed_bytes,
     .free_packed = sana_cuda_free_packed,
     .stream_open = sana_cuda_stream_open,
     .stream_close = sana_cuda_stream_close,

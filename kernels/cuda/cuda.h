@@ -148,6 +148,8 @@ void *sana_cuda_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtyp
                             const SanaTensor *sources, int n_sources, size_t *bytes);
 void *sana_cuda_pack_conv(SanaDevice *dev, const SanaConv *k, SanaDType dtype, SanaTensor source,
                           size_t *bytes);
+size_t sana_cuda_packed_bytes(const SanaDevice *dev, const SanaConv *k, SanaDType dtype,
+                              size_t *passing);
 void sana_cuda_free_packed(SanaDevice *dev, void *packed);
 
 /* --- shared by the C files -------------------------------------------------------------------- */

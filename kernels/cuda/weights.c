@@ -156,6 +156,26 @@ fold(float to[4], const float w[9], size_t a, size_t b)
         to[(t / 3 + 1 - a) / 2 * 2 + (t % 3 + 1 - b) / 2] += w[t];
 }
 
+/* Values of one output's weights, (taps, in/groups). */
+static size_t
+dense_row(const SanaConv *k, SanaDType dtype)
+{
+    size_t gathered = (size_t)sana_cuda_gathered(k, dtype);
+    size_t taps = sana_cuda_is_folded(k) ? 4 : (size_t)(k->kernel * k->kernel);
+    return gathered ? gathered : taps * (size_t)(k->in / k->groups);
+}
+
+size_t
+sana_cuda_packed_bytes(const SanaDevice *dev, const SanaConv *k, SanaDType dtype, size_t *passing)
+{
+    const size_t out = (size_t)k->out, size = sana_dtype_size(dtype);
+    if (k->kernel == 0)
+        return (size_t)k->in * out * size;
+    if (sana_cuda_is_depthwise(k))
+        return (size_t)(k->kernel * k->kernel) * out * sizeof(float);
+    return (sana_cuda_is_folded(k) ? 4 : 1) * out * dense_row(k, dtype) * size;
+}
+
 /* From (out, in/groups, taps) to (out, taps, in/groups); folded: to (4·out, 4, in). */
 static bool
 pack_dense(SanaDevice *dev, SanaCudaPacked *p, const SanaConv *k, SanaTensor source, size_t *bytes)
@@ -163,8 +183,7 @@ pack_dense(SanaDevice *dev, SanaCudaPacked *p, const SanaConv *k, SanaTensor sou
     bool folded = sana_cuda_is_folded(k);
     size_t from = (size_t)(k->kernel * k->kernel), taps = folded ? 4 : from;
     size_t in = (size_t)(k->in / k->groups), out = (size_t)k->out, parts = folded ? 4 : 1;
-    size_t row = (size_t)sana_cuda_gathered(k, p->dtype);
-    row = row ? row : taps * in;
+    size_t row = dense_row(k, p->dtype);
     *bytes = parts * out * row * sana_dtype_size(p->dtype);
     char *host = g_malloc0(*bytes);
     float *w = g_new(float, MAX(from, 4)), sums[4];

@@ -58,6 +58,13 @@ pack(SanaDevice *dev, SanaDType dtype, const SanaTensor *sources, int n_sources,
     return packed;
 }
 
+static size_t
+reference_packed_bytes(const SanaDevice *dev, const SanaConv *k, SanaDType dtype, size_t *passing)
+{
+    size_t taps = k->kernel ? (size_t)(k->kernel * k->kernel) : 1;
+    return (size_t)k->out * (size_t)(k->in / k->groups) * taps * sizeof(float);
+}
+
 static void *
 reference_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
                       const SanaTensor *sources, int n_sources, size_t *bytes)
@@ -89,6 +96,7 @@ const SanaBackend sana_reference_backend = {
     .upload_convert = reference_upload_convert,
     .pack_linear = reference_pack_linear,
     .pack_conv = reference_pack_conv,
+    .packed_bytes = reference_packed_bytes,
     .free_packed = sana_host_free,
     .stream_open = sana_host_stream_open,
     .stream_close = sana_host_stream_close,
