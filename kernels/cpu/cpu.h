@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The cpu device: products and convolutions by oneDNN, everything else, and 3×3 convolutions where
- * f32 is fastest, by loops that the compiler vectorises, built once per instruction set.  Private to this
- * folder.
+ * f32 is fastest, by loops that the compiler vectorises, built once per instruction set.  Private
+ * to this folder.
  *
  *   cpu.c                 device, streams, the backend's table
  *   weights.c             packed weights, primitives and where they are kept

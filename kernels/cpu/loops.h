@@ -43,8 +43,8 @@ typedef void SanaCpuSpread(SanaTensor y, SanaTensor windows, int first);
 /*
  * y (h', w', out) = act(k ∗ x + bias), F32 or both BF16, k dense, 3×3; in a multiple of 16, out of
  * SANA_CPU_PANEL.  winograd: stride 1, points of winograd.c; strided: F32, no enlarging, the taps
- * for points.  Point p of weight (o, i) at ((p·out + o − o % PANEL)·in + i·PANEL + o % PANEL).  room:
- * the floats that sana_cpu_…_floats() says, for as many threads as there may be.
+ * for points.  Point p of weight (o, i) at ((p·out + o − o % PANEL)·in + i·PANEL + o % PANEL).
+ * room: the floats that sana_cpu_…_floats() says, for as many threads as there may be.
  */
 typedef void SanaCpuDense(SanaTensor y, SanaTensor x, const SanaConv *k, const float *points,
                           SanaAct act, float *room);

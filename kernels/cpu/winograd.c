@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * 3×3 convolutions of stride 1 with a quarter of the multiplications, those in f32 whatever the maps
- * are: Winograd's F(4×4, 3×3) as in Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015), section 4.3.
+ * 3×3 convolutions of stride 1 with a quarter of the products, which are f32 whatever the maps are:
+ * Winograd's F(4×4, 3×3) as in Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks"
+ * (2015), section 4.3.
  *
  * A tile of 4×4 outputs comes from a window d of 6×6 inputs, y = Aᵀ((G g Gᵀ) ∘ (Bᵀ d B))A for each
  * pair of channels; over all of them each of the 36 points of that is a matrix product.  A thread
