@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the planner says that weights take, against what other devices then take. */
+/* What the planner says that weights take, against what other devices then take; and what streams
+ * keep. */
 #include "engine/bind.h"
+#include "kernels/ops.h"
 #include "tests/testdir.h"
 
+#include <malloc.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -128,6 +131,49 @@ too_little_memory_for_a_copy_is_a_problem(void)
     sana_safetensors_free(files);
 }
 
+/* --- shapes ----------------------------------------------------------------------------------- */
+
+/* A product of each number of rows from first to last, as prompts of other lengths ask for. */
+static void
+multiply(SanaStream *s, const SanaLinear *l, int first, int last)
+{
+    g_autofree float *x = g_new0(float, (gsize)last * 16), *y = g_new0(float, (gsize)last * 16);
+    GError *error = NULL;
+    for (int rows = first; rows <= last; rows++)
+        sana_linear(s, sana_tensor(y, SANA_F32, 1, rows, 16), sana_tensor(x, SANA_F32, 1, rows, 16),
+                    l, SANA_ACT_NONE, SANA_NONE);
+    g_assert_true(sana_stream_finish(s, &error));
+    g_assert_no_error(error);
+}
+
+static void
+shapes_of_the_past_take_no_memory(void)
+{
+    if (!LIMITED) {
+        g_test_skip("a sanitizer has its own heap");
+        return;
+    }
+    g_autofree float *weights = g_new0(float, 16 * 16);
+    SanaTensor source = sana_tensor(weights, SANA_F32, 1, 16, 16);
+    SanaLinear l = {.in = 16, .out = 16, .bias = SANA_NONE};
+    SanaDevice *cpu = open_device("cpu");
+    SanaPool *pool = sana_pool_new(cpu);
+    g_assert_true(sana_pool_linear(pool, &l, SANA_F32, &source, 1));
+    SanaStream *s = sana_stream_new(cpu, NULL);
+    size_t none = mallinfo2().uordblks;
+    multiply(s, &l, 1, 2200);
+    size_t many = mallinfo2().uordblks;
+    multiply(s, &l, 2201, 6600);
+    size_t most = mallinfo2().uordblks;
+    g_test_message("%.1f MiB after 2200 shapes, %.1f after 6600", (double)(many - none) / 1048576,
+                   (double)(most - none) / 1048576);
+    g_assert_cmpuint(many, >, none);
+    g_assert_cmpuint(most - none, <, 2 * (many - none));
+    sana_stream_free(s);
+    sana_pool_free(pool);
+    sana_device_unref(cpu);
+}
+
 static void
 run(gconstpointer test)
 {
@@ -146,5 +192,7 @@ main(int argc, char **argv)
                          (gconstpointer)what_cannot_stay_in_the_file_is_counted, run);
     g_test_add_data_func("/plan/too-little-memory-for-a-copy-is-a-problem",
                          (gconstpointer)too_little_memory_for_a_copy_is_a_problem, run);
+    g_test_add_data_func("/plan/shapes-of-the-past-take-no-memory",
+                         (gconstpointer)shapes_of_the_past_take_no_memory, run);
     return g_test_run();
 }

@@ -29,6 +29,7 @@ typedef struct {
     SanaStream base;
     SanaDnnlQueue *queue;
     GHashTable *primitives; /* of CpuPrimitive, by weights and shape */
+    guint most_primitives;  /* that it holds before it is looked through */
     char *workspace;        /* 64-byte aligned, only grows */
     size_t workspace_bytes;
 } SanaCpuStream;

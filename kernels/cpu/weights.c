@@ -17,7 +17,11 @@ typedef struct {
     guint id;
     SanaDnnlShape shape;
     SanaDnnlPrimitive *primitive;
+    bool used; /* since the table was last looked through */
 } CpuPrimitive;
+
+/* Primitives of a stream to begin with: more than most frames need, each some 50 KiB. */
+#define PRIMITIVES 1024
 
 /* --- packed weights -------------------------------------------------------------------------- */
 
@@ -460,18 +464,43 @@ entry_free(void *p)
     g_free(p);
 }
 
+static gboolean
+entry_is_idle(gpointer key, gpointer value, gpointer user_data)
+{
+    CpuPrimitive *entry = value;
+    bool idle = !entry->used;
+    entry->used = false;
+    return idle;
+}
+
+/* A prompt of another length has other shapes: when the table is full, those not used since the
+ * last time go, and if they are few it is to grow.  So what each frame needs stays. */
+static void
+make_room(SanaCpuStream *s)
+{
+    if (!s->primitives) {
+        s->primitives = g_hash_table_new_full(key_hash, key_equal, NULL, entry_free);
+        s->most_primitives = PRIMITIVES;
+    }
+    if (g_hash_table_size(s->primitives) < s->most_primitives)
+        return;
+    g_hash_table_foreach_remove(s->primitives, entry_is_idle, NULL);
+    s->most_primitives = MAX(PRIMITIVES, 2 * g_hash_table_size(s->primitives));
+}
+
 SanaDnnlPrimitive *
 sana_cpu_primitive(SanaStream *base, SanaCpuPacked *packed, const SanaDnnlShape *shape)
 {
     SanaCpuStream *s = (SanaCpuStream *)base;
-    CpuPrimitive key = {.id = packed->id, .shape = *shape};
-    if (!s->primitives)
-        s->primitives = g_hash_table_new_full(key_hash, key_equal, NULL, entry_free);
-    CpuPrimitive *entry = g_hash_table_lookup(s->primitives, &key);
-    if (entry)
+    CpuPrimitive key = {.id = packed->id, .shape = *shape, .used = true};
+    CpuPrimitive *entry = s->primitives ? g_hash_table_lookup(s->primitives, &key) : NULL;
+    if (entry) {
+        entry->used = true;
         return entry->primitive;
+    }
 
     int status;
+    make_room(s);
     SanaDnnlPrimitive *p = primitive_new((SanaCpuDevice *)base->device, packed, shape, &status);
     if (!sana_cpu_check(base, shape, status))
         return NULL;
