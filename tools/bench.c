@@ -11,9 +11,11 @@
 #include "kernels/ops.h"
 
 #include <locale.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 typedef struct {
     char *model, *device, *precision, *prompt, *json, *input, *output;
@@ -39,6 +41,17 @@ bench_peak_rss(void)
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     return (double)usage.ru_maxrss / (1 << 20);
+}
+
+/* GiB of this process that are resident now; 0 where nothing says so. */
+static double
+resident(void)
+{
+    g_autofree char *statm = NULL;
+    unsigned long pages = 0;
+    if (g_file_get_contents("/proc/self/statm", &statm, NULL, NULL))
+        sscanf(statm, "%*u %lu", &pages);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE) / (1 << 30);
 }
 
 /* Seconds of the processor, of all threads. */
@@ -241,6 +254,10 @@ bench_size(SanaModel *model, const Options *o, BenchSize *r, GError **error)
     r->host = busy / o->frames;
     r->peak_rss = bench_peak_rss();
     r->device_used = device_used(o);
+    sana_model_release_text_encoder(model);
+    if (!draw(s, prompt, o, &c.params, &c.source, &c.image, error))
+        goto done;
+    r->released_rss = resident();
     ok = !o->output || write_output(s, prompt, o, &c.params, &c.source, error);
 done:
     if (prompt)

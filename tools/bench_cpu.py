@@ -11,7 +11,9 @@ and compiled.  Run it on a quiet machine.
 The goals are those of 0.6B in bf16 on two AMX cores; elsewhere they only say how far that is.
 """
 import argparse
+import array
 import json
+import math
 import os
 import pathlib
 import subprocess
@@ -88,8 +90,8 @@ def at(measured, text):
     return next(s for s in measured["sizes"] if (s["width"], s["height"]) == size(text))
 
 
-def stored_gib(model):
-    return sum(f.stat().st_size for f in model.glob("*/*.safetensors")) / (1 << 30)
+def stored_gib(model, component="*"):
+    return sum(f.stat().st_size for f in model.glob(f"{component}/*.safetensors")) / (1 << 30)
 
 
 def pixel_time(s):
@@ -120,6 +122,10 @@ def start_rows(measured, model):
     yield "load, prompt and first picture, s", f"{first:.2f}", "≤ 3"
     yield "peak RSS at 512² less the weights as stored, GiB", \
         f"{peak:.2f} − {stored:.2f} = {peak - stored:.2f}", "≤ 0.7"
+    released, drawing = s["released_rss_gib"], stored_gib(model, "vae") \
+        + stored_gib(model, "transformer")
+    yield "RSS at 512², text encoder released, less autoencoder and transformer as stored, GiB", \
+        f"{released:.2f} − {drawing:.2f} = {released - drawing:.2f}", "≤ 1.0"
 
 
 def size_rows(measured):
@@ -139,6 +145,28 @@ def scaling_rows(one, all_threads):
         f"{b['sessions_frames_per_s'] / alone:.0%}", "≥ 90 %"
     yield "peak RSS of two sessions over that of one, GiB", \
         f"{b['sessions_peak_rss_gib'] - b['peak_rss_gib']:.2f}", ""
+
+
+def floats(path):
+    values = array.array("f")
+    values.frombytes(path.read_bytes())
+    return values
+
+
+def integer_rows(o, best):
+    """8-bit products against those of the precision that is chosen by itself."""
+    frames, pictures = [], []
+    for precision in (best, "int8"):
+        path = o.out / f"picture-{precision}.rgb"
+        frames.append(at(bench(o, f"picture-{precision}", o.model, "--size=512",
+                               f"--precision={precision}", f"--write-output={path}"),
+                         "512")["frame"])
+        pictures.append(floats(path))
+    error = sum((a - b) ** 2 for a, b in zip(*pictures, strict=True)) / len(pictures[0])
+    yield "512², int8, whole picture, s", spread(frames[1]), ""
+    yield f"512², int8 over {best}; PSNR between their pictures", \
+        f"{frames[0]['median_s'] / frames[1]['median_s']:.2f} ×; " \
+        f"{10 * math.log10(4 / error):.1f} dB", ""
 
 
 def peer_rows(measured, what, goals):
@@ -167,6 +195,8 @@ def measure(o):
         print(f"demo, {side}², through the element …", flush=True)
         rate = element_rate(o, side, at(demo, str(side))["frame"]["median_s"])
         yield f"bundled model, {side}², element to element, frames a second", f"{rate:.1f}", goal
+    if "avx512_vnni" in host()["units"]:
+        yield from integer_rows(o, full["precision"])
     if o.diffusers:
         if full["precision"] == "bf16":
             yield from peer_rows(

@@ -130,9 +130,10 @@ bench_print_size(const BenchReport *r, const BenchSize *s)
     print_row("transformer step", s->step, s->cost.step_flop, r->peak);
     print_row("decode", s->decode, s->cost.decode_flop, r->peak);
     print_row("whole frame", s->frame, frame_flop(s), r->peak);
-    g_print("  %.2f frames/s, buffers %.2f GiB, peak RSS %.2f GiB\n",
+    g_print("  %.2f frames/s, buffers %.2f GiB, peak RSS %.2f GiB, %.2f with the text encoder "
+            "released\n",
             1 / bench_series_median(s->frame), (double)s->cost.buffer_bytes / (1 << 30),
-            s->peak_rss);
+            s->peak_rss, s->released_rss);
     g_print("  first picture after %.2f s, %.2f ms of the processor for each later one\n", s->first,
             s->host * 1e3);
     if (s->device_used > 0)
@@ -206,6 +207,7 @@ add_size(JsonBuilder *b, const BenchSize *s)
     add_double(b, "first_s", s->first);
     add_double(b, "host_s", s->host);
     add_double(b, "peak_rss_gib", s->peak_rss);
+    add_double(b, "released_rss_gib", s->released_rss);
     add_double(b, "device_used_gib", s->device_used);
     add_double(b, "sessions", s->sessions);
     add_double(b, "sessions_frames_per_s", s->together);

@@ -26,6 +26,7 @@ typedef struct {
     double first;        /* seconds of the first picture of a session, and its prompt */
     double host;         /* seconds of this machine's processor a picture, all threads together */
     double peak_rss;     /* GiB, of the process so far */
+    double released_rss; /* GiB resident in a picture whose prompt's encoder was released */
     double device_used;  /* GiB of a GPU's memory, model included; 0 elsewhere */
     int sessions;        /* drawn with side by side afterwards, or 0 */
     double together;     /* pictures a second of all of them */

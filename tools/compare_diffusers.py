@@ -425,7 +425,7 @@ def host():
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         fields = [line.split(":", 1) for line in f if ":" in line]
     cpu = {k.strip(): v.strip() for k, v in fields}
-    units = ("avx512f", "avx512_bf16", "amx_bf16")
+    units = ("avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
     return {"cpu": cpu.get("model name", "unknown"), "cores": len(os.sched_getaffinity(0)),
             "units": [u for u in units if u in cpu.get("flags", "").split()],
             "load_average_before": os.getloadavg()[0],
