@@ -72,16 +72,13 @@ def watercolor(a):
 
 
 def comic(a):
-    """Flat strong colours, printer's dots in the shadows, ink lines of 3 px."""
-    bytes_ = (saturate(a, 1.9) * 255).astype(np.uint8)
+    """Strong colours on cream paper, printer's dots where it is dim, ink lines of 3 px."""
+    bytes_ = (a * 255).astype(np.uint8)
     flat = cv2.bilateralFilter(bytes_, 9, 70, 6).astype(np.float32) / 255
-    grey = luminance(flat)
-    light = tone(grey)
-    step = (smoothstep(light, .2, .3) + smoothstep(light, .45, .55) + smoothstep(light, .7, .8)) / 3
-    out = np.clip(flat / (grey[..., None] + .08) * (.2 + .85 * step)[..., None], 0, 1)
+    out = smoothstep(saturate(flat, 2), 0, .9) * colour(255, 240, 190)
     y, x = grid(a.shape)
-    dot = smoothstep(np.hypot(x - 3.5, y - 3.5), 3.4, 2.2)
-    out = out * (1 - .5 * dot * smoothstep(light, .55, .4))[..., None]
+    dot = smoothstep(np.hypot(x - 3.5, y - 3.5), 3.6, 2)
+    out = out * (1 - .6 * dot * smoothstep(blur(luminance(flat), 1.5), .8, .5))[..., None]
     return out * ink(luminance(a), 1.7, 90)[..., None]
 
 

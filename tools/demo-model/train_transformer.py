@@ -26,7 +26,7 @@ from training import Average, Muon, Stage, gradient_loss, half, save, tensor
 PHOTO_SHARE = .16       # of the style samples: "a photo", and prompts that name nothing
 PIXELS_FROM = .2        # of the time: the loss through the decoder begins
 FULL_STYLE = .35        # the strength at which a style is drawn as it is; 0 is the photograph
-BEYOND = .5             # a unit of strength above that overdoes the style by this share
+BEYOND = 1.3            # a unit of strength above that overdoes the style by this share
 WHOLE_FROM = .6         # of the time: whole crops of 32 x 32 cells, before that 16 x 16
 
 
