@@ -41,6 +41,14 @@ struct SanaStream {
     SanaPlan plan; /* planner only */
 };
 
+/* How many weights there are; a k of kernel 0 is a product. */
+static inline size_t
+sana_weight_count(const SanaConv *k)
+{
+    size_t side = (size_t)MAX(k->kernel, 1);
+    return (size_t)k->out * (size_t)(k->in / k->groups) * side * side;
+}
+
 struct SanaBackend {
     const char *name;
     bool own_memory; /* that the host cannot touch */

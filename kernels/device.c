@@ -292,21 +292,13 @@ keep_packed(SanaPool *pool, void *packed, void **slot, size_t bytes)
     return true;
 }
 
-/* Bytes of the weights as they are given; k->kernel is 0 for a product. */
-static size_t
-plain_bytes(const SanaConv *k, SanaDType dtype)
-{
-    size_t taps = (size_t)(MAX(k->kernel, 1) * MAX(k->kernel, 1));
-    return (size_t)k->out * (size_t)(k->in / k->groups) * taps * sana_dtype_size(dtype);
-}
-
 static bool
 plan_packed(SanaPool *pool, const SanaConv *k, SanaDType dtype)
 {
     const SanaDevice *dev = pool->planned ? pool->planned : pool->device;
     size_t passing = 0;
     size_t bytes = dev->backend->packed_bytes ? dev->backend->packed_bytes(dev, k, dtype, &passing)
-                                              : plain_bytes(k, dtype);
+                                              : sana_weight_count(k) * sana_dtype_size(dtype);
     pool_add(pool, bytes, passing);
     return true;
 }
@@ -316,7 +308,7 @@ sana_pool_linear(SanaPool *pool, SanaLinear *l, SanaDType dtype, const SanaTenso
                  int n_sources)
 {
     const SanaConv k = {.in = l->in, .out = l->out, .groups = 1, .bias = l->bias};
-    size_t bytes = plain_bytes(&k, dtype);
+    size_t bytes = sana_weight_count(&k) * sana_dtype_size(dtype);
     l->packed = NULL;
     if (is_planner(pool->device))
         return plan_packed(pool, &k, dtype);
@@ -340,7 +332,7 @@ sana_pool_linear_in_place(SanaPool *pool, SanaLinear *l, SanaDType dtype, const 
 bool
 sana_pool_conv(SanaPool *pool, SanaConv *k, SanaDType dtype, SanaTensor source)
 {
-    size_t bytes = plain_bytes(k, dtype);
+    size_t bytes = sana_weight_count(k) * sana_dtype_size(dtype);
     k->packed = NULL;
     if (is_planner(pool->device))
         return plan_packed(pool, k, dtype);

@@ -139,8 +139,7 @@ sana_cpu_pack_conv(SanaDevice *base, const SanaConv *k, SanaDType dtype, SanaTen
 size_t
 sana_cpu_packed_bytes(const SanaDevice *base, const SanaConv *k, SanaDType dtype, size_t *passing)
 {
-    size_t taps = k->kernel ? (size_t)(k->kernel * k->kernel) : 1;
-    *passing = (size_t)k->out * (size_t)(k->in / k->groups) * taps * sizeof(float); /* as f32 */
+    *passing = sana_weight_count(k) * sizeof(float); /* as f32 */
     if (is_depthwise(k))
         return sana_cpu_packed_taps_bytes(k);
     if (k->kernel == 0 || is_product(k)) {

@@ -170,9 +170,9 @@ sana_cuda_packed_bytes(const SanaDevice *dev, const SanaConv *k, SanaDType dtype
 {
     const size_t out = (size_t)k->out, size = sana_dtype_size(dtype);
     if (k->kernel == 0)
-        return (size_t)k->in * out * size;
+        return sana_weight_count(k) * size;
     if (sana_cuda_is_depthwise(k))
-        return (size_t)(k->kernel * k->kernel) * out * sizeof(float);
+        return sana_weight_count(k) * sizeof(float);
     return (sana_cuda_is_folded(k) ? 4 : 1) * out * dense_row(k, dtype) * size;
 }
 

@@ -61,8 +61,7 @@ pack(SanaDevice *dev, SanaDType dtype, const SanaTensor *sources, int n_sources,
 static size_t
 reference_packed_bytes(const SanaDevice *dev, const SanaConv *k, SanaDType dtype, size_t *passing)
 {
-    size_t taps = k->kernel ? (size_t)(k->kernel * k->kernel) : 1;
-    return (size_t)k->out * (size_t)(k->in / k->groups) * taps * sizeof(float);
+    return sana_weight_count(k) * sizeof(float);
 }
 
 static void *
