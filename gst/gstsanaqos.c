@@ -49,18 +49,24 @@ copy_meta (GstBuffer * to, GstBuffer * from, GstMeta * meta)
   meta->info->transform_func (to, meta, from, _gst_meta_transform_copy, &whole);
 }
 
+static void
+drop_time_code (GstBuffer * carried)
+{
+  GstVideoTimeCodeMeta *code = gst_buffer_get_video_time_code_meta (carried);
+
+  if (code)
+    gst_buffer_remove_meta (carried, &code->meta);
+}
+
 static gboolean
 carry_meta (GstBuffer * frame, GstMeta ** meta, gpointer user_data)
 {
   GstBuffer *carried = user_data;
-  GstVideoTimeCodeMeta *old;
 
   if ((*meta)->info->api == GST_VIDEO_CAPTION_META_API_TYPE) {
     copy_meta (carried, frame, *meta);
   } else if ((*meta)->info->api == GST_VIDEO_TIME_CODE_META_API_TYPE) {
-    old = gst_buffer_get_video_time_code_meta (carried);
-    if (old)
-      gst_buffer_remove_meta (carried, &old->meta);
+    drop_time_code (carried);
     copy_meta (carried, frame, *meta);
   }
   return TRUE;
@@ -88,28 +94,20 @@ gst_sana_qos_set_counts (GstMessage * message, guint64 processed,
   gst_message_set_qos_stats (message, GST_FORMAT_BUFFERS, processed, dropped);
 }
 
-typedef struct
-{
-  GstBuffer *out;
-  gboolean has_code;            /* of its own */
-} HandOver;
-
 static gboolean
 hand_over_meta (GstBuffer * carried, GstMeta ** meta, gpointer user_data)
 {
-  HandOver *to = user_data;
-
-  if ((*meta)->info->api != GST_VIDEO_TIME_CODE_META_API_TYPE || !to->has_code)
-    copy_meta (to->out, carried, *meta);
+  copy_meta (user_data, carried, *meta);
   return TRUE;
 }
 
 void
 gst_sana_qos_hand_over (GstSanaQos * qos, GstBuffer * in, GstBuffer * out)
 {
-  HandOver to = { out, gst_buffer_get_video_time_code_meta (in) != NULL };
-
-  if (qos->carried)
-    gst_buffer_foreach_meta (qos->carried, hand_over_meta, &to);
+  if (!qos->carried)
+    return;
+  if (gst_buffer_get_video_time_code_meta (in))
+    drop_time_code (qos->carried);
+  gst_buffer_foreach_meta (qos->carried, hand_over_meta, out);
   gst_clear_buffer (&qos->carried);
 }

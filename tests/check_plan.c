@@ -17,8 +17,6 @@
 #define LIMITED TRUE
 #endif
 
-static char *dir; /* made anew for each test */
-
 static SanaDevice *
 open_device(const char *name)
 {
@@ -29,7 +27,7 @@ open_device(const char *name)
 }
 
 static SanaSafetensors *
-open_files(void)
+open_files(const char *dir)
 {
     GError *error = NULL;
     SanaSafetensors *files = sana_safetensors_open(dir, STEM, &error);
@@ -78,6 +76,7 @@ static void
 what_cannot_stay_in_the_file_is_counted(void)
 {
     g_autofree float *values = g_new0(float, 64 * 64);
+    char *dir = testdir_new();
     SanaDevice *cpu = open_device("cpu");
     for (size_t odd = 0; odd < 2; odd++) {
         TestWeights w;
@@ -85,13 +84,14 @@ what_cannot_stay_in_the_file_is_counted(void)
         test_weights_add_raw(&w, "pad", "U8", odd ? "1" : "4", "pad", odd ? 1 : 4);
         test_weights_add(&w, "a.weight", "F32", "64,64", values, 64 * 64);
         test_weights_save(&w, dir, STEM ".safetensors");
-        SanaSafetensors *files = open_files();
+        SanaSafetensors *files = open_files(dir);
         size_t taken = bytes_of_product(sana_pool_new(cpu), files, cpu);
         g_assert_cmpuint(taken, ==, odd * 64 * 64 * sizeof *values);
         g_assert_cmpuint(bytes_of_product(sana_pool_new_plan(cpu), files, cpu), ==, taken);
         sana_safetensors_free(files);
     }
     sana_device_unref(cpu);
+    testdir_free(dir);
 }
 
 /* In a process of its own, which has less memory than the copy takes. */
@@ -114,8 +114,9 @@ too_little_memory_for_a_copy_is_a_problem(void)
         g_test_trap_assert_passed();
         return;
     }
+    char *dir = testdir_new();
     g_assert_true(testdir_write_sparse(dir, STEM ".safetensors", header, 1073741825));
-    SanaSafetensors *files = open_files();
+    SanaSafetensors *files = open_files(dir);
     SanaDevice *device = open_device("reference");
     SanaPool *pool = sana_pool_new(device);
     SanaBinder *b = sana_binder_new(pool, SANA_F32, files);
@@ -129,6 +130,7 @@ too_little_memory_for_a_copy_is_a_problem(void)
     sana_pool_free(pool);
     sana_device_unref(device);
     sana_safetensors_free(files);
+    testdir_free(dir);
 }
 
 /* --- shapes ----------------------------------------------------------------------------------- */
@@ -174,25 +176,15 @@ shapes_of_the_past_take_no_memory(void)
     sana_device_unref(cpu);
 }
 
-static void
-run(gconstpointer test)
-{
-    dir = testdir_new();
-    ((GTestFunc)test)();
-    testdir_free(g_steal_pointer(&dir));
-}
-
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_data_func("/plan/packing-takes-more-while-it-lasts",
-                         (gconstpointer)packing_takes_more_while_it_lasts, run);
-    g_test_add_data_func("/plan/what-cannot-stay-in-the-file-is-counted",
-                         (gconstpointer)what_cannot_stay_in_the_file_is_counted, run);
-    g_test_add_data_func("/plan/too-little-memory-for-a-copy-is-a-problem",
-                         (gconstpointer)too_little_memory_for_a_copy_is_a_problem, run);
-    g_test_add_data_func("/plan/shapes-of-the-past-take-no-memory",
-                         (gconstpointer)shapes_of_the_past_take_no_memory, run);
+    g_test_add_func("/plan/packing-takes-more-while-it-lasts", packing_takes_more_while_it_lasts);
+    g_test_add_func("/plan/what-cannot-stay-in-the-file-is-counted",
+                    what_cannot_stay_in_the_file_is_counted);
+    g_test_add_func("/plan/too-little-memory-for-a-copy-is-a-problem",
+                    too_little_memory_for_a_copy_is_a_problem);
+    g_test_add_func("/plan/shapes-of-the-past-take-no-memory", shapes_of_the_past_take_no_memory);
     return g_test_run();
 }

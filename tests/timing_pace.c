@@ -42,6 +42,17 @@ every_third(void)
     filter_stop(h);
 }
 
+static void
+flush(GstHarness *h)
+{
+    GstSegment segment;
+
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    gst_harness_push_event(h, gst_event_new_flush_start());
+    gst_harness_push_event(h, gst_event_new_flush_stop(TRUE));
+    gst_harness_push_event(h, gst_event_new_segment(&segment));
+}
+
 /* What was held has nothing to do with what comes after a flush, a jump or other caps. */
 static void
 held_pictures_end_with_their_scene(void)
@@ -49,7 +60,6 @@ held_pictures_end_with_their_scene(void)
     static const char *const other = "video/x-raw,format=RGB,width=96,height=40,framerate=25/1";
     GstHarness *h = filter_start(filter_make("model-path", "fake:", "process-interval", 1000, NULL),
                                  SMALL, FALSE);
-    GstSegment segment;
 
     fake_sana_forget();
     for (guint n = 0; n < 3; n++) {
@@ -57,10 +67,7 @@ held_pictures_end_with_their_scene(void)
         gst_buffer_unref(timing_pull(h));
     }
     g_assert_cmpint(timing_computed(), ==, 1);
-    gst_harness_push_event(h, gst_event_new_flush_start());
-    gst_harness_push_event(h, gst_event_new_flush_stop(TRUE));
-    gst_segment_init(&segment, GST_FORMAT_TIME);
-    gst_harness_push_event(h, gst_event_new_segment(&segment));
+    flush(h);
     timing_push(h, filter_picture(SMALL, 3, 3));
     gst_buffer_unref(timing_pull(h));
     g_assert_cmpint(timing_computed(), ==, 2);
@@ -327,17 +334,6 @@ at_once_may_wait_for_the_first(void)
         gst_buffer_unref(buffer);
     }
     filter_stop(h);
-}
-
-static void
-flush(GstHarness *h)
-{
-    GstSegment segment;
-
-    gst_segment_init(&segment, GST_FORMAT_TIME);
-    gst_harness_push_event(h, gst_event_new_flush_start());
-    gst_harness_push_event(h, gst_event_new_flush_stop(TRUE));
-    gst_harness_push_event(h, gst_event_new_segment(&segment));
 }
 
 /* How a flat picture of this grey is drawn: half of the way to the prompt's colour. */
