@@ -316,7 +316,6 @@ lay_out(const SanaCudaDevice *dev, const SanaCudaGemm *g, int parts, int bn, int
     job->below = product ? 0 : PATCH;
     job->tile_w = (product ? parts : 1) * 2 * job->right;
     job->tile_h = product ? 1 : parts * PATCH;
-    job->lead = MIN(LEAD, job->chunks * g->kernel * g->kernel);
     job->columns = (g->out + bn - 1) / bn;
     job->across = (y.w + job->tile_w - 1) / job->tile_w;
     const int rows = job->across * ((y.h + job->tile_h - 1) / job->tile_h);
@@ -332,6 +331,9 @@ lay_out(const SanaCudaDevice *dev, const SanaCudaGemm *g, int parts, int bn, int
     const int both = left / (job->x_slot + w_slot);
     job->x_slots = MIN(MOST_SLOTS, job->bordered ? 2 : both);
     job->w_slots = MIN(MOST_SLOTS, (left - job->x_slots * job->x_slot) / w_slot);
+    /* no slot is filled again before the second group has read it */
+    const int slots = job->bordered ? job->w_slots : MIN(job->x_slots, job->w_slots);
+    job->lead = MIN(MIN(LEAD, slots), job->chunks * g->kernel * g->kernel);
     return job->x_slots >= 2 && job->w_slots >= 2;
 }
 

@@ -30,7 +30,7 @@ struct Job {
     int pitch, between;              /* from row to row of a slot of x; bytes, of a patch */
     bool bordered;                   /* one slot of x serves all taps */
     int x_bytes, x_slot, x_slots, w_slots;
-    int lead; /* LEAD, or all steps of a tile where there are fewer */
+    int lead; /* LEAD, or as many steps as a tile or the rings have */
 };
 
 #if HOPPER
