@@ -30,7 +30,8 @@ gboolean gst_sana_cuda_in_caps (const GstCaps * caps, guint i);
 /* Whether the buffer is one.  FALSE for NULL. */
 gboolean gst_sana_cuda_is_buffer (GstBuffer * buffer);
 
-/* Waits until what others have the GPU write into the buffer is there. */
+/* Waits until what others have the GPU write into the buffer is there.  It is
+ * mapped, as mapping it may have the GPU write. */
 void gst_sana_cuda_wait (GstBuffer * buffer);
 
 /* Whether the pool's buffers are such. */

@@ -64,14 +64,17 @@ restyle_video (GstSanaFrame * frame, SanaSession * session,
 
   source->in_device_memory = is_beside_model (frame->in, info);
   target->in_device_memory = is_beside_model (frame->out, info);
-  if (source->in_device_memory)
-    gst_sana_cuda_wait (frame->in);
   if (!gst_sana_map_picture (&in, in_info, frame->in, GST_MAP_READ |
           where (source), error))
     return FALSE;
   ok = gst_sana_map_picture (&out, out_info, frame->out, GST_MAP_WRITE |
       where (target), error);
   if (ok) {
+    /* mapping may have begun a copy of what the processor had written there */
+    if (source->in_device_memory)
+      gst_sana_cuda_wait (frame->in);
+    if (target->in_device_memory)
+      gst_sana_cuda_wait (frame->out);
     gst_sana_video_set_planes (source, &in);
     gst_sana_video_set_planes (target, &out);
     ok = sana_session_restyle_video (session, prompt, params, source, target,
