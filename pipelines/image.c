@@ -75,14 +75,14 @@ void *
 sana_session_host_memory(SanaSession *s, gsize bytes, gsize more, const SanaImage *image,
                          GError **error)
 {
-    gsize available = sana_device_free_memory(s->model->device);
-    void *memory = bytes + more <= available ? g_try_malloc0(bytes) : NULL;
+    SanaDevice *dev = s->model->device;
+    const gsize of_device = sana_device_has_own_memory(dev) ? more : bytes + more;
+    void *memory = of_device <= sana_device_free_memory(dev) ? g_try_malloc0(bytes) : NULL;
     if (!memory)
         g_set_error(error, SANA_ERROR, SANA_ERROR_MEMORY,
-                    "a picture of %d×%d takes another %.1f GiB, but only %.1f GiB are free; choose "
+                    "a picture of %d×%d takes another %.1f GiB, and so much is not free; choose "
                     "a smaller size",
-                    image->width, image->height, (double)(bytes + more) / (1 << 30),
-                    (double)available / (1 << 30));
+                    image->width, image->height, (double)(bytes + more) / (1 << 30));
     return memory;
 }
 

@@ -176,8 +176,8 @@ gboolean sana_image_check(const SanaImage *image, const char *what, GError **err
  * sizes are looked at. */
 gboolean sana_images_check(const SanaImage *images, const SanaParams *params, GError **error);
 
-/* Zeroed host memory (g_free) for a picture of image's size, where `more` bytes will be needed
- * beside it; NULL with SANA_ERROR_MEMORY if there is not so much. */
+/* Zeroed host memory (g_free) for a picture of image's size, where `more` bytes of the device's
+ * will be needed beside it; NULL with SANA_ERROR_MEMORY if there is not so much. */
 void *sana_session_host_memory(SanaSession *s, gsize bytes, gsize more, const SanaImage *image,
                                GError **error);
 
