@@ -9,7 +9,11 @@
 #include "cuda_host/cuda_host.h"
 #include "kernels/ops.h"
 
+#define CONTAINED 226
 #define ILLEGAL_ADDRESS 700
+#define TENSOR_MEMORY_LEAK 721
+#define MPS_CLIENT_TERMINATED 810
+#define EXTERNAL_DEVICE 911
 #define NO_KERNEL_IMAGE 209
 #define NO_DEVICE 100
 #define INSUFFICIENT_DRIVER 35
@@ -259,6 +263,24 @@ loses_a_broken_context_once(void)
     frame_close(&f);
 }
 
+/* Those of which NVIDIA says that the process must be terminated and launched again. */
+static void
+loses_the_context_by_every_error_that_stays(void)
+{
+    const int errors[] = {CONTAINED, TENSOR_MEMORY_LEAK, MPS_CLIENT_TERMINATED, EXTERNAL_DEVICE};
+    for (size_t i = 0; i < G_N_ELEMENTS(errors); i++) {
+        Frame f;
+        frame_open(&f);
+        cuda_host.fail = "cudaLaunchKernel";
+        cuda_host.nth = 1;
+        cuda_host.with = errors[i];
+        forward(f.stream, &f);
+        g_assert_false(sana_stream_finish(f.stream, NULL));
+        g_assert_null(sana_stream_new(f.dev, NULL));
+        frame_close(&f);
+    }
+}
+
 static void
 goes_on_after_a_refused_launch(void)
 {
@@ -459,6 +481,8 @@ main(int argc, char **argv)
     g_test_add_func("/cuda/gives_weights_back_when_one_does_not_fit",
                     gives_weights_back_when_one_does_not_fit);
     g_test_add_func("/cuda/loses_a_broken_context_once", loses_a_broken_context_once);
+    g_test_add_func("/cuda/loses_the_context_by_every_error_that_stays",
+                    loses_the_context_by_every_error_that_stays);
     g_test_add_func("/cuda/goes_on_after_a_refused_launch", goes_on_after_a_refused_launch);
     g_test_add_func("/cuda/repeats_a_frame_as_a_graph", repeats_a_frame_as_a_graph);
     g_test_add_func("/cuda/captures_again_when_the_scratch_moves",
