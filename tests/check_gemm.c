@@ -193,6 +193,18 @@ an_old_driver_has_none_of_hoppers(void)
     sana_device_unref(dev);
 }
 
+/* PTX for less, which CUDA_FORCE_PTX_JIT has a Hopper GPU run: these kernels are empty in it. */
+static void
+code_for_less_has_none_of_hoppers(void)
+{
+    cuda_host_reset();
+    cuda_host.made_for = 80;
+    SanaDevice *dev = cuda_host_open("", NULL);
+    SanaCudaGemm g = conv_of(16, 16, 64, 128, 3, 1);
+    g_assert_cmpint(all_agree(sana_cuda_gemm_wgmma, SANA_CUDA_WGMMA_KERNELS, dev, g), ==, 0);
+    sana_device_unref(dev);
+}
+
 static void
 every_kernel_on_tensor_cores_agrees_with_the_plain_one(void)
 {
@@ -243,5 +255,6 @@ main(int argc, char **argv)
     g_test_add_func("/gemm/every_function_is_applied", every_function_is_applied);
     g_test_add_func("/gemm/residual_blocks_end_in_one_kernel", residual_blocks_end_in_one_kernel);
     g_test_add_func("/gemm/an_old_driver_has_none_of_hoppers", an_old_driver_has_none_of_hoppers);
+    g_test_add_func("/gemm/code_for_less_has_none_of_hoppers", code_for_less_has_none_of_hoppers);
     return g_test_run();
 }

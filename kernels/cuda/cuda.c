@@ -110,6 +110,7 @@ read_properties(SanaCudaDevice *dev, char **why)
     if (status == cudaSuccess)
         status = forget(sana_cuda_has_code(&made_for));
     dev->overlaps = made_for >= 90; /* code for less, compiled by the driver, does not wait */
+    dev->hopper = dev->capability == 90 && dev->overlaps;
     if (status == cudaErrorNoKernelImageForDevice || status == cudaErrorInvalidDeviceFunction)
         *why = g_strdup_printf("%s has compute capability %d.%d, which this build holds no code "
                                "for; build with ptx in -Dgpu_archs",

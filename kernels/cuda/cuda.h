@@ -49,6 +49,7 @@ typedef struct {
     int ordinal;         /* CUDA's number of it */
     int capability;      /* 10·major + minor, ≥ 80 */
     bool overlaps;       /* kernels may be launched before the one before them has ended */
+    bool hopper;         /* what runs is made for 9.0: gemm_wgmma.cu is there */
     int multiprocessors; /* to spread a grid over */
     size_t shared_bytes; /* shared memory a block may opt in to */
     cublasLtHandle_t blas;

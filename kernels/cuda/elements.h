@@ -16,7 +16,6 @@
 
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/warp.h"
-#include "kernels/cuda/warp.h"
 
 /* --- elements --------------------------------------------------------------------------------- */
 

@@ -380,8 +380,8 @@ static bool
 copies(const SanaCudaDevice *dev, const SanaCudaGemm *g, int bn)
 {
 #ifdef SANA_CUDA_90A
-    return dev->capability == 90 && dev->describe_map && readable(g) && !g->y_f32 &&
-           g->groups == 1 && g->in >= DEPTH && leaves_in_vectors(g) && in_pairs(g->bias) &&
+    return dev->hopper && dev->describe_map && readable(g) && !g->y_f32 && g->groups == 1 &&
+           g->in >= DEPTH && leaves_in_vectors(g) && in_pairs(g->bias) &&
            (g->folded ? g->out / 4 % bn == 0 : g->out >= DEPTH);
 #else
     return false; /* this build has no code for it */
