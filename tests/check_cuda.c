@@ -19,6 +19,7 @@
 #define INSUFFICIENT_DRIVER 35
 #define INVALID_CONFIGURATION 9
 #define OUT_OF_MEMORY 2
+#define CUBLAS_STATUS_NOT_SUPPORTED 15
 
 static SanaDevice *
 open_device(void)
@@ -163,6 +164,36 @@ gives_weights_back_when_one_does_not_fit(void)
     }
     sana_device_unref(dev);
     g_assert_cmpuint(cuda_host.used, ==, before);
+}
+
+/* --- products --------------------------------------------------------------------------------- */
+
+/* cuBLASLt may return advice that is none. */
+static void
+multiplies_without_the_library(void)
+{
+    const float weights[8] = {1, 2, 3, 4, 5, 6, 7, 8}, ones[4] = {1, 1, 1, 1};
+    float got[2];
+    GError *error = NULL;
+    cuda_host_reset();
+    cuda_host.advice = CUBLAS_STATUS_NOT_SUPPORTED;
+    SanaDevice *dev = open_device();
+    SanaPool *pool = sana_pool_new(dev);
+    SanaStream *s = open_stream(dev);
+    SanaLinear l = {.in = 4, .out = 2};
+    SanaTensor source = sana_tensor((void *)weights, SANA_F32, 1, 2, 4);
+    SanaTensor x = sana_pool_upload(pool, sana_tensor((void *)ones, SANA_F32, 1, 1, 4), SANA_F32);
+    SanaTensor y = sana_pool_tensor(pool, SANA_F32, 1, 1, 2);
+    g_assert_true(sana_pool_linear(pool, &l, SANA_F32, &source, 1));
+    sana_linear(s, y, x, &l, SANA_ACT_NONE, SANA_NONE);
+    sana_download(s, got, y);
+    sana_stream_finish(s, &error);
+    g_assert_no_error(error);
+    g_assert_cmpfloat(got[0], ==, 10);
+    g_assert_cmpfloat(got[1], ==, 26);
+    sana_stream_free(s);
+    sana_pool_free(pool);
+    sana_device_unref(dev);
 }
 
 /* --- failures --------------------------------------------------------------------------------- */
@@ -480,6 +511,7 @@ main(int argc, char **argv)
     g_test_add_func("/cuda/says_when_memory_ends", says_when_memory_ends);
     g_test_add_func("/cuda/gives_weights_back_when_one_does_not_fit",
                     gives_weights_back_when_one_does_not_fit);
+    g_test_add_func("/cuda/multiplies_without_the_library", multiplies_without_the_library);
     g_test_add_func("/cuda/loses_a_broken_context_once", loses_a_broken_context_once);
     g_test_add_func("/cuda/loses_the_context_by_every_error_that_stays",
                     loses_the_context_by_every_error_that_stays);

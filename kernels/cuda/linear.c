@@ -122,7 +122,8 @@ advise(cublasLtHandle_t blas, Plan *p, const Shape *s, uint64_t workspace)
         status = cublasLtMatmulAlgoGetHeuristic(blas, p->how, p->w, p->x, p->residual, p->y, wish,
                                                 1, &advice, &count);
     cublasLtMatmulPreferenceDestroy(wish);
-    p->usable = status == CUBLAS_STATUS_SUCCESS && count > 0;
+    p->usable =
+        status == CUBLAS_STATUS_SUCCESS && count > 0 && advice.state == CUBLAS_STATUS_SUCCESS;
     p->algorithm = advice.algo;
     return status;
 }

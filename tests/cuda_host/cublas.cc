@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cuda_bf16.h"
+#include "cuda_host.h"
 #include "cuda_runtime.h"
 
 struct cublasLtMatmulDesc {
@@ -158,8 +159,10 @@ cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t d,
     if (!fits || ((d->epilogue & CUBLASLT_EPILOGUE_BIAS) && d->bias_type != y->type))
         return CUBLAS_STATUS_INVALID_VALUE;
     results[0] = {};
+    results[0].state = (cublasStatus_t)cuda_host.advice;
     for (int i = 0; i < 4; i++)
-        results[0].algo.alignments |= (uint64_t)log2_of(p->alignment[i]) << (8 * i);
+        results[0].algo.alignments |= (uint64_t)(cuda_host.advice ? 63 : log2_of(p->alignment[i]))
+                                      << (8 * i);
     *count = 1;
     return CUBLAS_STATUS_SUCCESS;
 }

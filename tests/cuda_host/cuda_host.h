@@ -15,6 +15,7 @@ typedef struct {
     int status;     /* what counting the GPUs gives, 0 */
     int code;       /* what asking for the code of kernels gives, 0 */
     int made_for;   /* the capability that it was compiled for, 90 */
+    int advice;     /* the state of cuBLASLt's advice, 0; else the algorithm is none */
     size_t memory;  /* that there is to give, 4 GiB */
 
     /* the nth next call of this name (from 1) fails with this; not NULL until then */
