@@ -104,6 +104,7 @@ struct _SanaSession {
     SanaModel *model;
     SanaStream *stream, *planner;
     SanaStream *text_stream; /* of the text encoder; often the same */
+    GMutex cancelling;       /* of both streams at once */
     SanaTextCache text;
     SanaFrame frame;
     SanaTimes times;
@@ -123,10 +124,11 @@ gboolean sana_error_settings(GError **error, const char *format, ...) G_GNUC_PRI
 
 /* --- shared by the loops (session.c) ---------------------------------------------------------- */
 
-/* Ends the work given to a stream so far; FALSE with a SANA_ERROR if any failed. */
-gboolean sana_finish(SanaStream *stream, GError **error);
+/* Ends the work given to one of the session's two streams so far; FALSE with a SANA_ERROR if any
+ * failed. */
+gboolean sana_session_finish_stream(SanaSession *s, SanaStream *stream, GError **error);
 
-/* The same of the session's stream. */
+/* The same of the one that draws. */
 gboolean sana_session_finish(SanaSession *s, GError **error);
 
 /* Checks prompt and params, and makes s->frame ready for n_images pictures of this size. */
@@ -146,7 +148,7 @@ gboolean sana_session_sample(SanaSession *s, const SanaSchedule *schedule, const
 /* The clean latents of the last step as the caller sees them, x0/σd, channels first. */
 void sana_session_read_latents(SanaSession *s, int n_images, float *out);
 
-/* Ends a call that drew pictures, whose clean latents must be finite. */
+/* Ends a call that drew, pictures or latents: the clean latents must be finite. */
 gboolean sana_session_finish_images(SanaSession *s, int n_images, GError **error);
 
 /* The start noise of all pictures into s->frame.host: the caller's, or drawn. */
@@ -231,7 +233,7 @@ void sana_prompt_mix(const SanaPrompt *p, float *pairs);
 /* Whether the network reads the same keys and values for both, weights aside. */
 gboolean sana_prompt_same_parts(const SanaPrompt *a, const SanaPrompt *b);
 
-/* Whether the prompt is of the session's model; else FALSE with SANA_ERROR_SETTINGS. */
+/* Whether there is a prompt, of the session's model; else FALSE with SANA_ERROR_SETTINGS. */
 gboolean sana_prompt_check(const SanaSession *s, const SanaPrompt *p, GError **error);
 
 /* A prompt of zeros in one row, for planning and first runs. */

@@ -128,7 +128,7 @@ run_planned(SanaSession *s, SanaStream *stream, SanaForward forward, void *user,
     if (!sana_stream_finish(s->planner, &cause) || !sana_stream_reserve(stream, scratch, &cause))
         return sana_error_translate(error, cause);
     forward(stream, user);
-    return sana_finish(stream, error);
+    return sana_session_finish_stream(s, stream, error);
 }
 
 /* --- the instruction's cache ------------------------------------------------------------------ */
@@ -301,7 +301,7 @@ encode_embeds(SanaSession *s, SanaPrompt *p, SanaTensor embeds, const Tokens *t,
     }
     p->total = t->count;
     sana_activate(s->text_stream, sana_rows(embeds, 0, 1), s->text.bos, SANA_ACT_NONE);
-    return sana_finish(s->text_stream, error);
+    return sana_session_finish_stream(s, s->text_stream, error);
 }
 
 /* Puts host floats (rows, c) into a tensor of the model's dtype. */
@@ -320,9 +320,9 @@ upload_floats(SanaSession *s, SanaTensor dst, const float *values, GError **erro
     return sana_session_finish(s, error);
 }
 
-/* A tensor of a stream's device as host floats. */
+/* A tensor of the device of one of the session's streams as host floats. */
 static gboolean
-download_floats(SanaStream *stream, float *values, SanaTensor src, GError **error)
+download_floats(SanaSession *s, SanaStream *stream, float *values, SanaTensor src, GError **error)
 {
     GError *cause = NULL;
     size_t bytes = sana_positions(src) * (size_t)src.c * sizeof *values;
@@ -333,7 +333,7 @@ download_floats(SanaStream *stream, float *values, SanaTensor src, GError **erro
     sana_activate(stream, f32, src, SANA_ACT_NONE);
     sana_download(stream, values, f32);
     sana_pop(stream, mark);
-    return sana_finish(stream, error);
+    return sana_session_finish_stream(s, stream, error);
 }
 
 /* On another device: encoded there, and brought here by the host. */
@@ -345,7 +345,7 @@ encode_apart(SanaSession *s, SanaPrompt *p, const Tokens *t, GError **error)
     SanaTensor there = sana_pool_tensor(pool, m->text_dtype, 1, p->embeds.w, p->embeds.c);
     g_autofree float *values = g_new(float, (gsize)p->embeds.w *(gsize)p->embeds.c);
     gboolean ok = pool_ok(pool, error) && encode_embeds(s, p, there, t, error) &&
-                  download_floats(s->text_stream, values, there, error) &&
+                  download_floats(s, s->text_stream, values, there, error) &&
                   upload_floats(s, p->embeds, values, error);
     sana_pool_free(pool);
     return ok;
@@ -439,5 +439,5 @@ sana_session_get_embeds(SanaSession *s, SanaPrompt *p, float *embeds, GError **e
                                    "a blend of %d prompts has no embedding; ask for that of "
                                    "one of them",
                                    p->n_parts);
-    return download_floats(s->stream, embeds, p->embeds, error);
+    return download_floats(s, s->stream, embeds, p->embeds, error);
 }

@@ -14,6 +14,7 @@ sana_session_new(SanaModel *model, GError **error)
 {
     GError *cause = NULL;
     SanaSession *s = g_new0(SanaSession, 1);
+    g_mutex_init(&s->cancelling);
     s->model = sana_model_ref(model);
     s->stream = sana_stream_new(model->device, &cause);
     s->text_stream = model->text_device == model->device || !s->stream
@@ -49,36 +50,46 @@ sana_session_free(SanaSession *s)
     sana_stream_free(s->stream);
     sana_stream_free(s->planner);
     sana_model_unref(s->model);
+    g_mutex_clear(&s->cancelling);
     g_free(s);
 }
 
 void
 sana_session_cancel(SanaSession *s)
 {
+    g_mutex_lock(&s->cancelling);
     sana_stream_cancel(s->stream);
     if (s->text_stream != s->stream)
         sana_stream_cancel(s->text_stream);
+    g_mutex_unlock(&s->cancelling);
 }
 
 void
 sana_session_reset(SanaSession *s)
 {
+    g_mutex_lock(&s->cancelling);
     sana_stream_finish(s->stream, NULL);
     if (s->text_stream != s->stream)
         sana_stream_finish(s->text_stream, NULL);
+    g_mutex_unlock(&s->cancelling);
 }
 
 gboolean
-sana_finish(SanaStream *stream, GError **error)
+sana_session_finish_stream(SanaSession *s, SanaStream *stream, GError **error)
 {
     GError *cause = NULL;
-    return sana_stream_finish(stream, &cause) || sana_error_translate(error, cause);
+    if (sana_stream_finish(stream, &cause))
+        return TRUE;
+    /* one cancellation ends one call: the other stream is not to meet it later */
+    if (g_error_matches(cause, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_CANCELLED))
+        sana_session_reset(s);
+    return sana_error_translate(error, cause);
 }
 
 gboolean
 sana_session_finish(SanaSession *s, GError **error)
 {
-    return sana_finish(s->stream, error);
+    return sana_session_finish_stream(s, s->stream, error);
 }
 
 const SanaTimes *

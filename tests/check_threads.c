@@ -95,6 +95,35 @@ a_cancellation_meets_the_next_call(Fixture *f, gconstpointer data)
     g_free(larger.pixels);
 }
 
+/* Of a session whose prompts are encoded on another device than pictures are drawn on. */
+static void
+a_cancellation_meets_one_call_on_two_devices(Fixture *f, gconstpointer data)
+{
+    const char *device = sana_model_info(f->model)->device;
+    const SanaModelOptions options = {
+        .device = device,
+        .precision = SANA_PRECISION_F32,
+        .text_device = g_str_equal(device, "reference") ? "cpu" : "reference",
+    };
+    SanaParams params = SANA_PARAMS_DEFAULT;
+    SanaImage image = tiny_picture(SANA_IMAGE_RGB, WIDTH, HEIGHT);
+    GError *error = NULL;
+    SanaModel *model = sana_model_load(f->dir, &options, NULL, &error);
+    g_assert_no_error(error);
+    SanaSession *s = tiny_session(model);
+    SanaPrompt *prompt = tiny_prompt(s, "a fox");
+    sana_session_cancel(s);
+    expect_cancelled(sana_session_encode(s, "a cat", NULL, &error) != NULL, &error);
+    g_free(tiny_draw(s, prompt, NULL, WIDTH, HEIGHT));
+    sana_session_cancel(s);
+    expect_cancelled(sana_session_text_to_image(s, prompt, &params, &image, &error), &error);
+    sana_prompt_unref(tiny_prompt(s, "a cat"));
+    g_free(image.pixels);
+    sana_prompt_unref(prompt);
+    sana_session_free(s);
+    sana_model_unref(model);
+}
+
 static void
 reset_forgets_a_cancellation(Fixture *f, gconstpointer data)
 {
@@ -330,6 +359,8 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     ADD("a-cancellation-meets-the-next-call", a_cancellation_meets_the_next_call);
+    ADD("a-cancellation-meets-one-call-on-two-devices",
+        a_cancellation_meets_one_call_on_two_devices);
     ADD("reset-forgets-a-cancellation", reset_forgets_a_cancellation);
     ADD("a-step-ends-a-call", a_step_ends_a_call);
     g_test_add_func("/threads/another-thread-ends-a-call-soon", another_thread_ends_a_call_soon);
