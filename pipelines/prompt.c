@@ -80,6 +80,8 @@ sana_prompt_tokens(SanaPrompt *p, int *computed, int *total)
 gboolean
 sana_prompt_check(const SanaSession *s, const SanaPrompt *p, GError **error)
 {
+    if (!p)
+        return sana_error_settings(error, "no prompt is given; encode one");
     if (p->model == s->model)
         return TRUE;
     return sana_error_settings(error, "the prompt was encoded by another model; encode it with a "

@@ -37,8 +37,7 @@ draw(SanaSession *s, SanaPrompt *prompt, const SanaParams *params, const SanaIma
         sana_session_read_latents(s, params->n_images, params->latent_out);
     for (int i = 0; i < params->n_images && !params->latent_out; i++)
         sana_session_decode_image(s, i, &images[i]);
-    gboolean ok = params->latent_out ? sana_session_finish(s, error)
-                                     : sana_session_finish_images(s, params->n_images, error);
+    gboolean ok = sana_session_finish_images(s, params->n_images, error);
     s->times.decode = sana_lap(s, &mark);
     s->times.total = (double)(mark - begin) * 1e-6;
     return ok;
