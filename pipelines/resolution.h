@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The reference's resolution binning: a size is replaced by the nearest aspect ratio SANA was
- * trained on, and the picture is then scaled and cropped to the size asked.  Pure functions.
+ * trained on (sana_resolution_bin()), and the picture is then scaled and cropped to the size asked.
+ * Pure functions.
  *
  * Source: diffusers 0.42.1, PixArtImageProcessor with ASPECT_RATIO_1024_BIN.
  */
 #ifndef SANA_PIPELINES_RESOLUTION_H
 #define SANA_PIPELINES_RESOLUTION_H
 
-#include <glib.h>
+#include "pipelines/sana.h"
 
 G_BEGIN_DECLS
-
-/*
- * Replaces width × height (both ≥ 1) by the bin whose ratio height/width is nearest; of two equally
- * near the one with the smaller ratio.  Bins are multiples of 32 of about 1024² pixels.
- */
-void sana_resolution_bin(int *width, int *height);
 
 /*
  * Scales src (sh, sw, 3) by max(dh/sh, dw/sw), bilinear with pixel centres at halves and no

@@ -16,7 +16,8 @@
  *     sana_session_text_to_image (session, prompt, &params, &out, &error);
  *
  * Functions that can fail return NULL or FALSE and set a GError whose message is one sentence that
- * names the file, tensor or parameter and what to do.  A failed call leaves everything usable.
+ * names the file, tensor or parameter and what to do.  A failed call leaves everything usable, and
+ * in the caller's pixels and floats anything.  Pointers are not NULL but where it says so.
  */
 #ifndef SANA_H
 #define SANA_H
@@ -58,8 +59,8 @@ typedef enum {
     SANA_IMAGE_RGB_F32,
 } SanaImageFormat;
 
-/* Pixels the caller owns.  stride: bytes from one row to the next, a multiple of the component
- * size, at least a row's bytes. */
+/* Pixels the caller owns.  width, height: 1 … 16384.  stride: bytes from one row to the next, a
+ * multiple of the component size, at least a row's bytes. */
 typedef struct {
     SanaImageFormat format;
     int width, height;
@@ -162,7 +163,7 @@ void sana_prompt_unref(SanaPrompt *prompt);
 int sana_prompt_rows(SanaPrompt *prompt);
 
 /* Tokens the text encoder computed for this prompt (those of the instruction are kept from the
- * prompt before) and tokens in all. */
+ * prompt before) and tokens in all; both 0 of a blend and of a caller's own embedding. */
 void sana_prompt_tokens(SanaPrompt *prompt, int *computed, int *total);
 
 /* Prompts that a blend has at most. */
@@ -183,7 +184,7 @@ SanaPrompt *sana_prompt_blend(SanaPrompt *from, SanaPrompt *to, double weight, G
 typedef struct _SanaSession SanaSession;
 
 SanaSession *sana_session_new(SanaModel *model, GError **error);
-void sana_session_free(SanaSession *session); /* NULL is fine */
+void sana_session_free(SanaSession *session); /* NULL is fine; not while another thread uses it */
 
 /* Owned by the session. */
 SanaModel *sana_session_get_model(SanaSession *session);
@@ -192,7 +193,7 @@ SanaModel *sana_session_get_model(SanaSession *session);
  * SANA_ERROR_CANCELLED. */
 void sana_session_cancel(SanaSession *session);
 
-/* Forgets a cancellation that met no call. */
+/* Forgets a cancellation that met no call.  The session's thread. */
 void sana_session_reset(SanaSession *session);
 
 /* text: any bytes; lower-cased and stripped as the reference does; what is not UTF-8 is
@@ -221,27 +222,32 @@ typedef enum {
     SANA_STRENGTH_DIFFUSERS,
 } SanaStrengthMode;
 
-/* After each step: step 0 … of = n_steps, the denoised latent so far as (n_images, latent_channels,
- * height/factor, width/factor) floats, valid during the call.  FALSE ends the call with
- * SANA_ERROR_CANCELLED. */
+/* After each step, on the session's thread: step 0 … n_steps − 1, the denoised latent so far as
+ * (n_images, latent_channels, height/factor, width/factor) floats, valid during the call.  FALSE
+ * ends the call with SANA_ERROR_CANCELLED.  Of this session it may call sana_session_cancel() only.
+ */
 typedef gboolean (*SanaStepFunc)(int step, int n_steps, const float *latent, gpointer user_data);
 
 typedef struct {
     int steps;                     /* 1 … 20; 2 */
     double guidance_scale;         /* 0 … 20; 4.5; the model knows 4, 4.5 and 5 */
     guint64 seed;                  /* low 32 bits count, as torch.Generator("cpu") */
-    double max_timesteps;          /* first angle, 0 … π/2 (to 1.5 decimals more); 1.57080 */
-    double intermediate_timesteps; /* second angle of two steps; 1.3; ≤ 0: equal angles */
-    const double *timesteps;       /* steps + 1 falling angles ending in 0, or NULL */
+    double max_timesteps;          /* first angle, 0 … π/2 + 1e-5; 1.57080 */
+    double intermediate_timesteps; /* second angle of two steps, to max_timesteps; 1.3; ≤ 0: equal
+                                    * angles.  Of other numbers of steps it is not looked at */
+    const double *timesteps;       /* steps + 1 falling angles ending in 0, in place of those of the
+                                    * two above and of CONTINUOUS; or NULL */
     double strength;               /* 0 … 1; image-to-image only; 0.4 */
     SanaStrengthMode strength_mode;
-    int n_images;         /* pictures of this prompt, 1 …; one draw of noise over all; 1 */
-    const float *latents; /* (n_images, latent_channels, h, w), or NULL: drawn.  Text-to-image:
-                                 * the start noise; image-to-image: the noisy start itself, and the
-                                 * source is not looked at */
-    float *latent_out;    /* where the final latent goes instead of decoding, or NULL */
+    int n_images;         /* pictures of this prompt, 1 … 64; one draw of noise over all; 1 */
+    const float *latents; /* (n_images, latent_channels, height/factor, width/factor), or NULL:
+                           * drawn.  Text-to-image: the start noise; image-to-image: the noisy start
+                           * itself, whatever the source shows */
+    float *latent_out;    /* where the final latent goes, of the same shape, instead of decoding, or
+                           * NULL */
     gboolean resolution_binning; /* text-to-image of 1024 px models at the reference's sizes, then
-                                 * scaled and cropped to the size asked; FALSE */
+                                  * scaled and cropped to the size asked; FALSE.  Latents are of the
+                                  * size that is drawn, see sana_resolution_bin() */
     SanaStepFunc step;           /* or NULL */
     gpointer step_data;
 } SanaParams;
@@ -253,9 +259,16 @@ typedef struct {
     }
 
 /*
+ * Replaces width × height (both ≥ 1) by the size that resolution_binning draws for it: the bin
+ * whose ratio height/width is nearest; of two equally near the one with the smaller ratio.  Bins
+ * are multiples of 32 of about 1024² pixels.
+ */
+void sana_resolution_bin(int *width, int *height);
+
+/*
  * Plans and allocates for pictures of this size and runs once, so that the next frame is as fast as
  * any.  SANA_ERROR_MEMORY before anything is allocated if there is not enough.  Optional: the calls
- * below do it when the size is new.  steps as in SanaParams.
+ * below do it when the size is new.
  */
 gboolean sana_session_prepare(SanaSession *session, int width, int height, GError **error);
 
@@ -324,7 +337,8 @@ gboolean sana_session_prepare_video(SanaSession *session, const SanaVideoImage *
                                     const SanaVideoImage *target, const SanaContent *content,
                                     GError **error);
 
-/* How long the parts of the last call took, in seconds; zero where they did not run. */
+/* How long the parts of the last call that encoded a text or drew took, in seconds; zero where they
+ * did not run. */
 typedef struct {
     double encode;      /* picture → latent */
     double transformer; /* all steps */
