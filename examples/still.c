@@ -6,6 +6,7 @@
  */
 #include "pipelines/sana.h"
 
+#include <locale.h>
 #include <stdlib.h>
 
 static gboolean
@@ -43,6 +44,7 @@ main(int argc, char **argv)
 {
     GError *error = NULL;
 
+    setlocale(LC_ALL, ""); /* messages and paths in the terminal's encoding */
     if (argc < 4) {
         g_printerr("usage: %s MODEL_DIRECTORY PROMPT PICTURE.ppm [SEED]\n", argv[0]);
         return EXIT_FAILURE;

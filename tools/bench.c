@@ -65,6 +65,7 @@ processor_time(void)
 }
 
 #define PEAK_RUNS 12
+#define MAX_SESSIONS 64
 
 /* side² numbers that are no pattern: zeros run faster than any picture. */
 static float *
@@ -380,12 +381,23 @@ parse_size(const char *text, int *width, int *height, GError **error)
     return FALSE;
 }
 
+/* What is wrong with the words is said before minutes are spent on the model. */
+static gboolean
+check_sizes(const Options *o, GError **error)
+{
+    int width, height;
+    for (int i = 0; o->sizes[i]; i++)
+        if (!parse_size(o->sizes[i], &width, &height, error))
+            return FALSE;
+    return TRUE;
+}
+
 static gboolean
 run(Options *o, GError **error)
 {
     SanaModelOptions options = {.device = o->device};
     BenchReport report = {.model = o->model};
-    if (!parse_precision(o->precision, &options.precision, error))
+    if (!parse_precision(o->precision, &options.precision, error) || !check_sizes(o, error))
         return FALSE;
     o->opened = sana_device_open(o->device ? o->device : "auto", error);
     if (!o->opened)
@@ -456,9 +468,11 @@ main(int argc, char **argv)
     g_option_context_set_summary(context, "Measures the parts of a picture on this machine.");
     g_option_context_add_main_entries(context, entries, NULL);
     gboolean ok = g_option_context_parse(context, &argc, &argv, &error);
-    if (ok && (argc != 2 || o.frames < 1 || o.steps < 1)) {
-        g_set_error_literal(&error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                            "give a model directory, and frames and steps from 1");
+    if (ok &&
+        (argc != 2 || o.frames < 1 || o.steps < 1 || o.sessions < 0 || o.sessions > MAX_SESSIONS)) {
+        g_set_error(&error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                    "give a model directory, frames and steps from 1, and sessions to %d",
+                    MAX_SESSIONS);
         ok = FALSE;
     }
     o.model = ok ? argv[1] : NULL;

@@ -8,11 +8,13 @@
 #include "engine/autoencoder_dc.h"
 #include "engine/gemma2.h"
 #include "engine/sana_transformer.h"
+#include "engine/tokenizer.h"
 #include "kernels/convert.h"
 #include "pipelines/noise.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,8 +66,9 @@ static const char text_format[] =
 
 typedef struct {
     int heads, cross_heads, cross_head_dim, layers; /* transformer; the width is 32·heads */
-    const char *widths, *types, *encoder_layers, *decoder_layers, *scales;         /* autoencoder */
-    int hidden, text_head_dim, mlp, text_heads, text_layers, kv_heads, vocabulary; /* Gemma */
+    const char *widths, *types, *encoder_layers, *decoder_layers, *scales; /* autoencoder */
+    int hidden, text_head_dim, mlp, text_heads, text_layers, kv_heads;     /* Gemma */
+    int vocabulary;                                                        /* 0: the tokenizer's */
 } Kind;
 
 #define DC_AE                                                                \
@@ -83,7 +86,7 @@ static const struct {
 } kinds[] = {
     {"0.6b", {36, 16, 72, 28, DC_AE, 2304, 256, 9216, 8, 26, 4, 256000}},
     {"1.6b", {70, 20, 112, 20, DC_AE, 2304, 256, 9216, 8, 26, 4, 256000}},
-    {"tiny", {6, 4, 48, 6, DC_AE_TINY, 96, 32, 256, 4, 2, 2, 1208}},
+    {"tiny", {6, 4, 48, 6, DC_AE_TINY, 96, 32, 256, 4, 2, 2, 0}},
 };
 
 /* --- tensors ---------------------------------------------------------------------------------- */
@@ -234,9 +237,25 @@ write_text(const char *directory, const char *part, const char *name, const char
     return g_file_set_contents(path, text, -1, error);
 }
 
+/* Pieces of the tokenizer that was copied, and those that transformers' class of it adds. */
+static gboolean
+count_pieces(const char *directory, int *pieces, GError **error)
+{
+    g_autofree char *folder = g_build_filename(directory, "tokenizer", NULL);
+    SanaTokenizer *tokenizer = sana_tokenizer_open(folder, error);
+    if (!tokenizer)
+        return FALSE;
+    *pieces = sana_tokenizer_size(tokenizer) + 8;
+    sana_tokenizer_free(tokenizer);
+    return TRUE;
+}
+
 static gboolean
 write_configs(const char *directory, const Kind *k, GError **error)
 {
+    int vocabulary = k->vocabulary;
+    if (!vocabulary && !count_pieces(directory, &vocabulary, error))
+        return FALSE;
     g_autofree char *transformer =
         g_strdup_printf(transformer_format, k->hidden, 32 * k->heads, k->cross_head_dim, k->heads,
                         k->cross_heads, k->layers);
@@ -245,9 +264,8 @@ write_configs(const char *directory, const Kind *k, GError **error)
                         k->types, k->encoder_layers, k->scales);
     g_autofree char *text =
         g_strdup_printf(text_format, k->text_head_dim, k->hidden, k->mlp, k->text_heads,
-                        k->text_layers, k->kv_heads, k->text_head_dim, k->vocabulary);
-    return write_text(directory, "", "model_index.json", model_index, error) &&
-           write_text(directory, "scheduler", "scheduler_config.json", scheduler, error) &&
+                        k->text_layers, k->kv_heads, k->text_head_dim, vocabulary);
+    return write_text(directory, "scheduler", "scheduler_config.json", scheduler, error) &&
            write_text(directory, "transformer", "config.json", transformer, error) &&
            write_text(directory, "vae", "config.json", vae, error) &&
            write_text(directory, "text_encoder", "config.json", text, error);
@@ -350,7 +368,11 @@ make(const char *name, const char *directory, const char *tokenizer, SanaDType d
                     "there is no configuration \"%s\"; choose 0.6b, 1.6b or tiny", name);
         return FALSE;
     }
-    if (!write_configs(directory, kind, error) || !copy_tokenizer(directory, tokenizer, error))
+    /* what makes it a model goes first and comes last: half of one is none */
+    g_autofree char *index = g_build_filename(directory, "model_index.json", NULL);
+    if (g_unlink(index) != 0 && errno != ENOENT && errno != ENOTDIR)
+        return fail(error, index);
+    if (!copy_tokenizer(directory, tokenizer, error) || !write_configs(directory, kind, error))
         return FALSE;
     g_autofree float *noise = g_new(float, BLOCK);
     g_autofree SanaGenerator *g = g_new(SanaGenerator, 1);
@@ -359,12 +381,13 @@ make(const char *name, const char *directory, const char *tokenizer, SanaDType d
     for (size_t i = 0; i < G_N_ELEMENTS(networks); i++)
         if (!write_network(directory, &networks[i], dtype, noise, error))
             return FALSE;
-    return TRUE;
+    return g_file_set_contents(index, model_index, -1, error);
 }
 
 int
 main(int argc, char **argv)
 {
+    setlocale(LC_ALL, "");
     g_autofree char *dtype = NULL, *tokenizer = NULL;
     GError *error = NULL;
     GOptionEntry entries[] = {
@@ -380,7 +403,12 @@ main(int argc, char **argv)
     g_option_context_add_main_entries(context, entries, NULL);
     if (!g_option_context_parse(context, &argc, &argv, &error))
         goto failed;
-    if (argc != 3 || (dtype && strcmp(dtype, "bf16") != 0 && strcmp(dtype, "f32") != 0)) {
+    if (dtype && strcmp(dtype, "bf16") != 0 && strcmp(dtype, "f32") != 0) {
+        g_set_error(&error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                    "there is no storage type \"%s\"; choose bf16 or f32", dtype);
+        goto failed;
+    }
+    if (argc != 3) {
         g_set_error_literal(&error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
                             "give a configuration and a directory (--help says more)");
         goto failed;

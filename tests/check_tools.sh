@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What is in tools/ and built: models that sana-make-model makes are drawn by sana-bench, half of one
+# is none, and words that mean nothing get one sentence.  Speaks TAP; usage: check_tools.sh BUILD_ROOT
+set -u
+. "$(dirname "$0")/launch_env.sh"
+count=0
+failed=0
+
+# ok NAME COMMAND...: the command succeeds
+ok() {
+    count=$((count + 1))
+    name=$1
+    shift
+    if "$@" >log 2>&1; then
+        echo "ok $count $name"
+    else
+        echo "not ok $count $name"
+        tail -n 20 log | sed 's/^/# /'
+        failed=1
+    fi
+}
+
+# refused NAME PATTERN COMMAND...: the command fails with one line that matches, on standard error
+refused() {
+    name=$1
+    pattern=$2
+    shift 2
+    timeout 60 "$@" >said 2>sentence </dev/null
+    status=$?
+    ok "$name" sh -c 'cat said sentence
+        [ "$1" = 1 ] && [ ! -s said ] && [ "$(wc -l <sentence)" = 1 ] && grep -q "$2" sentence' - \
+        "$status" "$pattern"
+}
+
+make_model="timeout 60 $build/tools/sana-make-model"
+bench="$build/tools/sana-bench --device=cpu --frames=1"
+
+# shellcheck disable=SC2086
+for type in bf16 f32; do
+    ok "a tiny model in $type" $make_model tiny "a $type model" --dtype=$type
+    ok "a tiny model in $type is drawn" timeout 120 $bench --size=64 --size=96x32 --sessions=2 \
+        --json=$type.json "a $type model"
+    ok "its report has both sizes" sh -c "[ \$(grep -c released_rss $type.json) = 2 ]"
+done
+# a directory where a file was: the last of the weights cannot be written
+rm "a f32 model/text_encoder/model.safetensors"
+mkdir "a f32 model/text_encoder/model.safetensors"
+# shellcheck disable=SC2086
+ok "a model of which one file fails" sh -c "! $make_model tiny 'a f32 model'"
+# shellcheck disable=SC2086
+refused "is no model any more" "model_index.json cannot be opened" $bench "a f32 model"
+
+model="a bf16 model"
+# shellcheck disable=SC2086
+{
+    refused "a size in words" '"large" is no size' $bench --size=large "$model"
+    refused "a size of nothing" '"0x64" is no size' $bench --size=64 --size=0x64 "$model"
+    refused "a precision that is not there" 'no precision "f24"' $bench --precision=f24 "$model"
+    refused "no model" "give a model directory" $bench
+    refused "no frames" "frames and steps from 1" $bench --frames=0 "$model"
+    refused "too many sessions" "sessions to 64" $bench --sessions=1000000 "$model"
+    refused "a directory that is not there" "there is no model directory none" $bench none
+    refused "no directory to make" "give a configuration and a directory" $make_model tiny
+    refused "another configuration" 'no configuration "huge"' $make_model huge x
+    refused "another storage type" 'no storage type "f16"' $make_model tiny x --dtype=f16
+    refused "no tokenizer to copy" "none/tokenizer.model" $make_model tiny x --tokenizer=none
+}
+
+echo "1..$count"
+exit $failed
