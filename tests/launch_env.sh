@@ -12,6 +12,8 @@ if grep -q __tsan_init "$plugin"; then
 fi
 # meson's; a user's malloc does not fill what it gives
 unset MALLOC_PERTURB_
+# GStreamer, the C library and GLib say it in the user's language
+export LC_ALL=C.UTF-8 LANGUAGE=
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 unset SANA_MODEL_PATH PROMPT STRENGTH SIZE SOURCE SINK SOUND
