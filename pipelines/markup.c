@@ -156,7 +156,7 @@ is_hidden(const char *name)
 }
 
 static void
-end_chunk(Soup *s)
+end_chunk_as(Soup *s, gboolean text)
 {
     gsize spaces = strspn(s->chunk->str, " \n\t\f\r");
     if (spaces == s->chunk->len && spaces > 0) {
@@ -166,9 +166,15 @@ end_chunk(Soup *s)
         if (!keep)
             g_string_assign(s->chunk, strchr(s->chunk->str, '\n') ? "\n" : " ");
     }
-    if (s->hidden == 0)
+    if (text)
         g_string_append(s->out, s->chunk->str);
     g_string_truncate(s->chunk, 0);
+}
+
+static void
+end_chunk(Soup *s)
+{
+    end_chunk_as(s, s->hidden == 0);
 }
 
 static void
@@ -328,7 +334,7 @@ after(const char *p, const char *what)
     return found ? found + strlen(what) : NULL;
 }
 
-/* "<!…" and "<?…": only a CDATA section has text. */
+/* "<!…" and "<?…": only a CDATA section has text, wherever it stands. */
 static const char *
 parse_declaration(Soup *s, const char *p)
 {
@@ -349,7 +355,7 @@ parse_declaration(Soup *s, const char *p)
     end_chunk(s);
     if (cdata) {
         g_string_append_len(s->chunk, p + 9, end - 3 - (p + 9));
-        end_chunk(s);
+        end_chunk_as(s, TRUE);
     }
     return end;
 }

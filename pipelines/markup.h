@@ -14,8 +14,9 @@ G_BEGIN_DECLS
 /*
  * The text of a piece of HTML, as BeautifulSoup(text, "html.parser").text gives it (Beautiful Soup
  * 4.15, CPython 3.11.7): tags, comments, declarations and the contents of script, style, template,
- * rt and rp go, references become characters, what is no HTML stays, white space between two tags
- * becomes one space or newline.  Where Beautiful Soup raises ("<![x") the section is dropped.
+ * rt and rp go (CDATA sections in the last three stay), references become characters, what is no
+ * HTML stays, white space between two tags becomes one space or newline.  Where Beautiful Soup
+ * raises ("<![x") the section is dropped.
  */
 char *sana_markup_text(const char *html);
 

@@ -135,6 +135,7 @@ static const char *const caption_cases[][2] = {
     {"<pre> </pre>x", "x"},
     {"<div>\012\012</div>x", "x"},
     {"<![CDATA[cd <x>]]>e", "cd e"},
+    {"<template>a<![CDATA[b]]>c</template>d", "bd"},
     {"<!DOCTYPE html>a", "a"},
     {"<\?xml v\?>b", "b"},
     {"<!x>c", "c"},
