@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What the scripts share.  Sourced by them after setting `root`, the top of the source tree.
 
+# what other programs say is read below, and they would say it in the user's language
+export LC_ALL=C.UTF-8 LANGUAGE=
+
 # what a build needs
 build_packages="meson ninja-build gcc g++ pkg-config libdnnl-dev libsentencepiece-dev
     libjson-glib-dev libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev"
@@ -20,6 +23,16 @@ say() {
 fail() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2
     exit 1
+}
+
+# temporary: makes the directory $scratch, which goes when the script ends, be it by Ctrl-C: dash would
+# then leave out the trap of EXIT
+temporary() {
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
 }
 
 # progress PERCENT TEXT: one line that renews itself; where the output is no terminal, a line for

@@ -34,8 +34,9 @@ refused() {
         "$status" "$pattern"
 }
 
-make_model="timeout 60 $build/tools/sana-make-model"
-bench="$build/tools/sana-bench --device=cpu --frames=1"
+PATH="$build/tools:$PATH"
+make_model="timeout 60 sana-make-model"
+bench="sana-bench --device=cpu --frames=1"
 
 # shellcheck disable=SC2086
 for type in bf16 f32; do
