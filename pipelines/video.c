@@ -92,8 +92,8 @@ check_planes(SanaSession *s, const SanaVideoImage *v, const char *what, GError *
 static gboolean
 check_content(const SanaContent *c, GError **error)
 {
-    if (c->w >= 1 && c->h >= 1 && c->x >= 0 && c->y >= 0 && c->w <= c->width - c->x &&
-        c->h <= c->height - c->y)
+    if (c->w >= 1 && c->h >= 1 && c->x >= 0 && c->y >= 0 && c->x < c->width && c->y < c->height &&
+        c->w <= c->width - c->x && c->h <= c->height - c->y)
         return TRUE;
     return sana_error_settings(error,
                                "the video is to be shown at %d,%d of %d×%d, outside of the "

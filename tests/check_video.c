@@ -372,6 +372,10 @@ what_is_no_video_is_refused(Fixture *f, gconstpointer data)
     g_assert_false(
         sana_session_restyle_video(f->session, f->prompt, &params, &in, &out, &outside, &error));
     tiny_expect(&error, SANA_ERROR_SETTINGS, "outside of the picture", "32×24");
+    outside.width = G_MININT;
+    g_assert_false(
+        sana_session_restyle_video(f->session, f->prompt, &params, &in, &out, &outside, &error));
+    tiny_expect(&error, SANA_ERROR_SETTINGS, "outside of the picture");
     params.n_images = 2;
     g_assert_false(
         sana_session_restyle_video(f->session, f->prompt, &params, &in, &out, &whole, &error));
