@@ -35,8 +35,11 @@ SECONDS = 15                   # of pictures through the element
 def run(command, threads=None, **more):
     """Runs a command to its end; its failure is ours."""
     environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
-    done = subprocess.run([str(c) for c in command], env={**environment, **more},
-                          stdout=subprocess.DEVNULL)
+    try:
+        done = subprocess.run([str(c) for c in command], env={**environment, **more},
+                              stdout=subprocess.DEVNULL)
+    except OSError as e:
+        sys.exit(f"bench_cpu: {command[0]} cannot be run: {e.strerror}")
     if done.returncode:
         sys.exit(f"bench_cpu: {pathlib.Path(command[0]).name} ended with status {done.returncode}")
 

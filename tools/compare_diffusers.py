@@ -264,7 +264,10 @@ def child(path):
 
 def run(command, environment):
     """Runs a command to its end; its failure is ours."""
-    done = subprocess.run(command, env=environment)
+    try:
+        done = subprocess.run(command, env=environment)
+    except OSError as e:
+        sys.exit(f"compare_diffusers: {command[0]} cannot be run: {e.strerror}")
     if done.returncode:
         sys.exit(f"compare_diffusers: {pathlib.Path(command[0]).name} ended with status "
                  f"{done.returncode}")
@@ -503,6 +506,8 @@ def parse():
     o.model, o.bench = o.model.resolve(), o.bench.resolve()
     if o.reference_f32 and o.precision == "f32":
         p.error("--reference-f32 is not for --precision=f32")
+    if o.json and not o.json.absolute().parent.is_dir():
+        p.error(f"there is no directory for {o.json}")  # before hours are spent, not after
     return o
 
 

@@ -71,10 +71,18 @@ class Obs:
             DISPLAY=self.display, LIBGL_ALWAYS_SOFTWARE="1", QT_QPA_PLATFORM="xcb",
             GST_PLUGIN_PATH=str(plugins), GST_REGISTRY=str(directory / "registry"))
         self.said = open(directory / "obs.log", "w+")
-        self.process = subprocess.Popen(
-            ["obs", "--multi", "--disable-updater", "--disable-shutdown-check"], env=environment,
-            stdout=self.said, stderr=subprocess.STDOUT)
-        self.socket = self._connect(port)
+        self.process = None
+        try:
+            self.process = subprocess.Popen(
+                ["obs", "--multi", "--disable-updater", "--disable-shutdown-check"],
+                env=environment, stdout=self.said, stderr=subprocess.STDOUT)
+            self.socket = self._connect(port)
+        except BaseException:
+            for process in (self.process, self.x_server):
+                if process:
+                    process.kill()
+                    process.wait()
+            raise
 
     def _configure(self, obs_gstreamer, port):
         config = self.directory / "config" / "obs-studio"
