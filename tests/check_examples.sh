@@ -134,7 +134,7 @@ for path in "$example"/*; do
         if has shmsink; then
             one "$file is read by another program" \
                 'grep -q "count: last-message = chain" log' sh -c "
-                    SOURCE='$endless' $path & writer=\$!
+                    SOURCE='$endless' '$path' & writer=\$!
                     until [ -S sana.sock ]; do sleep 0.1; done
                     gst-launch-1.0 -v shmsrc socket-path=sana.sock is-live=true num-buffers=3 ! \
                         video/x-raw,format=I420,width=128,height=96,framerate=5/1 ! \
@@ -148,7 +148,7 @@ for path in "$example"/*; do
         # until it is seen, however long the model takes to load
         one "$file takes the file's prompt" true sh -c "
             echo neon lights >look.txt
-            SOURCE='$endless' SINK='fakesink -m' $path & launch=\$!
+            SOURCE='$endless' SINK='fakesink -m' '$path' & launch=\$!
             until grep -q 'prompt=(string)\"neon.* lights' log; do sleep 0.1; done
             kill \$launch"
         ;;
@@ -195,6 +195,12 @@ for path in "$example"/*; do
     esac
 done
 
+# --- what is missing is said in a line ---
+for file in restyle-file subtitles rtsp-in rtsp-out rtmp-out srt-in; do
+    one "$file says what it wants" '[ "$(wc -l <said)" = 1 ] && grep -qE "usage: $file|(SERVER|CAMERA): is" said' \
+        sh -c '! "$1" >said 2>&1' - "$example/$file"
+done
+
 # --- README.md, docs/ ---
 for page in README.md docs/sanasrc.md docs/sanaimg2img.md; do
     rm -f block*
@@ -212,9 +218,10 @@ done
 
 # --- gst/ ---
 cp media/clip.webm in.webm
+ln -s "$MODEL" model
 for file in gstsanasrc.c gstsanaimg2img.c; do
     sed -n '/^ \* |\[/,/^ \* \]|/p' "$source/gst/$file" | sed -n 's/^ \* \(gst-launch-1.0.*\)/\1/p' |
-        sed "s|v4l2src|$live|; s|autovideosink|fakesink num-buffers=2|; s|DIRECTORY|$MODEL|" >lines
+        sed "s|v4l2src|$live|; s|autovideosink|fakesink num-buffers=2|; s|DIRECTORY|model|" >lines
     [ "$(grep -c . lines)" -ge 3 ] || one "gst/$file has three launch lines" false true
     n=1
     while [ "$n" -le "$(grep -c . lines)" ]; do

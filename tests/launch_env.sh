@@ -16,7 +16,7 @@ unset MALLOC_PERTURB_
 export LC_ALL=C.UTF-8 LANGUAGE=
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-unset SANA_MODEL_PATH PROMPT STRENGTH SIZE SOURCE SINK SOUND
+unset SANA_MODEL_PATH PROMPT STRENGTH SIZE SOURCE SINK SOUND SERVER CAMERA
 export GST_PLUGIN_PATH="$build/gst" GST_REGISTRY="$scratch/registry" GST_DEBUG_NO_COLOR=1
 export MODEL="$source/models/demo"
 cd "$scratch" || exit 1
