@@ -217,6 +217,46 @@ device_used(const Options *o)
                : 0;
 }
 
+typedef struct {
+    SanaSession *session;
+    const char *text;
+    SanaPrompt *prompt; /* or */
+    GError *error;
+} Encoding;
+
+static gpointer
+encode(gpointer data)
+{
+    Encoding *e = data;
+    e->prompt = sana_session_encode(e->session, e->text, NULL, &e->error);
+    return NULL;
+}
+
+/* What a prompt on a thread of its own costs the pictures that are drawn meanwhile. */
+static gboolean
+bench_prompted(SanaSession *s, SanaPrompt *prompt, const Options *o, const Canvas *c, BenchSize *r,
+               GError **error)
+{
+    Encoding e = {.session = sana_session_new(sana_session_get_model(s), error), .text = o->prompt};
+    gboolean ok = e.session != NULL;
+    for (int i = -1; ok && i < o->frames; i++) { /* the first also computes the instruction */
+        GThread *thread = g_thread_new("prompt", encode, &e);
+        ok = draw(s, prompt, o, &c->params, &c->source, &c->image, error);
+        g_thread_join(thread);
+        if (ok && !e.prompt)
+            g_propagate_error(error, g_steal_pointer(&e.error));
+        ok = ok && e.prompt;
+        if (ok && i >= 0) {
+            bench_series_add(r->prompted, sana_session_times(s)->total);
+            bench_series_add(r->prompt, sana_session_times(e.session)->text);
+        }
+        g_clear_pointer(&e.prompt, sana_prompt_unref);
+        g_clear_error(&e.error);
+    }
+    sana_session_free(e.session);
+    return ok;
+}
+
 static gboolean
 bench_size(SanaModel *model, const Options *o, BenchSize *r, GError **error)
 {
@@ -255,6 +295,8 @@ bench_size(SanaModel *model, const Options *o, BenchSize *r, GError **error)
     r->host = busy / o->frames;
     r->peak_rss = bench_peak_rss();
     r->device_used = device_used(o);
+    if (!bench_prompted(s, prompt, o, &c, r, error))
+        goto done;
     sana_model_release_text_encoder(model);
     if (!draw(s, prompt, o, &c.params, &c.source, &c.image, error))
         goto done;

@@ -50,6 +50,8 @@ free_size(gpointer data)
     g_array_unref(r->step);
     g_array_unref(r->decode);
     g_array_unref(r->frame);
+    g_array_unref(r->prompted);
+    g_array_unref(r->prompt);
     g_free(r);
 }
 
@@ -67,6 +69,8 @@ bench_sizes_add(GPtrArray *sizes)
     r->step = bench_series_new();
     r->decode = bench_series_new();
     r->frame = bench_series_new();
+    r->prompted = bench_series_new();
+    r->prompt = bench_series_new();
     g_ptr_array_add(sizes, r);
     return r;
 }
@@ -130,6 +134,8 @@ bench_print_size(const BenchReport *r, const BenchSize *s)
     print_row("transformer step", s->step, s->cost.step_flop, r->peak);
     print_row("decode", s->decode, s->cost.decode_flop, r->peak);
     print_row("whole frame", s->frame, frame_flop(s), r->peak);
+    print_row("  with a prompt", s->prompted, 0, 0);
+    print_row("  that prompt", s->prompt, 0, 0);
     g_print("  %.2f frames/s, buffers %.2f GiB, peak RSS %.2f GiB, %.2f with the text encoder "
             "released\n",
             1 / bench_series_median(s->frame), (double)s->cost.buffer_bytes / (1 << 30),
@@ -200,6 +206,8 @@ add_size(JsonBuilder *b, const BenchSize *s)
     add_series(b, "step", s->step);
     add_series(b, "decode", s->decode);
     add_series(b, "frame", s->frame);
+    add_series(b, "prompted_frame", s->prompted);
+    add_series(b, "prompt_meanwhile", s->prompt);
     add_double(b, "encode_flop", s->cost.encode_flop);
     add_double(b, "step_flop", s->cost.step_flop);
     add_double(b, "decode_flop", s->cost.decode_flop);

@@ -22,6 +22,8 @@ typedef struct {
 typedef struct {
     int width, height, steps;
     BenchSeries *encode, *step, *decode, *frame;
+    BenchSeries *prompted; /* as frame, while another thread encodes a prompt, */
+    BenchSeries *prompt;   /* which takes so long meanwhile */
     SanaCost cost;
     double first;        /* seconds of the first picture of a session, and its prompt */
     double host;         /* seconds of this machine's processor a picture, all threads together */
