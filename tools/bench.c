@@ -513,7 +513,7 @@ main(int argc, char **argv)
     if (ok &&
         (argc != 2 || o.frames < 1 || o.steps < 1 || o.sessions < 0 || o.sessions > MAX_SESSIONS)) {
         g_set_error(&error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                    "give a model directory, frames and steps from 1, and sessions to %d",
+                    "give a model directory, frames and steps from 1, sessions to %d (see --help)",
                     MAX_SESSIONS);
         ok = FALSE;
     }

@@ -38,7 +38,10 @@ import sys
 import tempfile
 import time
 
-import websocket
+try:
+    import websocket
+except ImportError:
+    websocket = None  # said once the words are read
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SLOWEST_CALL = 0.5  # s, in anything that a user does
@@ -397,6 +400,8 @@ def arguments():
     parser.add_argument("--json", help="where to write the figures")
     parser.add_argument("--keep", action="store_true", help="print what OBS said")
     options = parser.parse_args()
+    if websocket is None:
+        sys.exit("obs_check: websocket is not installed (apt-get install python3-websocket)")
     options.model = f'model-path="{options.model}"' if options.model else ""
     return options
 
