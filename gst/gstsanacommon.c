@@ -44,13 +44,15 @@ gst_sana_precision_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
-    {SANA_PRECISION_AUTO, "The fastest good one of the device", "auto"},
+    {SANA_PRECISION_AUTO, "bf16 where the device has it, else f32", "auto"},
     {SANA_PRECISION_F32, "32 bit floating point", "f32"},
-    {SANA_PRECISION_F16, "16 bit floating point", "f16"},
+    {SANA_PRECISION_F16, "16 bit floating point; no device has it so far",
+        "f16"},
     {SANA_PRECISION_BF16, "Brain floating point, 16 bits", "bf16"},
-    {SANA_PRECISION_FP8, "8 bit floating point", "fp8"},
+    {SANA_PRECISION_FP8, "8 bit floating point; no device has it so far",
+        "fp8"},
     {SANA_PRECISION_INT8,
-          "8 bit integers inside the networks, the fastest on a processor",
+          "8 bit integers inside the transformer and the autoencoder, cpu only",
         "int8"},
     {0, NULL, NULL}
   };

@@ -6,9 +6,10 @@
  *
  * Draws each frame anew by SANA-Sprint after a text: #GstSanaImg2img:prompt
  * says what it should be, #GstSanaImg2img:strength how far from the source it
- * may go.  Any raw video in system memory goes in and out, and NV12, I420 and RGB
- * in the memory of an NVIDIA GPU, which they do not leave when the model runs on
- * cuda; the output has the size of the input unless downstream wants another.
+ * may go.  Any raw video in system memory goes in and out, and NV12, I420, YV12,
+ * Y444 and RGB of 8 bits in the memory of an NVIDIA GPU, which they do not leave
+ * when the model runs on cuda; the output has the size of the input unless
+ * downstream wants another.
  *
  * Frames are computed in a thread of the element's own, so one buffer in gives
  * one buffer out without waiting for a second, and stopping never waits for a
@@ -306,7 +307,7 @@ gst_sana_img2img_class_init (GstSanaImg2imgClass * klass)
   gst_element_class_add_static_pad_template (element_class, &src_template);
   gst_element_class_add_static_pad_template (element_class, &text_template);
   gst_element_class_set_static_metadata (element_class,
-      "SANA image-to-image", "Filter/Effect/Video",
+      "SANA video to video filter", "Filter/Effect/Video",
       "Restyles video by a prompt with SANA-Sprint", "The sana authors");
   gst_element_class_add_static_metadata (element_class,
       GST_ELEMENT_METADATA_DOC_URI, GST_SANA_DOC_URI);

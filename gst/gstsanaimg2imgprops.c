@@ -97,7 +97,8 @@ install_drawing (GObjectClass * klass)
           0.0, 1.0, DEFAULT_STRENGTH, CONTROLLED));
   add (klass, strength_mode, g_param_spec_enum ("strength-mode",
           "Strength mode",
-          "What strength counts: noise to start from, or steps to run",
+          "What strength counts: noise to start from, or steps to run (of one "
+          "step all, whatever the strength)",
           GST_TYPE_SANA_STRENGTH_MODE, DEFAULT_STRENGTH_MODE, PLAYING));
   add (klass, noise_mode, g_param_spec_enum ("noise-mode", "Noise mode",
           "Whether all frames have the same noise, which flickers least",
