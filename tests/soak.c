@@ -211,6 +211,6 @@ main(int argc, char **argv)
         return cycles((guint)n);
     if (n >= 10 && !strcmp(argv[1], "caps"))
         return renegotiate((guint)n);
-    fprintf(stderr, "usage: soak play MINUTES | cycles ROUNDS | caps ROUNDS\n");
+    fprintf(stderr, "usage: soak play MINUTES | cycles ROUNDS | caps ROUNDS (from 2 and 10 on)\n");
     return 2;
 }
