@@ -205,12 +205,12 @@ main(int argc, char **argv)
     gst_init(&argc, &argv);
     setvbuf(stdout, NULL, _IOLBF, 0);
     int n = argc == 3 ? atoi(argv[2]) : 0;
-    if (n >= 2 && !strcmp(argv[1], "play"))
+    if (n >= 4 && !strcmp(argv[1], "play")) /* its first quarter and its last */
         return play((guint)n);
     if (n >= 10 && !strcmp(argv[1], "cycles"))
         return cycles((guint)n);
     if (n >= 10 && !strcmp(argv[1], "caps"))
         return renegotiate((guint)n);
-    fprintf(stderr, "usage: soak play MINUTES | cycles ROUNDS | caps ROUNDS (from 2 and 10 on)\n");
+    fprintf(stderr, "usage: soak play MINUTES | cycles ROUNDS | caps ROUNDS (from 4 and 10 on)\n");
     return 2;
 }
