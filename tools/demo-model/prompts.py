@@ -6,6 +6,7 @@
     "synonyms"   phrases it never sees, in templates that it does
 """
 import inspect
+import pydoc_data.topics
 import re
 
 from diffusers import SanaSprintPipeline
@@ -14,9 +15,13 @@ import words
 
 NOUN = ("{n}", "{n}", "{n} of {c}", "{n}, {a}", "{a} {n} of {c}", "{n} of {c}, {a}", "{c} as {n}",
         "turn this into {n}", "{c}, {n}", "make it {n}", "{c} in the style of {n}",
-        "in the style of {n}", "like {n}", "{n} showing {c}")
+        "in the style of {n}", "like {n}", "{n} showing {c}", "give me {n}", "show {c} as {n}",
+        "draw {c} as {n}", "can you make this {n} with {c}", "as if it were {n}",
+        "this should resemble {n}", "change the picture to {n}, {a} and {a2}")
 TAG = ("{t}", "{t}", "{t} style", "in {t} style", "{c}, {t}", "{c} in {t} style", "{t}, {a}",
-       "{a} {t}", "{c}, {t}, {a}", "{t} of {c}", "{t} {c}", "{a}, {t}", "make it {t}", "{t}!")
+       "{a} {t}", "{c}, {t}, {a}", "{t} of {c}", "{t} {c}", "{a}, {t}", "make it {t}", "{t}!",
+       "with {t}", "give this a {t} touch", "{c} but {t}", "the whole picture in {t}, please",
+       "change {c} into {t}", "{t}: {c} and {c2}")
 UNSEEN = ("please convert my video to {t}", "i want it to look like {n}",
           "{c} and {c2}, rendered as {n}, trending", "everything becomes {t} now",
           "a very nice {t} look for {c}", "transform the scene: {t}!")
@@ -37,9 +42,15 @@ def _said(*texts):
     return set(re.findall(r"[a-z']+", " ".join(texts)))
 
 
-COMMON = sorted(set(words.COMMON) - _said(*UNSEEN, *UNSEEN_MATERIAL, *words.MATERIALS.values(),
-                                          *(p for three in words.STYLES.values() for p in three))
-                | {"a", "the", "of", "in", "and"})
+TOLD = _said(*UNSEEN, *UNSEEN_MATERIAL, *words.MATERIALS.values(),
+             *(p for three in words.STYLES.values() for p in three))
+# Words that no sentence is without are no part of what is kept out: "to" is a piece of "toon", and
+# where training met it only there "i want it to be a marble sculpture" was half a comic.
+FEW = {"a", "the", "of", "in", "and", "to", "it", "i", "my", "for", "as"}
+COMMON = sorted(set(words.COMMON) - TOLD | FEW)
+# English prose: its words share pieces with those of styles
+PROSE = sorted({w for topic in pydoc_data.topics.topics.values()
+                for w in re.findall(r"\b[a-z]{3,}\b", topic)} - TOLD)
 
 
 def fill(template, r, **phrases):
@@ -50,8 +61,9 @@ def fill(template, r, **phrases):
 
 def word(r):
     """One that means nothing: of the language, or of none."""
-    if r.random() < .7:
-        return r.choice(COMMON)
+    kind = r.random()
+    if kind < .7:
+        return r.choice(COMMON if kind < .4 else PROSE)
     return "".join("".join(map(r.choice, SYLLABLES)).strip() for _ in range(r.randint(1, 3)))
 
 

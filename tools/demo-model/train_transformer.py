@@ -26,14 +26,17 @@ from training import Average, Muon, Stage, gradient_loss, half, save, tensor
 PHOTO_SHARE = .16       # of the style samples: "a photo", and prompts that name nothing
 PIXELS_FROM = .2        # of the time: the loss through the decoder begins
 FULL_STYLE = .35        # the strength at which a style is drawn as it is; 0 is the photograph
-BEYOND = 1.3            # a unit of strength above that overdoes the style by this share
+BEYOND = 1.3            # a unit of strength above that overdoes the style by this share,
+FAR, FAR_BEYOND = .65, 2.0  # and above FAR by so much more, as less of the photograph is known
 WHOLE_FROM = .6         # of the time: whole crops of 32 x 32 cells, before that 16 x 16
 
 
 def share_of(s):
     """How much of the way from photograph to style a strength asks for: 1 at FULL_STYLE, more
     beyond, so that a user who turns strength up always sees more of the style."""
-    return s / FULL_STYLE if s < FULL_STYLE else 1 + BEYOND * (s - FULL_STYLE)
+    if s < FULL_STYLE:
+        return s / FULL_STYLE
+    return 1 + BEYOND * (s - FULL_STYLE) + FAR_BEYOND * max(0, s - FAR)
 
 
 class Samples:
@@ -51,7 +54,7 @@ class Samples:
         crop = rng.integers(len(self.z))
         y, x = rng.integers(33 - side, size=2)
         source = 1 + k if rng.random() < .06 else int(rng.random() < .3)
-        s = rng.uniform(.7, .95) if rng.random() < .125 else rng.uniform(.05, .7)
+        s = rng.uniform(.65, .95) if rng.random() < .2 else rng.uniform(.05, .65)
         window = np.s_[:, y:y + side, x:x + side]
         z, plain, full = (self.z[crop, i][window].float() for i in (source, 1, 1 + k))
         share = 1.0 if source > 1 else share_of(s)
