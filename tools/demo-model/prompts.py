@@ -6,7 +6,6 @@
     "synonyms"   phrases it never sees, in templates that it does
 """
 import inspect
-import pydoc_data.topics
 import re
 
 from diffusers import SanaSprintPipeline
@@ -48,9 +47,6 @@ TOLD = _said(*UNSEEN, *UNSEEN_MATERIAL, *words.MATERIALS.values(),
 # where training met it only there "i want it to be a marble sculpture" was half a comic.
 FEW = {"a", "the", "of", "in", "and", "to", "it", "i", "my", "for", "as"}
 COMMON = sorted(set(words.COMMON) - TOLD | FEW)
-# English prose: its words share pieces with those of styles
-PROSE = sorted({w for topic in pydoc_data.topics.topics.values()
-                for w in re.findall(r"\b[a-z]{3,}\b", topic)} - TOLD)
 
 
 def fill(template, r, **phrases):
@@ -61,9 +57,8 @@ def fill(template, r, **phrases):
 
 def word(r):
     """One that means nothing: of the language, or of none."""
-    kind = r.random()
-    if kind < .7:
-        return r.choice(COMMON if kind < .4 else PROSE)
+    if r.random() < .7:
+        return r.choice(COMMON)
     return "".join("".join(map(r.choice, SYLLABLES)).strip() for _ in range(r.randint(1, 3)))
 
 

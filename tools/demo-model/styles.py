@@ -72,13 +72,14 @@ def watercolor(a):
 
 
 def comic(a):
-    """Strong colours on cream paper, printer's dots where it is dim, ink lines of 3 px."""
+    """Strong colours as printer's dots on cream paper where it is dim, ink lines of 3 px."""
     bytes_ = (a * 255).astype(np.uint8)
     flat = cv2.bilateralFilter(bytes_, 9, 70, 6).astype(np.float32) / 255
-    out = smoothstep(saturate(flat, 2), 0, .9) * colour(255, 240, 190)
+    paper = colour(255, 240, 190)
+    out = smoothstep(saturate(flat, 2), -.05, .85) * paper
     y, x = grid(a.shape)
-    dot = smoothstep(np.hypot(x - 3.5, y - 3.5), 3.6, 2)
-    out = out * (1 - .6 * dot * smoothstep(blur(luminance(flat), 1.5), .8, .5))[..., None]
+    between = smoothstep(np.hypot(x - 3.5, y - 3.5), 3.4, 4.6)
+    out = mix(out, paper, .7 * between * smoothstep(blur(luminance(flat), 1.5), .9, .4))
     return out * ink(luminance(a), 1.7, 90)[..., None]
 
 
