@@ -72,29 +72,61 @@ sana_untrusted_read(const char *path, size_t limit, size_t *length, GError **err
 
 /* --- tokens ----------------------------------------------------------------------------------- */
 
+static unsigned
+hex4(const char *p)
+{
+    unsigned value = 0;
+    for (int k = 0; k < 4; k++)
+        value = value * 16 + (unsigned)g_ascii_xdigit_value(p[k]);
+    return value;
+}
+
+/* The code of a \uXXXX at byte i, which it moves past, or −1. */
+static int
+scan_unicode(const SanaJsonScan *scan, size_t *i)
+{
+    const char *p = scan->text + *i;
+    if (scan->length - *i < 6 || p[0] != '\\' || p[1] != 'u')
+        return -1;
+    for (int k = 2; k < 6; k++)
+        if (!g_ascii_isxdigit(p[k]))
+            return -1;
+    *i += 6;
+    return (int)hex4(p + 2);
+}
+
+/* Moves past an escape.  A half of a surrogate pair alone is no character, and json-glib 1.6 swallows
+ * what follows it, be it the closing quote. */
+static bool
+scan_escape(const SanaJsonScan *scan, size_t *i)
+{
+    if (scan->length - *i < 2)
+        return false;
+    char kind = scan->text[*i + 1];
+    if (kind != 'u') {
+        *i += 2;
+        return kind != '\0' && strchr("\"\\/bfnrt", kind);
+    }
+    int code = scan_unicode(scan, i);
+    if (code < 0xd800 || code > 0xdfff)
+        return code >= 0;
+    int low = code < 0xdc00 ? scan_unicode(scan, i) : -1;
+    return low >= 0xdc00 && low <= 0xdfff;
+}
+
 static bool
 scan_string(SanaJsonScan *scan)
 {
-    const char *t = scan->text;
-    for (size_t i = scan->start + 1; i < scan->length; i++) {
-        unsigned char ch = (unsigned char)t[i];
+    for (size_t i = scan->start + 1; i < scan->length;) {
+        unsigned char ch = (unsigned char)scan->text[i];
         if (ch == '"') {
             scan->at = i + 1;
             return true;
         }
-        if (ch < 0x20)
+        if (ch < 0x20 || (ch == '\\' && !scan_escape(scan, &i)))
             return false;
         if (ch != '\\')
-            continue;
-        if (++i >= scan->length)
-            return false;
-        if (t[i] == 'u') {
-            for (int k = 0; k < 4; k++)
-                if (++i >= scan->length || !g_ascii_isxdigit(t[i]))
-                    return false;
-        } else if (t[i] == '\0' || !strchr("\"\\/bfnrt", t[i])) {
-            return false;
-        }
+            i++;
     }
     return false;
 }
@@ -174,29 +206,17 @@ sana_json_scan_next(SanaJsonScan *scan)
     return SANA_JSON_BROKEN;
 }
 
-static unsigned
-hex4(const char *p)
-{
-    unsigned value = 0;
-    for (int k = 0; k < 4; k++)
-        value = value * 16 + (unsigned)g_ascii_xdigit_value(p[k]);
-    return value;
-}
-
-/* p is at the 'u' of an escape; appends the character and returns its last byte, NULL if bad. */
+/* p is at the 'u' of an escape; appends the character and returns its last byte, NULL if it is NUL. */
 static const char *
 unescape_unicode(GString *out, const char *p)
 {
     unsigned code = hex4(p + 1);
     p += 4;
-    if (code >= 0xd800 && code < 0xdc00) {
-        unsigned low = p[1] == '\\' && p[2] == 'u' ? hex4(p + 3) : 0;
-        if (low < 0xdc00 || low > 0xdfff)
-            return NULL;
-        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-        p += 6;
-    } else if (code == 0 || (code >= 0xdc00 && code < 0xe000)) {
+    if (code == 0)
         return NULL;
+    if (code >= 0xd800 && code < 0xdc00) { /* scan_escape() has seen the other half */
+        code = 0x10000 + ((code - 0xd800) << 10) + (hex4(p + 3) - 0xdc00);
+        p += 6;
     }
     g_string_append_unichar(out, code);
     return p;

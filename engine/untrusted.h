@@ -4,7 +4,8 @@
  *
  * Private to engine/.  A caller sees only text that is JSON to the letter (RFC 8259), nests no
  * deeper and holds no more values than it asked for; so json-glib, which recurses and reads
- * comments and single quotes, meets nothing it could misread.
+ * comments and single quotes and lets half a surrogate pair swallow a quote, meets nothing it could
+ * misread.
  */
 #ifndef SANA_ENGINE_UNTRUSTED_H
 #define SANA_ENGINE_UNTRUSTED_H
@@ -53,7 +54,7 @@ typedef struct {
 /* Reads the next token; BROKEN where there is none. */
 SanaJsonToken sana_json_scan_next(SanaJsonScan *scan);
 
-/* The string last read, unescaped (g_free); NULL if it holds a NUL or half a surrogate pair. */
+/* The string last read, unescaped (g_free); NULL if it holds a NUL. */
 char *sana_json_scan_string(const SanaJsonScan *scan);
 
 /* The number last read, if written as plain digits and at most 2^53. */

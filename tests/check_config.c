@@ -302,6 +302,31 @@ deep_and_large_files_are_refused(void)
     g_string_free(text, TRUE);
 }
 
+/* json-glib 1.6 swallows what follows half a pair, and reads strings as structure from there on. */
+static void
+halves_of_surrogate_pairs_are_refused(void)
+{
+    static const char *const halves[] = {
+        "\\ud800", "\\udbff", "\\udc00", "\\uDFFF", "\\ud800\\ud800", "\\ud83d\\u0020", "\\ud800x",
+        "\\ud800\\n", "x\\ud800",
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(halves); i++) {
+        g_autofree char *alone = g_strdup_printf("{\"a\":\"%s\",\"b\":1}", halves[i]);
+        g_autofree char *cut = g_strdup_printf("{\"a\":\"%s", halves[i]);
+        expect_refused(alone, strlen(alone), "is not JSON");
+        expect_refused(cut, strlen(cut), "is not JSON");
+    }
+    GString *text = g_string_new("{\"a\":\"\\ud800\",\",'k':");
+    for (size_t i = 0; i < 5000000; i++)
+        g_string_append_c(text, '[');
+    g_string_append(text, "\":1}");
+    expect_refused(text->str, text->len, "is not JSON");
+    g_string_free(text, TRUE);
+    SanaJson *j = open_text("{\"a\":\"\\ud83d\\ude00\\uD83D\\uDE00\"}");
+    g_assert_cmpstr(sana_json_string(j, "a", NULL), ==, "\360\237\230\200\360\237\230\200");
+    expect_fine(j);
+}
+
 static void
 bare_infinity_is_tolerated(void)
 {
@@ -350,6 +375,7 @@ main(int argc, char **argv)
         {"/config/malformed-files-are-refused", malformed_files_are_refused},
         {"/config/every-truncation-is-refused", every_truncation_is_refused},
         {"/config/deep-and-large-files-are-refused", deep_and_large_files_are_refused},
+        {"/config/halves-of-surrogate-pairs-are-refused", halves_of_surrogate_pairs_are_refused},
         {"/config/bare-infinity-is-tolerated", bare_infinity_is_tolerated},
         {"/config/a-missing-file-is-named", a_missing_file_is_named},
     };

@@ -153,6 +153,7 @@ static const struct {
     {"{'x':{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", "not JSON"},
     {AT("2", "F32", "0,8") ",", "not JSON"},
     {"{\"x\\u0000\":{}}", "not text"},
+    {"{\"x\\ud800\":{}}", "not JSON"},
     {"{\"x\\ny\":{}}", "not text"},
     {"{\"\":{}}", "empty"},
     {"{\"\xff\":{}}", "UTF-8"},
