@@ -27,6 +27,20 @@ read_layer_types(SanaGemma2Config *c, SanaJson *j)
     }
 }
 
+/* Older files ask for scaled angles in another place, or by another name. */
+static void
+check_rope(SanaJson *j)
+{
+    static const char *const keys[] = {"rope_scaling.rope_type", "rope_scaling.type",
+                                       "rope_parameters.rope_type", "rope_parameters.type"};
+    for (gsize i = 0; i < G_N_ELEMENTS(keys); i++) {
+        const char *rope = sana_json_string(j, keys[i], "default");
+        if (strcmp(rope, "default") != 0)
+            sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED, "%s \"%s\" is not run here; default is",
+                           keys[i], rope);
+    }
+}
+
 static void
 check_runnable(const SanaGemma2Config *c, SanaJson *j)
 {
@@ -34,10 +48,7 @@ check_runnable(const SanaGemma2Config *c, SanaJson *j)
     if (strcmp(act, "gelu_pytorch_tanh") != 0)
         sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED,
                        "hidden_activation \"%s\" is not run here; gelu_pytorch_tanh is", act);
-    const char *rope = sana_json_string(j, "rope_parameters.rope_type", "default");
-    if (strcmp(rope, "default") != 0)
-        sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED,
-                       "rope_type \"%s\" is not run here; default is", rope);
+    check_rope(j);
     if (sana_json_bool(j, "use_bidirectional_attention", false))
         sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED,
                        "use_bidirectional_attention is not run here; Gemma-2 is causal");

@@ -159,6 +159,10 @@ bool sana_library_loads(const char *file);
 void *sana_host_alloc(SanaDevice *dev, size_t bytes);
 void sana_host_free(SanaDevice *dev, void *p);
 size_t sana_host_free_memory(const SanaDevice *dev);
+
+/* Bytes that a control group (cgroup v2) and those above it, up to `root`, leave; SIZE_MAX where
+ * they set no limit.  Both are directories, `directory` is `root` or lies below it. */
+size_t sana_host_group_memory(const char *directory, const char *root);
 void sana_host_copy_in(SanaStream *s, void *dst, const void *host, size_t pitch, size_t bytes,
                        size_t rows);
 void sana_host_copy_out(SanaStream *s, void *host, size_t pitch, const void *src, size_t bytes,

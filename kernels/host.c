@@ -2,7 +2,6 @@
 /* Memory and streams of the devices that compute on the host. */
 #include "kernels/backend.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,20 +28,54 @@ sana_host_free(SanaDevice *dev, void *p)
     free(p);
 }
 
-/* What the kernel believes can be had without swapping. */
+/* The number after `key` in a file, or at its beginning; `absent` where there is none ("max"). */
+static guint64
+number_in(const char *directory, const char *file, const char *key, guint64 absent)
+{
+    g_autofree char *path = g_build_filename(directory, file, NULL);
+    g_autofree char *text = NULL;
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        return absent;
+    const char *at = strstr(text, key);
+    char *end = NULL;
+    guint64 number = at ? g_ascii_strtoull(at + strlen(key), &end, 10) : 0;
+    return at && end != at + strlen(key) ? number : absent;
+}
+
+size_t
+sana_host_group_memory(const char *directory, const char *root)
+{
+    g_autofree char *group = g_strdup(directory);
+    guint64 least = SIZE_MAX;
+    while (g_str_has_prefix(group, root)) {
+        const guint64 most = number_in(group, "memory.max", "", G_MAXUINT64);
+        const guint64 used = number_in(group, "memory.current", "", 0);
+        /* pages of files that the kernel drops first */
+        const guint64 dropped = MIN(used, number_in(group, "memory.stat", "\ninactive_file ", 0));
+        if (most != G_MAXUINT64)
+            least = MIN(least, most > used - dropped ? most - (used - dropped) : 0);
+        char *above = g_path_get_dirname(group);
+        g_free(group);
+        group = above;
+    }
+    return (size_t)least;
+}
+
+/* What the kernel believes can be had without swapping, and the groups of this process allow. */
 size_t
 sana_host_free_memory(const SanaDevice *dev)
 {
-    char *text = NULL;
-    size_t available = SIZE_MAX;
-    unsigned long long kib;
-    if (g_file_get_contents("/proc/meminfo", &text, NULL, NULL)) {
-        const char *line = strstr(text, "MemAvailable:");
-        if (line && sscanf(line, "MemAvailable: %llu", &kib) == 1)
-            available = (size_t)kib * 1024;
-    }
-    g_free(text);
-    return available;
+    static const char root[] = "/sys/fs/cgroup";
+    const guint64 kib = number_in("/proc", "meminfo", "MemAvailable:", G_MAXUINT64);
+    const size_t available = kib == G_MAXUINT64 ? SIZE_MAX : (size_t)kib * 1024;
+    g_autofree char *text = NULL;
+    const char *own =
+        g_file_get_contents("/proc/self/cgroup", &text, NULL, NULL) ? strstr(text, "0::/") : NULL;
+    if (!own)
+        return available;
+    g_autofree char *name = g_strndup(own + 3, strcspn(own + 3, "\n"));
+    g_autofree char *group = g_build_filename(root, name, NULL);
+    return MIN(available, sana_host_group_memory(group, root));
 }
 
 void

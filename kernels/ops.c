@@ -359,9 +359,6 @@ sana_image_store(SanaStream *s, SanaTensor y, SanaTensor x)
 
 /* --- video ------------------------------------------------------------------------------------ */
 
-/* How many samples may come to one: more is no picture, and would take for ever. */
-#define MOST_REDUCED 64
-
 static bool
 is_component(const SanaVideoComponent *c)
 {
@@ -386,7 +383,7 @@ is_inside(SanaRectangle r, SanaTensor x)
 static bool
 is_near(int a, int b)
 {
-    return (a - 1) / MOST_REDUCED < b && (b - 1) / MOST_REDUCED < a;
+    return (a - 1) / SANA_MOST_REDUCED < b && (b - 1) / SANA_MOST_REDUCED < a;
 }
 
 void

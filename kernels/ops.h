@@ -216,10 +216,14 @@ typedef struct {
     SanaRectangle content;
 } SanaVideo;
 
+/* How many samples may come to one: more is no picture, and would take for ever. */
+#define SANA_MOST_REDUCED 64
+
 /*
  * Both resample with a triangle: a value at u between samples is the mean of the samples k there
  * are, weighted with max(0, 1 − |u − k|/r), in each direction; r is 1, or as many samples as come
- * to one that is made, where that is more.  Neither side is more than 64 times the other.
+ * to one that is made, where that is more.  Neither side is more than SANA_MOST_REDUCED times the
+ * other.
  *
  * y (h, w, 3) ← video.  Each component is resampled on its own, then the matrix is applied, without
  * clamping.  Around content lies its mirror image, the edge repeated.

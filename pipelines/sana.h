@@ -33,7 +33,7 @@ GQuark sana_error_quark(void);
  * NOT_FOUND    a path that is not there          UNSUPPORTED  a class, device or type not run here
  * MALFORMED    a file that is not what it says   SETTINGS     a parameter out of range
  * MEMORY       more than there is                CANCELLED    sana_session_cancel(), GCancellable
- * NOT_FINITE   what was computed holds infinities or no numbers; the next call may be fine
+ * NOT_FINITE   the latents drawn hold infinities or no numbers; the next call may be fine
  * FAILED       anything else while computing
  */
 typedef enum {
@@ -304,7 +304,8 @@ typedef struct {
     int width, height;
     SanaComponent components[3];
     int filler; /* offset in each pixel of plane 0 of a byte that is no colour, or −1; it is
-                          * ignored on input, 255 on output */
+                          * ignored on input, 255 on output.  Other bytes of a row that no component
+                          * has are 0 on output */
     double matrix[3][4]; /* of a source: R, G, B in [−1, 1] = matrix · (levels 0 … 255, 1);
                           * of a target: levels = matrix · (R, G, B in [−1, 1], 1), rounded */
     void *planes[3];
@@ -314,7 +315,8 @@ typedef struct {
 } SanaVideoImage;
 
 /* The picture that is drawn, width × height, multiples of the model's factor, and the rectangle of
- * it that shows the whole video; beside it is the mirror image. */
+ * it that shows the whole video; beside it is the mirror image.  Neither side of the rectangle is
+ * more than 64 times a video's, nor the other way round. */
 typedef struct {
     int width, height;
     int x, y, w, h;

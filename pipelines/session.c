@@ -198,7 +198,7 @@ plan_size(SanaSession *s, const SanaPrompt *prompt, int width, int height, int n
 }
 
 static gboolean
-check_size(const SanaModel *m, int width, int height, GError **error)
+check_size(const SanaModel *m, int width, int height, int n_images, GError **error)
 {
     const int factor = m->info.factor;
     if (width < factor || height < factor || width > SANA_MAX_SIDE || height > SANA_MAX_SIDE ||
@@ -207,6 +207,9 @@ check_size(const SanaModel *m, int width, int height, GError **error)
                                    "a picture of %d×%d cannot be drawn: sides must be multiples "
                                    "of %d from %d to %d",
                                    width, height, factor, factor, SANA_MAX_SIDE);
+    if ((gint64)(width / factor) * (height / factor) * n_images > G_MAXINT)
+        return sana_error_settings(error, "%d pictures of %d×%d are too many to draw at once",
+                                   n_images, width, height);
     return TRUE;
 }
 
@@ -236,10 +239,18 @@ allocate_size(SanaSession *s, int width, int height, int n_images, GError **erro
         return FALSE;
     }
     const size_t latent = (size_t)f->h * (size_t)f->w * (size_t)f->x.c;
-    f->host = g_new(float, latent *(size_t)n_images);
-    f->turned = g_new(float, latent);
-    if (t->interpolation_scale > 0) {
-        g_autofree float *positions = g_new(float, (size_t)f->h *(size_t)f->w *(size_t)t->dim);
+    f->host = g_try_malloc_n(latent * (size_t)n_images, sizeof *f->host);
+    f->turned = g_try_malloc_n(latent, sizeof *f->turned);
+    g_autofree float *positions = NULL;
+    if (t->interpolation_scale > 0)
+        positions = g_try_malloc_n((size_t)f->h * (size_t)f->w * (size_t)t->dim, sizeof *positions);
+    if (!f->host || !f->turned || (t->interpolation_scale > 0 && !positions)) {
+        g_set_error(error, SANA_ERROR, SANA_ERROR_MEMORY,
+                    "there is no memory for %d pictures of %d×%d; choose fewer or a smaller size",
+                    n_images, width, height);
+        return FALSE;
+    }
+    if (positions) {
         sana_transformer_positions(t, f->h, f->w, positions);
         sana_upload(s->stream, f->positions, positions);
     }
@@ -258,7 +269,7 @@ reserve_size(SanaSession *s, const SanaPrompt *prompt, int width, int height, in
     if (f->width == width && f->height == height && f->n_images >= n_images)
         return sana_stream_reserve(s->stream, f->scratch, &cause) ||
                sana_error_translate(error, cause);
-    if (!check_size(s->model, width, height, error) ||
+    if (!check_size(s->model, width, height, n_images, error) ||
         !plan_size(s, prompt, width, height, n_images, &plan, error))
         return FALSE;
     sana_frame_clear(f, s->stream);
@@ -303,7 +314,7 @@ sana_session_cost(SanaSession *s, SanaPrompt *prompt, int width, int height, San
                   GError **error)
 {
     SizePlan plan;
-    if (!sana_prompt_check(s, prompt, error) || !check_size(s->model, width, height, error) ||
+    if (!sana_prompt_check(s, prompt, error) || !check_size(s->model, width, height, 1, error) ||
         !plan_size(s, prompt, width, height, 1, &plan, error))
         return FALSE;
     *cost = (SanaCost){

@@ -102,10 +102,29 @@ check_content(const SanaContent *c, GError **error)
 }
 
 static gboolean
+is_near(int a, int b)
+{
+    return (a - 1) / SANA_MOST_REDUCED < b && (b - 1) / SANA_MOST_REDUCED < a;
+}
+
+static gboolean
+check_scale(const SanaVideoImage *v, const SanaContent *c, const char *what, GError **error)
+{
+    if (is_near(v->width, c->w) && is_near(v->height, c->h))
+        return TRUE;
+    return sana_error_settings(error,
+                               "%s is %d×%d and the picture shows it at %d×%d: more than %d "
+                               "times as large or as small; scale it before",
+                               what, v->width, v->height, c->w, c->h, SANA_MOST_REDUCED);
+}
+
+static gboolean
 check_pair(const SanaVideoPair *pair, GError **error)
 {
     return check_video(pair->source, "the source", error) &&
-           check_video(pair->target, "the target", error) && check_content(pair->content, error);
+           check_video(pair->target, "the target", error) && check_content(pair->content, error) &&
+           check_scale(pair->source, pair->content, "the source", error) &&
+           check_scale(pair->target, pair->content, "the target", error);
 }
 
 /* Whether two pictures are of one size and format. */
@@ -175,6 +194,16 @@ describe(SanaVideoEdge *edge)
     video->content = (SanaRectangle){c->x, c->y, c->w, c->h};
 }
 
+/* Of what no component has, such as a pixel's fourth byte, the caller gets zeros. */
+static void
+blank(SanaSession *s, SanaVideoEdge *edge)
+{
+    g_autofree void *row = g_malloc0(LONGEST_ROW);
+    for (int i = 0; i < MAX_PLANES; i++)
+        if (!sana_is_none(edge->planes[i]))
+            sana_upload_rows(s->stream, edge->planes[i], row, 0);
+}
+
 static SanaVideoEdge *
 edge_new(SanaSession *s, const SanaVideoImage *v, const SanaContent *content, GError **error)
 {
@@ -190,6 +219,7 @@ edge_new(SanaSession *s, const SanaVideoImage *v, const SanaContent *content, GE
     }
     const GError *failure = sana_pool_error(edge->pool);
     if (!failure) {
+        blank(s, edge);
         describe(edge);
         return edge;
     }

@@ -307,8 +307,8 @@ static void
 halves_of_surrogate_pairs_are_refused(void)
 {
     static const char *const halves[] = {
-        "\\ud800", "\\udbff", "\\udc00", "\\uDFFF", "\\ud800\\ud800", "\\ud83d\\u0020", "\\ud800x",
-        "\\ud800\\n", "x\\ud800",
+        "\\ud800",        "\\udbff",  "\\udc00",    "\\uDFFF",  "\\ud800\\ud800",
+        "\\ud83d\\u0020", "\\ud800x", "\\ud800\\n", "x\\ud800",
     };
     for (gsize i = 0; i < G_N_ELEMENTS(halves); i++) {
         g_autofree char *alone = g_strdup_printf("{\"a\":\"%s\",\"b\":1}", halves[i]);

@@ -145,6 +145,9 @@ static const struct {
      SANA_ERROR_MALFORMED, TEXT, "num_key_value_heads"},
     {"a negative vocabulary", TEXT, "\"vocab_size\": 760", "\"vocab_size\": -1",
      SANA_ERROR_MALFORMED, TEXT, "vocab_size"},
+    {"scaled angles", TEXT, "\"num_hidden_layers\": 3",
+     "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 8}, \"num_hidden_layers\": 3",
+     SANA_ERROR_UNSUPPORTED, TEXT, "rope_scaling.type"},
     {"another activation", TEXT, "gelu_pytorch_tanh", "relu6", SANA_ERROR_UNSUPPORTED, TEXT,
      "relu6"},
 };

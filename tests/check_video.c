@@ -339,6 +339,23 @@ device_memory_is_read_and_written(Fixture *f, gconstpointer data)
     picture_clear(&drawn);
 }
 
+/* Odd rows of YUY2 end in a sample of no pixel, which comes from no other place either. */
+static void
+bytes_of_no_component_are_zero(Fixture *f, gconstpointer data)
+{
+    Picture source, drawn;
+    picture_init(&source, GST_VIDEO_FORMAT_YUY2, 33, HEIGHT, 90);
+    picture_init(&drawn, GST_VIDEO_FORMAT_YUY2, 33, HEIGHT, 171);
+    restyle(f, &source, &drawn, .5);
+    for (int y = 0; y < HEIGHT; y++) {
+        const guint8 *row = (guint8 *)GST_VIDEO_FRAME_PLANE_DATA(&drawn.frame, 0) +
+                            y * GST_VIDEO_FRAME_PLANE_STRIDE(&drawn.frame, 0);
+        g_assert_cmpint(row[33 * 2], ==, 0);
+    }
+    picture_clear(&source);
+    picture_clear(&drawn);
+}
+
 /* --- what is refused -------------------------------------------------------------------------- */
 
 static void
@@ -376,6 +393,13 @@ what_is_no_video_is_refused(Fixture *f, gconstpointer data)
     g_assert_false(
         sana_session_restyle_video(f->session, f->prompt, &params, &in, &out, &outside, &error));
     tiny_expect(&error, SANA_ERROR_SETTINGS, "outside of the picture");
+    Picture wide;
+    picture_init(&wide, GST_VIDEO_FORMAT_NV12, 64 * WIDTH + 1, HEIGHT, 0);
+    const SanaVideoImage far = video_of(&wide, FALSE);
+    g_assert_false(
+        sana_session_restyle_video(f->session, f->prompt, &params, &far, &out, &whole, &error));
+    tiny_expect(&error, SANA_ERROR_SETTINGS, "the source is 2049×24", "32×24", "64 times");
+    picture_clear(&wide);
     params.n_images = 2;
     g_assert_false(
         sana_session_restyle_video(f->session, f->prompt, &params, &in, &out, &whole, &error));
@@ -416,6 +440,7 @@ main(int argc, char **argv)
     ADD("the-same-bytes-whatever-went-before", the_same_bytes_whatever_went_before);
     ADD("what-was-prepared-is-drawn", what_was_prepared_is_drawn);
     ADD("device-memory-is-read-and-written", device_memory_is_read_and_written);
+    ADD("bytes-of-no-component-are-zero", bytes_of_no_component_are_zero);
     ADD("what-is-no-video-is-refused", what_is_no_video_is_refused);
     ADD("what-has-to-be-converted-is-known", what_has_to_be_converted_is_known);
     return g_test_run();
