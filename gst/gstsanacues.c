@@ -47,8 +47,9 @@ by_start (gconstpointer a, gconstpointer b, gpointer user_data)
 {
   const Cue *one = a, *other = b;
 
-  /* of two with one start the later one comes after */
-  return one->start < other->start ? -1 : 1;
+  /* of two with one start the later one comes after: a queue inserts before the
+   * first for which this is not negative */
+  return one->start <= other->start ? -1 : 1;
 }
 
 static gboolean

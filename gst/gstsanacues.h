@@ -3,9 +3,10 @@
  * Prompts with times, from a text pad: which one is on at which running time.
  *
  * A cue is on from its start up to its end, or, without one, up to the start of
- * the next.  Where several are on, the one that started last counts.  At most
- * GST_SANA_CUES_MAX cues and GST_SANA_CUES_BYTES bytes are kept; who adds more
- * waits until video has gone past some.  Any thread; nothing is called back.
+ * the next.  Where several are on, the one that started last counts, and of one
+ * start the one added last.  At most GST_SANA_CUES_MAX cues and
+ * GST_SANA_CUES_BYTES bytes are kept; who adds more waits until video has gone
+ * past some.  Any thread; nothing is called back.
  */
 #ifndef GST_SANA_CUES_H
 #define GST_SANA_CUES_H

@@ -98,6 +98,25 @@ a_cue_without_times_is_on_at_once(void)
 }
 
 static void
+of_two_with_one_start_the_later_counts(void)
+{
+    Cues c;
+
+    cues_start(&c, FALSE);
+    shows(&c, 0, "idle");
+    say(&c, "a", GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE);
+    say(&c, "b", GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE);
+    shows(&c, 1, "b");
+    shows(&c, 2, "b");
+    say(&c, "one", MS(200), MS(80));
+    say(&c, "two", MS(200), MS(80));
+    shows(&c, 4, "b");
+    shows(&c, 5, "two");
+    shows(&c, 7, "idle"); /* one without a duration ends where the next begins */
+    cues_stop(&c);
+}
+
+static void
 cues_follow_their_segment(void)
 {
     Cues c;
@@ -395,6 +414,7 @@ main(int argc, char **argv)
 #define TEST(f) g_test_add_func("/cues/" #f, f)
     TEST(a_cue_is_on_for_its_time);
     TEST(a_cue_without_times_is_on_at_once);
+    TEST(of_two_with_one_start_the_later_counts);
     TEST(cues_follow_their_segment);
     TEST(the_next_cue_is_encoded_ahead);
     TEST(a_full_pad_waits_and_is_let_go);
