@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsanasimilar.h"
 
+#include "gstsanamap.h"
+
 #include <string.h>
 
 #define SIDE GST_SANA_SIMILAR_SIDE
@@ -41,8 +43,9 @@ scale_down (GstSanaSimilar * similar, const GstVideoInfo * info,
             GST_TYPE_VIDEO_RESAMPLER_METHOD, GST_VIDEO_RESAMPLER_METHOD_LINEAR,
             NULL));
   }
-  if (!similar->converter || !gst_video_frame_map (&in, info, picture,
-          GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))
+  /* who draws the picture, or copies it, says what is wrong with it */
+  if (!similar->converter || !gst_sana_map_picture (&in, info, picture,
+          GST_MAP_READ, NULL))
     return FALSE;
   buffer = gst_buffer_new_wrapped_full (0, similar->now, sizeof (similar->now),
       0, sizeof (similar->now), NULL, NULL);

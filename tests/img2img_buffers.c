@@ -41,9 +41,19 @@ untrue_buffer(guint kind)
 static void
 test_untrue_buffers(void)
 {
+    /* drawn, copied, compared with the one before, and that while another is drawn */
+    static const struct {
+        gboolean bypass;
+        gdouble threshold;
+        gint pacing;
+    } all[] = {{FALSE, 0, 0}, {TRUE, 0, 0}, {FALSE, 0.9, 0}, {FALSE, 0.9, 1}};
+
     for (guint kind = 0; kind < 7; kind++)
-        for (guint bypass = 0; bypass < 2; bypass++) {
-            GstHarness *h = filter_start(filter_make("bypass", bypass, NULL), SMALL, FALSE);
+        for (guint way = 0; way < G_N_ELEMENTS(all); way++) {
+            GstHarness *h =
+                filter_start(filter_make("bypass", all[way].bypass, "similarity-threshold",
+                                         all[way].threshold, "pacing", all[way].pacing, NULL),
+                             SMALL, FALSE);
             gst_harness_push(h, untrue_buffer(kind));
             filter_expect_error(h->element, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "buffer");
             filter_stop(h);
