@@ -129,9 +129,10 @@ void gst_sana_worker_flush (GstSanaWorker * worker);
 
 /*
  * Flushes, cancels loading and encoding, and frees the worker.  When this
- * returns neither ready() nor done() run or will be called, and no message will
- * be posted; so hold no lock that they take.  A computation that does not end
- * within 0.3 s is left to end by itself.  NULL is fine.
+ * returns none of funcs runs or will be called, and no message will be posted,
+ * also where a handler of one of them stops; so hold no lock that they take.  A
+ * computation that does not end within 0.3 s is left to end by itself.  NULL is
+ * fine.
  */
 void gst_sana_worker_stop (GstSanaWorker * worker);
 

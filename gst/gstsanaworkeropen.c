@@ -56,6 +56,22 @@ open_sessions (GstSanaWorker * worker, GError ** error)
   return TRUE;
 }
 
+/* After each message that was posted: its handler may have stopped us. */
+static gboolean
+reenter (GstSanaWorker * worker)
+{
+  gst_sana_worker_leave (worker);
+  return gst_sana_worker_enter (worker);
+}
+
+static void
+set_opened (GstSanaWorker * worker)
+{
+  g_mutex_lock (&worker->lock);
+  worker->opening = FALSE;
+  g_mutex_unlock (&worker->lock);
+}
+
 static void
 open_model (GstSanaWorker * worker)
 {
@@ -73,13 +89,15 @@ open_model (GstSanaWorker * worker)
   if (!gst_sana_worker_enter (worker))
     return;
   if (error) {
-    g_mutex_lock (&worker->lock);
-    worker->opening = FALSE;
-    g_mutex_unlock (&worker->lock);
     /* the error itself before the end of the progress it ends */
     gst_sana_post_error (worker->element, GST_SANA_DOING_OPEN, error);
+    if (!reenter (worker))
+      return;
+    set_opened (worker);
     gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_ERROR, -1,
         _("The model could not be loaded"));
+    if (!reenter (worker))
+      return;
   } else {
     GST_INFO_OBJECT (worker->element, "model of %d px on %s",
         worker->info->native_size, worker->info->device);
@@ -155,11 +173,11 @@ gst_sana_worker_open (GstSanaWorker * worker)
   warm_up (worker);
   if (!gst_sana_worker_enter (worker))
     return;
-  g_mutex_lock (&worker->lock);
-  worker->opening = FALSE;
-  g_mutex_unlock (&worker->lock);
+  set_opened (worker);
   gst_sana_post_progress (worker->element, GST_PROGRESS_TYPE_COMPLETE, 100,
       _("The model is loaded"));
+  if (!reenter (worker))
+    return;
   if (worker->funcs->started)
     worker->funcs->started (worker->element);
   gst_sana_worker_leave (worker);

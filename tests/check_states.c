@@ -326,6 +326,49 @@ recovers_from_a_failed_load(void)
     assert_all_gone();
 }
 
+/* In the thread that tells how a load ended: another run. */
+static GstBusSyncReply
+begin_again(GstBus *bus, GstMessage *message, gpointer pipe)
+{
+    GObject *element = G_OBJECT(((Pipe *)pipe)->element);
+    GstProgressType type = GST_PROGRESS_TYPE_START;
+    const char *next;
+
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_PROGRESS)
+        gst_message_parse_progress(message, &type, NULL, NULL);
+    g_assert_cmpint(type, !=, GST_PROGRESS_TYPE_ERROR);
+    if ((GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR || type == GST_PROGRESS_TYPE_COMPLETE) &&
+        (next = g_object_steal_data(element, "next"))) {
+        gst_element_set_state(((Pipe *)pipe)->bin, GST_STATE_NULL);
+        g_object_set(element, "model-path", next, NULL);
+        gst_element_set_state(((Pipe *)pipe)->bin, GST_STATE_PLAYING);
+        g_object_set_data(element, "begun", pipe);
+    }
+    return GST_BUS_PASS;
+}
+
+static void
+tells_nothing_of_a_run_that_was_stopped(void)
+{
+    static const char *const lines[][2] = {
+        {SRC("model-path=fake:load=99,open=malformed") "appsink name=out", "fake:"},
+        {FILTER("model-path=fake:load=99,open=malformed") "appsink name=out", "fake:"},
+        /* black until its own model is there */
+        {FILTER("startup-mode=black model-path=fake:") "appsink name=out", "fake:load=60000"}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(lines); i++) {
+        Pipe pipe;
+        pipe_open(&pipe, lines[i][0]);
+        g_object_set_data(G_OBJECT(pipe.element), "next", (gpointer)lines[i][1]);
+        gst_bus_set_sync_handler(pipe.bus, begin_again, &pipe, NULL);
+        pipe_play(&pipe);
+        while (!g_object_get_data(G_OBJECT(pipe.element), "begun"))
+            g_usleep(1000);
+        gst_sample_unref(pipe_pull(&pipe));
+        pipe_close(&pipe);
+    }
+}
+
 static void
 says_which_frame_failed(void)
 {
@@ -542,6 +585,7 @@ main(int argc, char **argv)
     TEST(ends_during_a_long_load);
     TEST(refuses_pictures_that_no_buffer_holds);
     TEST(recovers_from_a_failed_load);
+    TEST(tells_nothing_of_a_run_that_was_stopped);
     TEST(says_which_frame_failed);
     TEST(refuses_a_prompt);
     TEST(stops_during_a_long_load);
