@@ -322,18 +322,6 @@ gst_sana_src_query (GstBaseSrc * src, GstQuery * query)
   return GST_BASE_SRC_CLASS (parent_class)->query (src, query);
 }
 
-static void
-gst_sana_src_get_times (GstBaseSrc * src, GstBuffer * buffer,
-    GstClockTime * start, GstClockTime * end)
-{
-  *start = *end = GST_CLOCK_TIME_NONE;
-  if (gst_base_src_is_live (src) && GST_BUFFER_PTS_IS_VALID (buffer)) {
-    *start = GST_BUFFER_PTS (buffer);
-    if (GST_BUFFER_DURATION_IS_VALID (buffer))
-      *end = *start + GST_BUFFER_DURATION (buffer);
-  }
-}
-
 /* --- start, stop ---------------------------------------------------------- */
 
 static gboolean
@@ -447,6 +435,10 @@ gst_sana_src_change_state (GstElement * element, GstStateChange transition)
     ok = self->values.is_live;
     g_mutex_unlock (&self->common.lock);
     gst_base_src_set_live (GST_BASE_SRC (self), ok);
+  } else if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING) {
+    g_mutex_lock (&self->lock);
+    self->resumed = TRUE;
+    g_mutex_unlock (&self->lock);
   }
   return GST_ELEMENT_CLASS (parent_class)->change_state (element, transition);
 }

@@ -351,24 +351,21 @@ gst_sana_src_next_picture (GstSanaSrc * self, gboolean * repeated)
   return own_picture (self);
 }
 
-/* The frame that the clock is at; 0 when there is none.  GstBaseSrc takes the
- * first frame's offset for a latency and undoes it, so only what was added
- * since delays frames. */
-static gint64
-frame_on_air (GstSanaSrc * self)
+/* --- live ----------------------------------------------------------------- */
+
+/* 0 when there is no clock. */
+static GstClockTime
+running_time (GstSanaSrc * self)
 {
   GstClock *clock = gst_element_get_clock (GST_ELEMENT (self));
   GstClockTimeDiff time;
 
   if (clock == NULL)
     return 0;
-  if (self->produced == 0)
-    self->first_offset = gst_sana_src_get_offset (self);
   time = GST_CLOCK_DIFF (gst_element_get_base_time (GST_ELEMENT (self)),
       gst_clock_get_time (clock));
-  time -= gst_sana_src_get_offset (self) - self->first_offset;
   gst_object_unref (clock);
-  return time < 0 ? 0 : gst_sana_timeline_frame_at (&self->line, time);
+  return MAX (time, 0);
 }
 
 static void
@@ -376,8 +373,7 @@ skip_to (GstSanaSrc * self, gint64 frame)
 {
   gint64 missed;
 
-  for (missed = self->line.frame; missed < frame && self->produced > 0;
-      missed++)
+  for (missed = self->line.frame; missed < frame; missed++)
     gst_sana_stats_count (&self->common.stats, GST_SANA_COUNT_DROPPED);
   GST_DEBUG_OBJECT (self, "%" G_GINT64_FORMAT " frames missed",
       frame - self->line.frame);
@@ -388,14 +384,39 @@ skip_to (GstSanaSrc * self, gint64 frame)
 void
 gst_sana_src_go_on_air (GstSanaSrc * self, gboolean repeated)
 {
-  gint64 frame = frame_on_air (self);
+  GstClockTime now = running_time (self);
+  gint64 frame;
 
+  if (self->produced == 0)
+    gst_sana_timeline_begin (&self->line, now);
+  frame = gst_sana_timeline_frame_at (&self->line, now);
   if (frame > self->line.frame + 1)
     skip_to (self, frame);
+  self->due = gst_sana_timeline_time (&self->line, self->line.frame, 0);
   if (!repeated)
-    self->shown_since =
-        gst_sana_timeline_time (&self->line, self->line.frame, 0);
+    self->shown_since = self->due;
 }
+
+/* GstBaseSrc takes the lateness of the first frame after PLAYING for one of
+ * all, and moves timestamps by it that were told of already.  So that frame is
+ * not to wait: it begins now. */
+void
+gst_sana_src_get_times (GstBaseSrc * src, GstBuffer * buffer,
+    GstClockTime * start, GstClockTime * end)
+{
+  GstSanaSrc *self = GST_SANA_SRC (src);
+  gboolean first;
+
+  g_mutex_lock (&self->lock);
+  first = self->resumed;
+  self->resumed = FALSE;
+  g_mutex_unlock (&self->lock);
+  *start = gst_base_src_is_live (src) && !first ? self->due :
+      GST_CLOCK_TIME_NONE;
+  *end = GST_CLOCK_TIME_NONE;
+}
+
+/* --- what the worker brings ----------------------------------------------- */
 
 static void
 on_ready (GstElement * element, const SanaModelInfo * info,

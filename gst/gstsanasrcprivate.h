@@ -33,6 +33,7 @@ struct _GstSanaSrc
   gboolean ready;               /* the model is there */
   gboolean failed;              /* and this was said on the bus */
   gboolean ending;              /* EOS was sent to the element */
+  gboolean resumed;             /* live: none was shown since PLAYING */
   gint native_size;
   GstSanaPicture *drawn;        /* just finished */
 
@@ -50,7 +51,7 @@ struct _GstSanaSrc
   GstSanaTimeline line;
   gboolean discont;             /* the next frame does not follow the last */
   guint64 produced;             /* since start() */
-  gint64 first_offset;          /* timestamp-offset of the first frame, live */
+  GstClockTime due;             /* live: when the last one begins by the clock */
 };
 
 extern const GstSanaWorkerFuncs gst_sana_src_worker_funcs;
@@ -65,10 +66,15 @@ gint64 gst_sana_src_get_offset (GstSanaSrc * self);
  * something was said on the bus.  ending: EOS comes before the model. */
 gboolean gst_sana_src_wait_model (GstSanaSrc * self, gboolean * ending);
 
-/* Streaming thread, live: goes on to the frame that is on now.  Time that passed
- * without us is not caught up with.  There a picture that is not repeated
- * begins to be shown. */
+/* Streaming thread, live: goes on to the frame that is on now; the first one
+ * begins now.  Time that passed without us is not caught up with.  There a
+ * picture that is not repeated begins to be shown. */
 void gst_sana_src_go_on_air (GstSanaSrc * self, gboolean repeated);
+
+/* GstBaseSrcClass.get_times(): frames wait for their time by the clock, whatever
+ * timestamp-offset is. */
+void gst_sana_src_get_times (GstBaseSrc * src, GstBuffer * buffer,
+    GstClockTime * start, GstClockTime * end);
 
 /* Streaming thread: makes `shown` what the next frame is to show.  repeated: the
  * frame before showed it already. */

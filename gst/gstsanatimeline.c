@@ -11,6 +11,12 @@ gst_sana_timeline_reset (GstSanaTimeline * line)
   memset (line, 0, sizeof (*line));
 }
 
+void
+gst_sana_timeline_begin (GstSanaTimeline * line, GstClockTime time)
+{
+  line->time_before = time;
+}
+
 static void
 locate (GstSanaTimeline * line)
 {

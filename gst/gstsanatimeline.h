@@ -22,6 +22,9 @@ typedef struct
 
 void gst_sana_timeline_reset (GstSanaTimeline * line);
 
+/* Frame 0, the next one, begins at `time`. */
+void gst_sana_timeline_begin (GstSanaTimeline * line, GstClockTime time);
+
 /* Goes to the frame that is on at `position`; backwards, to the last one that
  * begins before it. */
 void gst_sana_timeline_seek (GstSanaTimeline * line, GstClockTime position,

@@ -213,6 +213,89 @@ shifts_by_a_new_offset_once(void)
     pipe_close(&pipe);
 }
 
+typedef struct {
+    GstClockTime key; /* of the last request, or NONE */
+    guint keys;
+} Keys;
+
+/* A request for a key frame names the frame behind it. */
+static GstPadProbeReturn
+watch_keys(GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
+{
+    Keys *k = user_data;
+    GstClockTime stream_time, running_time;
+
+    if (GST_PAD_PROBE_INFO_TYPE(info) & GST_PAD_PROBE_TYPE_BUFFER) {
+        if (GST_CLOCK_TIME_IS_VALID(k->key))
+            g_assert_cmpuint(GST_BUFFER_PTS(GST_PAD_PROBE_INFO_BUFFER(info)), ==, k->key);
+        k->key = GST_CLOCK_TIME_NONE;
+    } else if (gst_video_event_is_force_key_unit(GST_PAD_PROBE_INFO_EVENT(info))) {
+        gst_video_event_parse_downstream_force_key_unit(GST_PAD_PROBE_INFO_EVENT(info), &k->key,
+                                                        &stream_time, &running_time, NULL, NULL);
+        g_assert_cmpuint(stream_time, ==, k->key);
+        g_assert_cmpuint(running_time, ==, k->key);
+        k->keys++;
+    }
+    return GST_PAD_PROBE_OK;
+}
+
+static guint32
+middle(GstSample *sample)
+{
+    guint8 p[3];
+
+    gst_buffer_extract(gst_sample_get_buffer(sample), (8 * 16 + 8) * 3, p, 3);
+    return (guint32)(p[0] << 16 | p[1] << 8 | p[2]);
+}
+
+/* Messages, requests for key frames and buffers have the same times, with and without an offset. */
+static void
+tells_the_times_of_its_frames(void)
+{
+    static const char *const prompts[] = {"a", "b", "c", "d"};
+    static const gint64 offsets[] = {0, GST_SECOND};
+
+    for (guint i = 0; i < G_N_ELEMENTS(offsets); i++) {
+        Keys keys = {GST_CLOCK_TIME_NONE, 0};
+        guint32 last = 0, colour;
+        Pipe pipe;
+        pipe_open(&pipe, "sanasrc name=e is-live=true seed-mode=fixed force-key-unit=true "
+                         "model-path=fake:load=70 ! appsink name=out sync=false "
+                         "caps=video/x-raw,format=RGB,width=16,height=16,framerate=20/1");
+        g_object_set(pipe.element, "prompt", prompts[0], "timestamp-offset", offsets[i], NULL);
+        GstPad *pad = gst_element_get_static_pad(pipe.element, "src");
+        gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
+                          watch_keys, &keys, NULL);
+        gst_object_unref(pad);
+        pipe_play(&pipe);
+        for (guint seen = 0; seen < G_N_ELEMENTS(prompts);) {
+            GstSample *sample = pipe_pull(&pipe);
+            g_assert_nonnull(sample);
+            GstClockTime pts = GST_BUFFER_PTS(gst_sample_get_buffer(sample)), told[3];
+            colour = middle(sample);
+            gst_sample_unref(sample);
+            g_assert_cmpuint(pts, >=, (guint64)offsets[i]);
+            g_assert_cmpuint(pts, <=,
+                             offsets[i] + gst_element_get_current_running_time(pipe.element));
+            if (colour == last)
+                continue;
+            last = colour;
+            GstMessage *message = pipe_message(&pipe, GST_MESSAGE_ELEMENT);
+            g_assert_true(gst_structure_get(gst_message_get_structure(message), "timestamp",
+                                            GST_TYPE_CLOCK_TIME, &told[0], "stream-time",
+                                            GST_TYPE_CLOCK_TIME, &told[1], "running-time",
+                                            GST_TYPE_CLOCK_TIME, &told[2], NULL));
+            gst_message_unref(message);
+            for (guint k = 0; k < 3; k++)
+                g_assert_cmpuint(told[k], ==, pts);
+            if (++seen < G_N_ELEMENTS(prompts))
+                g_object_set(pipe.element, "prompt", prompts[seen], NULL);
+        }
+        g_assert_cmpuint(keys.keys, ==, G_N_ELEMENTS(prompts) - 1);
+        pipe_close(&pipe);
+    }
+}
+
 /* As every property that is only used from READY on. */
 static void
 becomes_live_at_the_next_start(void)
@@ -267,6 +350,7 @@ main(int argc, char **argv)
     TEST(pauses_a_live_source);
     TEST(goes_on_after_a_pause_in_the_first_picture);
     TEST(shifts_by_a_new_offset_once);
+    TEST(tells_the_times_of_its_frames);
     TEST(becomes_live_at_the_next_start);
     TEST(keeps_a_live_source_on_after_a_bad_prompt);
     return g_test_run();
