@@ -99,11 +99,13 @@ announce (GstSanaSrc * self, GstBuffer * buffer)
   const GstSegment *segment = &GST_BASE_SRC (self)->segment;
   gboolean another = self->announced.prompt != NULL;
 
+  self->announcing = FALSE;
   if (!job || !job->applied.prompt || (self->announced.prompt &&
           gst_sana_settings_same_prompt (&job->applied, &self->announced)))
     return;
   gst_sana_settings_clear (&self->announced);
   gst_sana_settings_copy (&self->announced, &job->applied);
+  self->announcing = TRUE;
   gst_sana_post_prompt_applied (GST_ELEMENT (self), &self->announced, segment,
       buffer);
   /* goes out between a new segment, if there is one, and the buffer; who stops
@@ -127,6 +129,8 @@ gst_sana_src_create (GstPushSrc * psrc, GstBuffer ** buffer)
   if (!self->canvas || gst_sana_timeline_ended (&self->line))
     return GST_FLOW_EOS;
 
+  if (live)
+    gst_sana_src_make_up_for_lost (self);
   ret = gst_sana_src_next_picture (self, &repeated);
   if (ret != GST_FLOW_OK)
     return ret;
@@ -143,6 +147,9 @@ gst_sana_src_create (GstPushSrc * psrc, GstBuffer ** buffer)
   self->discont = FALSE;
   gst_sana_timeline_stamp (&self->line, gst_sana_src_get_offset (self),
       *buffer);
+  self->end = GST_BUFFER_PTS (*buffer);
+  if (GST_BUFFER_DURATION_IS_VALID (*buffer))
+    self->end += GST_BUFFER_DURATION (*buffer);
   self->produced++;
   gst_sana_stats_count (&self->common.stats, GST_SANA_COUNT_OUT);
   if (repeated)

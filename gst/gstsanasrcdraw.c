@@ -382,6 +382,19 @@ skip_to (GstSanaSrc * self, gint64 frame)
 }
 
 void
+gst_sana_src_make_up_for_lost (GstSanaSrc * self)
+{
+  /* GstBaseSrc counts what it has got past the clock */
+  if (self->produced == 0 || GST_BASE_SRC (self)->segment.position == self->end)
+    return;
+  GST_DEBUG_OBJECT (self, "a frame was lost to a pause");
+  gst_sana_stats_count (&self->common.stats, GST_SANA_COUNT_DROPPED);
+  self->discont = TRUE;
+  if (self->announcing)
+    gst_sana_settings_clear (&self->announced);
+}
+
+void
 gst_sana_src_go_on_air (GstSanaSrc * self, gboolean repeated)
 {
   GstClockTime now = running_time (self);

@@ -52,6 +52,8 @@ struct _GstSanaSrc
   gboolean discont;             /* the next frame does not follow the last */
   guint64 produced;             /* since start() */
   GstClockTime due;             /* live: when the last one begins by the clock */
+  GstClockTime end;             /* and ends by its timestamps */
+  gboolean announcing;          /* it was the first of its prompt */
 };
 
 extern const GstSanaWorkerFuncs gst_sana_src_worker_funcs;
@@ -65,6 +67,10 @@ gint64 gst_sana_src_get_offset (GstSanaSrc * self);
 /* Streaming thread: waits for the model.  FALSE when the pad is flushing, or
  * something was said on the bus.  ending: EOS comes before the model. */
 gboolean gst_sana_src_wait_model (GstSanaSrc * self, gboolean * ending);
+
+/* Streaming thread, live: what the last frame was to be, if it did not go out as
+ * the source was paused, the next one is. */
+void gst_sana_src_make_up_for_lost (GstSanaSrc * self);
 
 /* Streaming thread, live: goes on to the frame that is on now; the first one
  * begins now.  Time that passed without us is not caught up with.  There a

@@ -4,6 +4,7 @@
 #include "fake_sana.h"
 
 #include <gst/base/gstbasesrc.h>
+#include <gst/check/gsttestclock.h>
 
 static void
 keeps_its_rate_with_a_slow_model(void)
@@ -296,6 +297,55 @@ tells_the_times_of_its_frames(void)
     }
 }
 
+/* The frame that waits for its time when the source is paused does not come.  The next one says so,
+ * and its prompt is told of again. */
+static void
+tells_of_a_frame_that_a_pause_lost(void)
+{
+    GstClock *clock = gst_test_clock_new();
+    GstClockTime lost, told;
+    Pipe pipe;
+
+    pipe_open(&pipe, "sanasrc name=e is-live=true prompt=one model-path=fake: ! "
+                     "video/x-raw,width=16,height=16,framerate=10/1 ! appsink name=out sync=false");
+    gst_pipeline_use_clock(GST_PIPELINE(pipe.bin), clock);
+    pipe_play(&pipe);
+    for (guint told_of = 0; told_of < 2;) {
+        gst_test_clock_wait_for_next_pending_id(GST_TEST_CLOCK(clock), NULL);
+        GstMessage *message = gst_bus_pop_filtered(pipe.bus, GST_MESSAGE_ELEMENT);
+        if (!message) {
+            g_assert_true(gst_test_clock_crank(GST_TEST_CLOCK(clock)));
+            continue;
+        }
+        gst_structure_get(gst_message_get_structure(message), "timestamp", GST_TYPE_CLOCK_TIME,
+                          &lost, NULL);
+        gst_message_unref(message);
+        if (told_of++ == 0)
+            g_object_set(pipe.element, "prompt", "two", NULL);
+    }
+    /* it waits, and what came before it is out */
+    gst_element_set_state(pipe.bin, GST_STATE_PAUSED);
+    GstSample *sample;
+    while ((sample = gst_app_sink_try_pull_sample(pipe.out, 0))) {
+        g_assert_cmpuint(GST_BUFFER_PTS(gst_sample_get_buffer(sample)), <, lost);
+        gst_sample_unref(sample);
+    }
+    pipe_play(&pipe);
+    g_assert_true(gst_test_clock_crank(GST_TEST_CLOCK(clock)));
+    sample = pipe_pull(&pipe);
+    GstBuffer *buffer = gst_sample_get_buffer(sample);
+    g_assert_cmpuint(GST_BUFFER_PTS(buffer), >, lost);
+    g_assert_true(GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DISCONT));
+    GstMessage *message = pipe_message(&pipe, GST_MESSAGE_ELEMENT);
+    gst_structure_get(gst_message_get_structure(message), "timestamp", GST_TYPE_CLOCK_TIME, &told,
+                      NULL);
+    g_assert_cmpuint(told, ==, GST_BUFFER_PTS(buffer));
+    gst_message_unref(message);
+    gst_sample_unref(sample);
+    pipe_close(&pipe);
+    gst_object_unref(clock);
+}
+
 /* As every property that is only used from READY on. */
 static void
 becomes_live_at_the_next_start(void)
@@ -351,6 +401,7 @@ main(int argc, char **argv)
     TEST(goes_on_after_a_pause_in_the_first_picture);
     TEST(shifts_by_a_new_offset_once);
     TEST(tells_the_times_of_its_frames);
+    TEST(tells_of_a_frame_that_a_pause_lost);
     TEST(becomes_live_at_the_next_start);
     TEST(keeps_a_live_source_on_after_a_bad_prompt);
     return g_test_run();
