@@ -145,11 +145,7 @@ gst_sana_src_create (GstPushSrc * psrc, GstBuffer ** buffer)
   if (self->discont)
     GST_BUFFER_FLAG_SET (*buffer, GST_BUFFER_FLAG_DISCONT);
   self->discont = FALSE;
-  gst_sana_timeline_stamp (&self->line, gst_sana_src_get_offset (self),
-      *buffer);
-  self->end = GST_BUFFER_PTS (*buffer);
-  if (GST_BUFFER_DURATION_IS_VALID (*buffer))
-    self->end += GST_BUFFER_DURATION (*buffer);
+  gst_sana_src_stamp (self, *buffer);
   self->produced++;
   gst_sana_stats_count (&self->common.stats, GST_SANA_COUNT_OUT);
   if (repeated)

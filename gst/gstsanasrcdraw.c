@@ -351,6 +351,18 @@ gst_sana_src_next_picture (GstSanaSrc * self, gboolean * repeated)
   return own_picture (self);
 }
 
+void
+gst_sana_src_stamp (GstSanaSrc * self, GstBuffer * buffer)
+{
+  gst_sana_timeline_stamp (&self->line, gst_sana_src_get_offset (self), buffer);
+  /* where it has none GstBaseSrc puts in when the frame was made */
+  if (gst_base_src_get_do_timestamp (GST_BASE_SRC (self)))
+    GST_BUFFER_DTS (buffer) = GST_BUFFER_PTS (buffer);
+  self->end = GST_BUFFER_PTS (buffer);
+  if (GST_BUFFER_DURATION_IS_VALID (buffer))
+    self->end += GST_BUFFER_DURATION (buffer);
+}
+
 /* --- live ----------------------------------------------------------------- */
 
 /* 0 when there is no clock. */

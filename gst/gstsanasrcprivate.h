@@ -82,6 +82,9 @@ void gst_sana_src_go_on_air (GstSanaSrc * self, gboolean repeated);
 void gst_sana_src_get_times (GstBaseSrc * src, GstBuffer * buffer,
     GstClockTime * start, GstClockTime * end);
 
+/* Streaming thread: gives the next frame its times, and goes on. */
+void gst_sana_src_stamp (GstSanaSrc * self, GstBuffer * buffer);
+
 /* Streaming thread: makes `shown` what the next frame is to show.  repeated: the
  * frame before showed it already. */
 GstFlowReturn gst_sana_src_next_picture (GstSanaSrc * self,
