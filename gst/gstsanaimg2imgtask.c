@@ -185,7 +185,7 @@ static GstFlowReturn
 handle_event (GstSanaImg2img * self, GstEvent * event)
 {
   GstEventType type = GST_EVENT_TYPE (event);
-  GstFlowReturn ret = GST_FLOW_OK;
+  GstFlowReturn ret;
   GstCaps *caps;
 
   switch (type) {
@@ -206,14 +206,7 @@ handle_event (GstSanaImg2img * self, GstEvent * event)
     return GST_FLOW_OK;
   }
   gst_pad_push_event (self->srcpad, event);
-  if (type == GST_EVENT_EOS) {
-    g_mutex_lock (&self->lock);
-    /* a new stream may have begun behind it */
-    if (self->eos)
-      ret = GST_FLOW_EOS;
-    g_mutex_unlock (&self->lock);
-  }
-  return ret;
+  return type == GST_EVENT_EOS ? GST_FLOW_EOS : GST_FLOW_OK;
 }
 
 static void
@@ -229,6 +222,8 @@ handle_query (GstSanaImg2img * self, GstQuery * query)
   g_mutex_unlock (&self->lock);
 }
 
+/* EOS: that of upstream is out; who downstream wants no more is not asked again,
+ * which is OK. */
 static GstFlowReturn
 handle_item (GstSanaImg2img * self, GstSanaItem * item)
 {
@@ -307,6 +302,10 @@ gst_sana_img2img_loop (gpointer pad)
   ret = handle_item (self, &item);
 
   g_mutex_lock (&self->lock);
+  /* a new stream may have begun behind its EOS, and even ended */
+  if (ret == GST_FLOW_EOS && (!self->eos ||
+          gst_sana_queue_has_restart (&self->queue)))
+    ret = GST_FLOW_OK;
   if (self->srcresult == GST_FLOW_OK)
     self->srcresult = ret;
   if (self->srcresult != GST_FLOW_OK)

@@ -166,6 +166,33 @@ test_stream_after_eos(void)
     filter_stop(h);
 }
 
+/* As long as the first frame takes there is the end of two streams behind it. */
+static void
+test_short_streams_in_a_row(void)
+{
+    GstHarness *h = filter_start(filter_make("model-path", "fake:frame=100", NULL), NULL, FALSE);
+    Recorder recorder;
+    GstSegment segment;
+
+    recorder_init(&recorder, h);
+    gst_harness_set_src_caps_str(h, SMALL);
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    gst_harness_push(h, filter_picture(SMALL, 0, 0));
+    gst_harness_push_event(h, gst_event_new_eos());
+    gst_harness_push_event(h, gst_event_new_stream_start("another"));
+    gst_harness_push_event(h, gst_event_new_segment(&segment));
+    gst_harness_push(h, filter_picture(SMALL, 1, 1));
+    gst_harness_push_event(h, gst_event_new_eos());
+    g_assert_true(event_comes(h, GST_EVENT_EOS));
+    g_assert_true(event_comes(h, GST_EVENT_EOS));
+    char *words = recorder_finish(&recorder);
+    g_assert_cmpstr(words, ==,
+                    "stream-start caps segment buffer:0 eos stream-start segment buffer:40 eos ");
+    g_free(words);
+    filter_stop(h);
+    g_string_free(recorder.words, TRUE);
+}
+
 static GstPadProbeReturn
 refuse_buffers(GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
 {
@@ -322,6 +349,7 @@ add_flow_tests(void)
     g_test_add_func("/img2img/flow/caps and EOS do not wait for the model",
                     test_caps_and_eos_do_not_wait_for_the_model);
     g_test_add_func("/img2img/flow/a stream after EOS", test_stream_after_eos);
+    g_test_add_func("/img2img/flow/short streams in a row", test_short_streams_in_a_row);
     g_test_add_func("/img2img/flow/downstream has enough", test_downstream_has_enough);
     g_test_add_func("/img2img/flow/downstream not linked", test_downstream_not_linked);
     g_test_add_func("/img2img/flow/downstream fails before EOS", test_downstream_fails_before_eos);
