@@ -273,6 +273,31 @@ test_unsaid_fields(void)
     filter_stop(h);
 }
 
+/* A rate that only downstream has is no other picture: drawn, compared, mixed, copied. */
+static void
+test_unsaid_rate(void)
+{
+    static const char *const caps = "video/x-raw,format=RGB,width=64,height=32";
+    static const gdouble mixes[] = {1, 0.5, 0};
+
+    for (guint i = 0; i < 2 * G_N_ELEMENTS(mixes); i++) {
+        GstHarness *h = filter_start(
+            filter_make("strength", 0.5, "mix", mixes[i / 2], "similarity-threshold", 0.9, NULL),
+            NULL, FALSE);
+        GstVideoInfo info;
+        gst_harness_set_sink_caps_str(h, i % 2 ? "video/x-raw,format=I420,framerate=25/1"
+                                               : "video/x-raw,framerate=25/1");
+        gst_harness_set_src_caps_str(h, caps);
+        gst_buffer_unref(filter_through(h, filter_picture(caps, 0, 0)));
+        GstCaps *out = gst_pad_get_current_caps(h->sinkpad);
+        g_assert_true(gst_video_info_from_caps(&info, out));
+        g_assert_cmpint(info.fps_n, ==, 25);
+        gst_caps_unref(out);
+        filter_expect_no_error(h->element);
+        filter_stop(h);
+    }
+}
+
 static void
 test_nothing_in_common(void)
 {
@@ -458,6 +483,7 @@ add_caps_tests(void)
     g_test_add_func("/img2img/caps/downstream changes its mind", test_downstream_changes_its_mind);
     g_test_add_func("/img2img/caps/another peer meanwhile", test_another_peer_meanwhile);
     g_test_add_func("/img2img/caps/unsaid fields", test_unsaid_fields);
+    g_test_add_func("/img2img/caps/unsaid rate", test_unsaid_rate);
     g_test_add_func("/img2img/caps/nothing in common", test_nothing_in_common);
     g_test_add_func("/img2img/caps/interlaced and stereoscopic", test_refused);
     g_test_add_func("/img2img/caps/interlaced in a pipeline", test_refused_in_a_pipeline);
