@@ -20,6 +20,13 @@ GST_DEBUG_CATEGORY_EXTERN (gst_sana_img2img_debug);
 /* Frames that may wait while one is computed. */
 #define GST_SANA_QUEUE_DEPTH 1
 
+/* What the time of a picture depends on, but for what is set in READY. */
+typedef struct
+{
+  gint width, height;           /* worked at */
+  guint steps;
+} GstSanaMeasured;
+
 /*
  * Three threads meet here.  Upstream's puts frames, events and queries into
  * `queue`; the source pad's task takes them out, gives frames to the worker's
@@ -61,7 +68,8 @@ struct _GstSanaImg2img
   GstSanaConvert *convert;      /* NULL: no caps yet */
   gboolean skipping;            /* frames, until the next segment */
   GstSanaSettings announced;    /* the prompt last said to be applied */
-  gchar *pictures;              /* that times are measured of */
+  GstSanaMeasured measured;     /* what times are taken of, */
+  gchar *pictures;              /* and its name; NULL: of nothing */
   guint64 epoch;                /* of the frames; with pace */
   GstSanaPace pace;
   gboolean missed;              /* frames were dropped since the last pushed */
@@ -162,8 +170,12 @@ GstFlowReturn gst_sana_img2img_show (GstSanaImg2img * self,
 void gst_sana_img2img_reset_output (GstSanaImg2img * self);
 
 /* gstsanaimg2imgcompute.c */
-/* The task: pictures as convert makes them are to come. */
-void gst_sana_img2img_expect (GstSanaImg2img * self, GstSanaConvert * convert);
+/* The task: pictures as `convert` makes them are to come, in so many steps: times
+ * are of these from now on.  TRUE: they are others than before, and live. */
+gboolean gst_sana_img2img_expect (GstSanaImg2img * self, guint steps);
+
+/* The same for what caps promise: if it is TRUE the worker warms up for them. */
+void gst_sana_img2img_prepare (GstSanaImg2img * self);
 
 /* The task, or when it has ended: has the process remember how long pictures
  * took; others are to come, or none. */

@@ -13,19 +13,17 @@
 
 /* --- warming up ----------------------------------------------------------- */
 
-/* What is known of this size from before; the caller frees it. */
+/* What the process knows these pictures as; the caller frees it. */
 static gchar *
-latency_key (GstSanaImg2img * self, GstSanaConvert * convert)
+latency_key (GstSanaImg2img * self, const GstSanaMeasured * measured)
 {
   GstSanaSettings settings = { 0 };
   gchar *path, *key;
-  gint width, height;
 
   gst_sana_common_snapshot (&self->common, &settings);
   path = gst_sana_find_model (settings.model_path);
-  gst_sana_convert_get_size (convert, 1, &width, &height);
   key = g_strdup_printf ("%s %s %d %u %dx%d", path, settings.device,
-      settings.precision, settings.steps, width, height);
+      settings.precision, measured->steps, measured->width, measured->height);
   g_free (path);
   gst_sana_settings_clear (&settings);
   return key;
@@ -69,29 +67,40 @@ new_warm_up (GstSanaImg2img * self, GstSanaConvert * convert)
   return &frame->job;
 }
 
-/* Pictures as convert makes them are to come.  With the answer known before the
- * first of them, a live pipeline does not skip. */
-void
-gst_sana_img2img_expect (GstSanaImg2img * self, GstSanaConvert * convert)
+gboolean
+gst_sana_img2img_expect (GstSanaImg2img * self, guint steps)
 {
-  gchar *key = latency_key (self, convert);
+  GstSanaMeasured measured = { 0, 0, steps };
   gboolean grown, live;
 
-  if (!g_strcmp0 (key, self->pictures)) {
-    g_free (key);
-    return;
-  }
+  gst_sana_convert_get_size (self->convert, 1, &measured.width,
+      &measured.height);
+  if (self->pictures && measured.width == self->measured.width &&
+      measured.height == self->measured.height && steps == self->measured.steps)
+    return FALSE;
   gst_sana_img2img_remember (self);
-  self->pictures = key;
+  self->measured = measured;
+  self->pictures = latency_key (self, &measured);
   g_mutex_lock (&self->lock);
   live = self->live;
-  grown = gst_sana_latency_expect (&self->latency, key);
+  grown = gst_sana_latency_expect (&self->latency, self->pictures);
   g_mutex_unlock (&self->lock);
-  if (!live)
-    return;
-  if (grown)
+  if (grown && live)
     post_latency (self);
-  gst_sana_worker_warm_up (self->worker, new_warm_up (self, convert));
+  return live;
+}
+
+/* With the answer known before the first of them, a live pipeline does not
+ * skip. */
+void
+gst_sana_img2img_prepare (GstSanaImg2img * self)
+{
+  GstSanaJob *job = new_warm_up (self, self->convert);
+
+  if (gst_sana_img2img_expect (self, job->settings.steps))
+    gst_sana_worker_warm_up (self->worker, job);
+  else
+    job->free (job);
 }
 
 void

@@ -122,6 +122,8 @@ static void
 take_picture (GstSanaImg2img * self, const GstSanaFrame * drawn)
 {
   GstClockTime needed = 0;
+  /* else it was begun before that changed */
+  gboolean counts = drawn->job.settings.steps == self->measured.steps;
   gboolean grown, tight;
 
   self->failing = self->bypassed = FALSE;
@@ -130,7 +132,7 @@ take_picture (GstSanaImg2img * self, const GstSanaFrame * drawn)
   gst_sana_pace_keep (&self->pace, gst_sana_convert_out_info (self->convert),
       drawn);
   g_mutex_lock (&self->lock);
-  grown = gst_sana_latency_add (&self->latency, drawn->took,
+  grown = counts && gst_sana_latency_add (&self->latency, drawn->took,
       GST_SANA_QUEUE_DEPTH) && self->live;
   tight = gst_sana_latency_is_short (&self->latency, GST_SANA_QUEUE_DEPTH,
       &needed) && self->live;
@@ -385,6 +387,7 @@ gst_sana_img2img_show (GstSanaImg2img * self, GstSanaFrame * frame)
     ret = gst_buffer_pool_acquire_buffer (self->pool, &out, NULL);
   if (ret == GST_FLOW_OK) {
     gst_sana_img2img_set_process (self, &process);
+    gst_sana_img2img_expect (self, frame->job.settings.steps);
     g_mutex_lock (&self->lock);
     gst_sana_qos_hand_over (&self->qos, frame->in, out);
     g_mutex_unlock (&self->lock);

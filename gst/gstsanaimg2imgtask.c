@@ -148,7 +148,7 @@ set_caps (GstSanaImg2img * self, GstCaps * caps)
   drop_convert (self);
   ret = negotiate (self);
   if (ret == GST_FLOW_OK)
-    gst_sana_img2img_expect (self, self->convert);
+    gst_sana_img2img_prepare (self);
   return ret;
 }
 

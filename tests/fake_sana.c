@@ -4,7 +4,7 @@
 #include <string.h>
 
 typedef struct {
-    int load_ms, prompt_ms, frame_ms, stubborn_ms;
+    int load_ms, prompt_ms, frame_ms, step_ms, stubborn_ms;
     int factor, native, fail_frame, nan_frame, fail_from;
     char check[16], open[16];
     gboolean copy, own_memory, cuda;
@@ -98,6 +98,8 @@ read_spec(const char *path, Spec *spec, GError **error)
             spec->prompt_ms = number;
         else if (g_str_has_prefix(*w, "frame="))
             spec->frame_ms = number;
+        else if (g_str_has_prefix(*w, "step="))
+            spec->step_ms = number;
         else if (g_str_has_prefix(*w, "stubborn="))
             spec->stubborn_ms = number;
         else if (g_str_has_prefix(*w, "factor="))
@@ -432,7 +434,7 @@ begin_frame(SanaSession *session, const SanaParams *params, const SanaImage *ima
                     image->width, image->height, spec->factor);
         return FALSE;
     }
-    if (!compute(session, spec->frame_ms, error))
+    if (!compute(session, spec->frame_ms + spec->step_ms * (params->steps - 1), error))
         return FALSE;
     if (n == spec->fail_frame || n >= spec->fail_from) {
         g_set_error(error, SANA_ERROR, SANA_ERROR_FAILED, "frame %d failed", n);

@@ -6,6 +6,7 @@
  * A model is a path that begins with "fake:" and goes on with any of these, separated by commas:
  *
  *   load=MS prompt=MS frame=MS   how long each takes (0); all end early when cancelled
+ *   step=MS                      frames take this much longer for each step but the first (0)
  *   stubborn=MS                  frames, once cancelled, end this much later (0)
  *   factor=N native=N            of SanaModelInfo (8, 64)
  *   check=ERROR open=ERROR       sana_model_check(), sana_model_load() fail, ERROR being not-found,

@@ -58,6 +58,42 @@ known_before_loading_is_complete(void)
     filter_stop(h);
 }
 
+/* What took long was drawn in twenty steps; one takes what it took. */
+static void
+remembered_by_what_was_drawn(void)
+{
+    GstElement *element =
+        gst_object_ref(filter_make("model-path", "fake:frame=20,step=30,id=remember",
+                                   "startup-mode", GST_SANA_STARTUP_BLOCK, NULL));
+    GstHarness *h = filter_start(element, SMALL, TRUE);
+    GstClockTime min, max;
+    GstSegment segment;
+    gboolean live;
+
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    for (guint run = 0; run < 2; run++) {
+        for (guint n = 0; n < 6 && (run == 0 || n < 3); n++) {
+            if (n == 3)
+                g_object_set(element, "steps", 20, NULL);
+            timing_push(h, filter_picture(SMALL, n, n));
+            gst_buffer_unref(timing_pull(h));
+        }
+        if (run == 1)
+            break;
+        gst_element_set_state(element, GST_STATE_READY);
+        g_object_set(element, "steps", 1, NULL);
+        gst_element_set_state(element, GST_STATE_PLAYING);
+        gst_harness_push_event(h, gst_event_new_stream_start("again"));
+        gst_harness_set_src_caps_str(h, SMALL);
+        gst_harness_push_event(h, gst_event_new_segment(&segment));
+    }
+    filter_query_latency(h, &live, &min, &max);
+    g_test_message("%" GST_TIME_FORMAT, GST_TIME_ARGS(min));
+    g_assert_cmpuint(min, <, 600 * GST_MSECOND);
+    gst_object_unref(element);
+    filter_stop(h);
+}
+
 /* An application may ask at once, in the thread that tells. */
 static GstBusSyncReply
 ask_at_once(GstBus *bus, GstMessage *message, gpointer user_data)
@@ -389,6 +425,7 @@ add_timing_live_tests(void)
 #define TEST(name, f) g_test_add_func("/timing/" name, f)
     TEST("6 latency is known before caps", known_before_caps);
     TEST("6 latency is known before loading is complete", known_before_loading_is_complete);
+    TEST("6 latency is remembered by what was drawn", remembered_by_what_was_drawn);
     TEST("6 messages hold no lock", messages_hold_no_lock);
     TEST("7 latency overrides and warns", property_overrides_and_warns);
     TEST("9 leaky=upstream drops the newest", leaky_upstream_drops_the_newest);
