@@ -168,7 +168,7 @@ start (GstSanaImg2img * self)
   self->broken = FALSE;
   self->own_error = FALSE;
   self->started = FALSE;
-  gst_sana_img2img_set_live (self, FALSE, values.leaky);
+  gst_sana_img2img_set_live (self, FALSE, &values);
   gst_sana_qos_reset (&self->qos);
   self->discont = FALSE;
   self->frame_duration = GST_CLOCK_TIME_NONE;

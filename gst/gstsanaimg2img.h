@@ -119,9 +119,10 @@ GstFlowReturn gst_sana_img2img_chain (GstPad * pad, GstObject * parent,
 void gst_sana_img2img_drop (GstSanaImg2img * self, GstSanaFrame * frame,
     GstSanaCount why);
 
-/* With the lock: upstream is live, or not; `leaky` follows. */
+/* With the lock: upstream is live, or not; `leaky` follows from that and the
+ * properties. */
 void gst_sana_img2img_set_live (GstSanaImg2img * self, gboolean live,
-    GstSanaLeaky leaky);
+    const GstSanaImg2imgValues * values);
 
 /* gstsanaimg2imgflow.c */
 gboolean gst_sana_img2img_sink_event (GstPad * pad, GstObject * parent,

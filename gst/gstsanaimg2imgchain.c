@@ -13,10 +13,10 @@
 
 void
 gst_sana_img2img_set_live (GstSanaImg2img * self, gboolean live,
-    GstSanaLeaky leaky)
+    const GstSanaImg2imgValues * values)
 {
   self->live = live;
-  self->leaky = gst_sana_leaky_resolve (leaky, live);
+  self->leaky = gst_sana_leaky_resolve (values->leaky, live, values->pacing);
   g_cond_broadcast (&self->removed);
 }
 

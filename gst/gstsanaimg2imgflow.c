@@ -87,7 +87,7 @@ gst_sana_img2img_update_live (GstSanaImg2img * self)
     gst_query_parse_latency (query, &live, NULL, NULL);
     gst_sana_img2img_get_values (self, &values);
     g_mutex_lock (&self->lock);
-    gst_sana_img2img_set_live (self, live, values.leaky);
+    gst_sana_img2img_set_live (self, live, &values);
     g_mutex_unlock (&self->lock);
   }
   gst_query_unref (query);
@@ -102,7 +102,7 @@ gst_sana_img2img_timing_changed (GstSanaImg2img * self)
   g_mutex_lock (&self->lock);
   gst_sana_latency_configure (&self->latency, values.latency,
       values.pacing == GST_SANA_PACING_REPEAT);
-  gst_sana_img2img_set_live (self, self->live, values.leaky);
+  gst_sana_img2img_set_live (self, self->live, &values);
   g_mutex_unlock (&self->lock);
   gst_element_post_message (GST_ELEMENT (self),
       gst_message_new_latency (GST_OBJECT (self)));
@@ -418,7 +418,7 @@ query_latency (GstSanaImg2img * self, GstQuery * query)
   gst_query_parse_latency (query, &live, &min, &max);
   gst_sana_img2img_get_values (self, &values);
   g_mutex_lock (&self->lock);
-  gst_sana_img2img_set_live (self, live, values.leaky);
+  gst_sana_img2img_set_live (self, live, &values);
   gst_sana_latency_apply (&self->latency, 1 + GST_SANA_QUEUE_DEPTH,
       self->frame_duration, self->leaky != GST_SANA_LEAKY_NO, &min, &max);
   own = gst_sana_latency_get (&self->latency);

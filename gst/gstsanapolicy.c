@@ -14,7 +14,8 @@ gst_sana_leaky_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
-    {GST_SANA_LEAKY_AUTO, "downstream behind a live source, else no", "auto"},
+    {GST_SANA_LEAKY_AUTO, "downstream behind a live source unless pacing is "
+          "repeat, else no", "auto"},
     {GST_SANA_LEAKY_NO, "Upstream waits until there is room", "no"},
     {GST_SANA_LEAKY_UPSTREAM, "The frame that comes is dropped", "upstream"},
     {GST_SANA_LEAKY_DOWNSTREAM, "The oldest frame that waits is dropped",
@@ -71,11 +72,13 @@ gst_sana_on_error_get_type (void)
 }
 
 GstSanaLeaky
-gst_sana_leaky_resolve (GstSanaLeaky leaky, gboolean live)
+gst_sana_leaky_resolve (GstSanaLeaky leaky, gboolean live, GstSanaPacing pacing)
 {
   if (leaky != GST_SANA_LEAKY_AUTO)
     return leaky;
-  return live ? GST_SANA_LEAKY_DOWNSTREAM : GST_SANA_LEAKY_NO;
+  if (!live || pacing == GST_SANA_PACING_REPEAT)
+    return GST_SANA_LEAKY_NO;
+  return GST_SANA_LEAKY_DOWNSTREAM;
 }
 
 GstSanaStartup

@@ -13,7 +13,8 @@ G_BEGIN_DECLS
 /* What becomes of a frame that finds the queue full. */
 typedef enum
 {
-  GST_SANA_LEAKY_AUTO,          /* DOWNSTREAM behind a live source, else NO */
+  GST_SANA_LEAKY_AUTO,          /* DOWNSTREAM behind a live source, else NO; NO
+                                 * with REPEAT, where no frame waits for long */
   GST_SANA_LEAKY_NO,            /* it waits, and upstream with it */
   GST_SANA_LEAKY_UPSTREAM,      /* it goes itself */
   GST_SANA_LEAKY_DOWNSTREAM,    /* the oldest that has not started goes */
@@ -52,7 +53,8 @@ GType gst_sana_startup_get_type (void);
 GType gst_sana_on_error_get_type (void);
 
 /* The two AUTOs, resolved. */
-GstSanaLeaky gst_sana_leaky_resolve (GstSanaLeaky leaky, gboolean live);
+GstSanaLeaky gst_sana_leaky_resolve (GstSanaLeaky leaky, gboolean live,
+    GstSanaPacing pacing);
 GstSanaStartup gst_sana_startup_resolve (GstSanaStartup mode, gboolean live);
 
 G_END_DECLS

@@ -286,6 +286,34 @@ one_gives_one_at_once(void)
     filter_stop(h);
 }
 
+static GstPadProbeReturn
+take_a_while(GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
+{
+    g_usleep(20000);
+    return GST_PAD_PROBE_OK;
+}
+
+/* A camera and a sink that takes its time: who takes one for each he gives counts on it. */
+static void
+at_once_drops_nothing_live(void)
+{
+    GstHarness *h = filter_start(
+        filter_make("model-path", "fake:frame=100", "pacing", GST_SANA_PACING_REPEAT, NULL), SMALL,
+        TRUE);
+    Pusher pusher = {h, SMALL, 20, FALSE, 0, NULL};
+
+    gst_pad_add_probe(h->sinkpad, GST_PAD_PROBE_TYPE_BUFFER, take_a_while, NULL, NULL);
+    pusher_start(&pusher);
+    for (guint n = 0; n < 20; n++) {
+        GstBuffer *buffer = timing_pull(h);
+        g_assert_cmpuint(GST_BUFFER_PTS(buffer), ==, n * 40 * GST_MSECOND);
+        gst_buffer_unref(buffer);
+    }
+    g_assert_cmpint(pusher_join(&pusher), ==, GST_FLOW_OK);
+    g_assert_cmpuint(timing_stat(h->element, "dropped"), ==, 0);
+    filter_stop(h);
+}
+
 static void
 at_once_is_no_latency(void)
 {
@@ -459,6 +487,7 @@ add_timing_pace_tests(void)
     TEST("29 a new prompt is seen in a still picture", new_prompts_are_seen);
     TEST("29 likeness", likeness);
     TEST("8 pacing=repeat: one gives one at once", one_gives_one_at_once);
+    TEST("8 pacing=repeat: nothing is dropped live", at_once_drops_nothing_live);
     TEST("8 pacing=repeat: no latency", at_once_is_no_latency);
     TEST("8 pacing=repeat: nothing is dropped", at_once_drops_nothing);
     TEST("8 pacing=repeat: may wait for the first", at_once_may_wait_for_the_first);
