@@ -389,7 +389,7 @@ gst_sana_img2img_show (GstSanaImg2img * self, GstSanaFrame * frame)
     gst_sana_img2img_set_process (self, &process);
     gst_sana_img2img_expect (self, frame->job.settings.steps);
     g_mutex_lock (&self->lock);
-    gst_sana_qos_hand_over (&self->qos, frame->in, out);
+    gst_sana_qos_hand_over (&self->qos, out);
     g_mutex_unlock (&self->lock);
     gst_sana_frame_set_output (frame, self->convert, out);
     if (gst_sana_img2img_values_copy (&frame->values)) {

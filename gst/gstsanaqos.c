@@ -49,26 +49,11 @@ copy_meta (GstBuffer * to, GstBuffer * from, GstMeta * meta)
   meta->info->transform_func (to, meta, from, _gst_meta_transform_copy, &whole);
 }
 
-static void
-drop_time_code (GstBuffer * carried)
-{
-  GstVideoTimeCodeMeta *code = gst_buffer_get_video_time_code_meta (carried);
-
-  if (code)
-    gst_buffer_remove_meta (carried, &code->meta);
-}
-
 static gboolean
 carry_meta (GstBuffer * frame, GstMeta ** meta, gpointer user_data)
 {
-  GstBuffer *carried = user_data;
-
-  if ((*meta)->info->api == GST_VIDEO_CAPTION_META_API_TYPE) {
-    copy_meta (carried, frame, *meta);
-  } else if ((*meta)->info->api == GST_VIDEO_TIME_CODE_META_API_TYPE) {
-    drop_time_code (carried);
-    copy_meta (carried, frame, *meta);
-  }
+  if ((*meta)->info->api == GST_VIDEO_CAPTION_META_API_TYPE)
+    copy_meta (user_data, frame, *meta);
   return TRUE;
 }
 
@@ -102,12 +87,10 @@ hand_over_meta (GstBuffer * carried, GstMeta ** meta, gpointer user_data)
 }
 
 void
-gst_sana_qos_hand_over (GstSanaQos * qos, GstBuffer * in, GstBuffer * out)
+gst_sana_qos_hand_over (GstSanaQos * qos, GstBuffer * out)
 {
   if (!qos->carried)
     return;
-  if (gst_buffer_get_video_time_code_meta (in))
-    drop_time_code (qos->carried);
   gst_buffer_foreach_meta (qos->carried, hand_over_meta, out);
   gst_clear_buffer (&qos->carried);
 }

@@ -21,7 +21,7 @@ typedef struct
   GstClockTime earliest;        /* running time; NONE: nothing is late */
   gdouble proportion;           /* of the last event */
   GstClockTimeDiff jitter;
-  GstBuffer *carried;           /* metas of frames that were dropped, or NULL */
+  GstBuffer *carried;           /* captions of frames that were dropped, or NULL */
 } GstSanaQos;
 
 /* At the start and after a flush: nothing is late, nothing is carried. */
@@ -43,9 +43,8 @@ void gst_sana_qos_set_counts (GstMessage * message, guint64 processed,
     guint64 dropped);
 
 /* Gives the next output, before it takes those of its own input, the captions of
- * the frames dropped before it, and their timecode unless that has one. */
-void gst_sana_qos_hand_over (GstSanaQos * qos, GstBuffer * in,
-    GstBuffer * out);
+ * the frames dropped before it. */
+void gst_sana_qos_hand_over (GstSanaQos * qos, GstBuffer * out);
 
 G_END_DECLS
 #endif /* GST_SANA_QOS_H */
