@@ -28,10 +28,10 @@ gst_sana_qos_update (GstSanaQos * qos, GstEvent * event, GstClockTime duration)
   if (!GST_CLOCK_TIME_IS_VALID (time))
     qos->earliest = GST_CLOCK_TIME_NONE;
   else if (late > 0)
-    qos->earliest = time + MIN (2 * late, GST_SECOND) +
+    qos->earliest = time + 2 * MIN (late, GST_SECOND / 2) +
         (GST_CLOCK_TIME_IS_VALID (duration) ? duration : 0);
   else
-    qos->earliest = (GstClockTime) - late < time ? time + late : 0;
+    qos->earliest = -(GstClockTime) late < time ? time + late : 0;
 }
 
 gboolean

@@ -78,6 +78,7 @@ horizon(void)
         {GST_SECOND, 10 * GST_SECOND, 40 * GST_MSECOND, 2040 * GST_MSECOND},
         {GST_SECOND, -100 * (gint64)GST_MSECOND, 40 * GST_MSECOND, 900 * GST_MSECOND},
         {GST_SECOND, -1 * (gint64)GST_SECOND, 40 * GST_MSECOND, 0},
+        {GST_SECOND, G_MAXINT64, 40 * GST_MSECOND, 2040 * GST_MSECOND},
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(all); i++) {
