@@ -30,6 +30,7 @@ struct _GstSanaPromptFile
   gboolean fresh;               /* what it holds is to be told, changed or not */
   gchar *told;                  /* the text, or sentence, last told or known */
   GThread *thread;
+  GQueue tellers;               /* GThreads in func */
 };
 
 /* --- reading -------------------------------------------------------------- */
@@ -162,10 +163,13 @@ tell_locked (GstSanaPromptFile * file, const gchar * text, const GError * error)
   g_free (file->told);
   file->told = g_strdup (news);
   element = gst_object_ref (file->element);
+  g_queue_push_tail (&file->tellers, g_thread_self ());
   g_mutex_unlock (&file->lock);
   file->func (file->user_data, element, text, error);
   gst_object_unref (element);
   g_mutex_lock (&file->lock);
+  g_queue_remove (&file->tellers, g_thread_self ());
+  g_cond_broadcast (&file->news);
 }
 
 /* With the lock, which is let go while reading.  `before` is what stood there
@@ -291,6 +295,18 @@ gst_sana_prompt_file_start (GstSanaPromptFile * file, GstElement * element)
   g_free (before);
 }
 
+/* Whether another thread than this one is in func. */
+static gboolean
+is_told_locked (GstSanaPromptFile * file)
+{
+  GList *link;
+
+  for (link = file->tellers.head; link; link = link->next)
+    if (link->data != g_thread_self ())
+      return TRUE;
+  return FALSE;
+}
+
 void
 gst_sana_prompt_file_stop (GstSanaPromptFile * file)
 {
@@ -302,10 +318,11 @@ gst_sana_prompt_file_stop (GstSanaPromptFile * file)
   thread = g_steal_pointer (&file->thread);
   file->serial++;
   g_cond_broadcast (&file->news);
+  while (is_told_locked (file))
+    g_cond_wait (&file->news, &file->lock);
   g_mutex_unlock (&file->lock);
-  if (thread && thread != g_thread_self ())
-    g_thread_join (thread);
-  else if (thread)
+  /* not joined, as it may be in a read() that does not return */
+  if (thread)
     g_thread_unref (thread);
   gst_clear_object (&element);
 }

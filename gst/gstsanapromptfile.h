@@ -49,8 +49,9 @@ gchar *gst_sana_prompt_file_get_path (GstSanaPromptFile * file);
  * changes of the file are told. */
 void gst_sana_prompt_file_yield (GstSanaPromptFile * file);
 
-/* Reads once, at once, and then watches.  Stop ends the thread, unless called
- * by func, from it. */
+/* Reads once, at once, and then watches.  When stop returns func has, unless it
+ * is what called it, and will not be called; the thread ends by itself, once a
+ * file that it reads lets go of it. */
 void gst_sana_prompt_file_start (GstSanaPromptFile * file,
     GstElement * element);
 void gst_sana_prompt_file_stop (GstSanaPromptFile * file);

@@ -10,6 +10,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* µs a file may stand still, or be away, unnoticed. */
@@ -253,6 +254,42 @@ starting_and_stopping_does_not_wait_for_a_file(void)
     unwatch(&w);
 }
 
+static gint hangs, reading; /* atomic */
+
+/* Of this program alone: a file on a mount that does not answer. */
+ssize_t
+read(int fd, void *bytes, size_t length)
+{
+    struct stat info;
+
+    if (g_atomic_int_get(&hangs) && fstat(fd, &info) == 0 && S_ISREG(info.st_mode))
+        for (g_atomic_int_set(&reading, 1); g_atomic_int_get(&hangs);)
+            g_usleep(1000);
+    return syscall(SYS_read, fd, bytes, length);
+}
+
+static void
+stopping_does_not_wait_for_a_mount(void)
+{
+    Watched w;
+
+    watch(&w, "p.txt");
+    testdir_write_text(w.dir, "p.txt", "one");
+    g_object_set(w.pipe.element, "prompt-file", w.path, NULL);
+    pipe_play(&w.pipe);
+    expect_prompt(&w, "one", "one");
+    g_atomic_int_set(&hangs, 1);
+    filter_wait_for(&reading, 1);
+    int took = pipe_stop(&w.pipe);
+    g_atomic_int_set(&hangs, 0);
+    g_assert_cmpint(took, <, 500);
+    /* another run is not told what that reading brings */
+    testdir_write_text(w.dir, "p.txt", "two");
+    pipe_play(&w.pipe);
+    expect_prompt(&w, "two", "two");
+    unwatch(&w);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -264,5 +301,6 @@ main(int argc, char **argv)
     TEST(a_file_counts_from_the_first_frame);
     TEST(a_bad_file_is_named);
     TEST(starting_and_stopping_does_not_wait_for_a_file);
+    TEST(stopping_does_not_wait_for_a_mount);
     return g_test_run();
 }
