@@ -241,6 +241,25 @@ gst_sana_picture_same (const GstSanaPicture * picture,
       &want->job.settings);
 }
 
+/* A moment at most, until there is one of these caps: the converter is not
+ * worth keeping. */
+static gboolean
+scale (const GstVideoInfo * from, GstVideoFrame * in, const GstVideoInfo * to,
+    GstVideoFrame * out)
+{
+  GstVideoInfo own = *from;
+  GstSanaConverter *converter;
+
+  own.fps_n = to->fps_n;
+  own.fps_d = to->fps_d;
+  converter = gst_sana_converter_new (&own, to, GST_VIDEO_DITHER_BAYER, NULL);
+  if (converter == NULL)
+    return FALSE;
+  gst_sana_converter_run (converter, in, out);
+  gst_sana_converter_free (converter);
+  return TRUE;
+}
+
 gboolean
 gst_sana_picture_copy (const GstSanaPicture * picture,
     const GstVideoInfo * info, GstBuffer * buffer)
@@ -255,7 +274,10 @@ gst_sana_picture_copy (const GstSanaPicture * picture,
     gst_video_frame_unmap (&in);
     return FALSE;
   }
-  ok = gst_video_frame_copy (&out, &in);
+  if (gst_sana_canvas_fits (picture->canvas, info))
+    ok = gst_video_frame_copy (&out, &in);
+  else
+    ok = scale (&own, &in, info, &out);
   gst_video_frame_unmap (&out);
   gst_video_frame_unmap (&in);
   return ok;

@@ -43,7 +43,8 @@ void gst_sana_picture_free (GstSanaPicture * picture);
 gboolean gst_sana_picture_same (const GstSanaPicture * picture,
     const GstSanaPicture * want);
 
-/* Copies a drawn picture into a buffer of video of `info`. */
+/* Copies a drawn picture into a buffer of video of `info`, scaled and converted if
+ * it is of another. */
 gboolean gst_sana_picture_copy (const GstSanaPicture * picture,
     const GstVideoInfo * info, GstBuffer * buffer);
 

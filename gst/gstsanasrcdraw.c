@@ -312,14 +312,12 @@ newest_picture (GstSanaSrc * self, gboolean * repeated)
 
   *repeated = TRUE;
   /* another size or format was negotiated meanwhile */
-  if (self->shown && self->shown->canvas != self->canvas)
-    show (self, NULL);
   if (self->pending && self->pending->canvas != self->canvas)
     forget_pending (self);
 
   do {
     wait = self->shown == NULL && !self->black;
-    if (self->pending && self->shown &&
+    if (self->pending && self->shown && self->shown->canvas == self->canvas &&
         now - self->shown_since < get_image_duration (self))
       forget_stale (self);
     else if (self->pending)

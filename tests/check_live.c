@@ -346,6 +346,60 @@ tells_of_a_frame_that_a_pause_lost(void)
     gst_object_unref(clock);
 }
 
+/* Another size or format in mid-stream: what was seen goes on, made to fit, until there is more. */
+static void
+keeps_its_rate_over_a_change_of_caps(void)
+{
+    static const char *const caps[] = {
+        "video/x-raw,format=RGB,width=16,height=16,framerate=50/1",
+        "video/x-raw,format=RGB,width=48,height=32,framerate=50/1",
+        "video/x-raw,format=RGBA,width=16,height=16,framerate=25/1",
+    };
+    guint8 want[3], pixel[3];
+    Pipe pipe;
+
+    fake_sana_colour("x", 0, 2, 4.5, want);
+    pipe_open(&pipe, "sanasrc name=e is-live=true seed-mode=fixed prompt=x "
+                     "model-path=fake:frame=1000 ! capsfilter name=c ! "
+                     "appsink name=out sync=false");
+    GstElement *filter = gst_bin_get_by_name(GST_BIN(pipe.bin), "c");
+    gst_util_set_object_arg(G_OBJECT(filter), "caps", caps[0]);
+    pipe_play(&pipe);
+    for (guint i = 0; i < G_N_ELEMENTS(caps); i++) {
+        GstCaps *now = gst_caps_from_string(caps[i]);
+        GstClockTime last = GST_CLOCK_TIME_NONE;
+        gboolean there = FALSE;
+        guint held = 0;
+        gst_util_set_object_arg(G_OBJECT(filter), "caps", caps[i]);
+        for (guint n = 0; n < 100 && !there; n++) {
+            GstSample *sample = pipe_pull(&pipe);
+            g_assert_nonnull(sample);
+            GstBuffer *buffer = gst_sample_get_buffer(sample);
+            GstVideoInfo info;
+            gst_video_info_from_caps(&info, gst_sample_get_caps(sample));
+            if (GST_CLOCK_TIME_IS_VALID(last))
+                g_assert_cmpuint(GST_BUFFER_PTS(buffer) - last, <, 500 * GST_MSECOND);
+            last = GST_BUFFER_PTS(buffer);
+            gst_buffer_extract(buffer,
+                               (gsize)info.height / 2 * info.stride[0] +
+                                   (gsize)info.width / 2 * info.finfo->pixel_stride[0],
+                               pixel, 3);
+            for (guint c = 0; c < 3; c++) /* what is scaled is not quite that */
+                g_assert_cmpint(ABS((gint8)(pixel[c] - want[c])), <=, 8);
+            held += GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP);
+            there = gst_caps_is_subset(gst_sample_get_caps(sample), now) &&
+                    !GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP);
+            gst_sample_unref(sample);
+        }
+        g_assert_true(there);
+        if (i > 0)
+            g_assert_cmpuint(held, >=, 10);
+        gst_caps_unref(now);
+    }
+    gst_object_unref(filter);
+    pipe_close(&pipe);
+}
+
 /* As every property that is only used from READY on. */
 static void
 becomes_live_at_the_next_start(void)
@@ -400,6 +454,7 @@ main(int argc, char **argv)
     TEST(pauses_a_live_source);
     TEST(goes_on_after_a_pause_in_the_first_picture);
     TEST(shifts_by_a_new_offset_once);
+    TEST(keeps_its_rate_over_a_change_of_caps);
     TEST(tells_the_times_of_its_frames);
     TEST(tells_of_a_frame_that_a_pause_lost);
     TEST(becomes_live_at_the_next_start);
