@@ -37,6 +37,11 @@ traced() {
     GST_TRACERS="$1" GST_DEBUG=GST_TRACER:7 timeout -k 5 60 gst-launch-1.0 -q $2 </dev/null >log 2>&1
 }
 
+# without_leaks LINE: it runs to its end, and nothing is alive after it
+without_leaks() {
+    traced leaks "$1" && ! counted 'TRACE .*object-alive, type-name=' 1
+}
+
 # counted PATTERN LEAST: at least so many lines of the log
 counted() {
     [ "$(grep -cE "$1" log)" -ge "$2" ]
@@ -52,9 +57,8 @@ check "31 the latency tracer measures every frame of sanasrc's pipeline" \
     counted '[^-]latency, src-element-id' $frames
 
 for line in "$filter" "$source"; do
-    traced leaks "$line"
     name=$(printf '%s\n' "$line" | grep -o 'sana[a-z0-9]* name' | cut -d' ' -f1)
-    if counted 'TRACE .*object-alive, type-name=' 1; then report no "$name leaks nothing"; else report yes "$name leaks nothing"; fi
+    check "$name leaks nothing" without_leaks "$line"
 done
 
 # Libraries have their say in a debug category or not at all.
