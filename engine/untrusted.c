@@ -95,8 +95,8 @@ scan_unicode(const SanaJsonScan *scan, size_t *i)
     return (int)hex4(p + 2);
 }
 
-/* Moves past an escape.  A half of a surrogate pair alone is no character, and json-glib 1.6 swallows
- * what follows it, be it the closing quote. */
+/* Moves past an escape.  Half a surrogate pair is no character, and json-glib 1.6 swallows what
+ * follows it, be it the closing quote. */
 static bool
 scan_escape(const SanaJsonScan *scan, size_t *i)
 {
@@ -206,7 +206,7 @@ sana_json_scan_next(SanaJsonScan *scan)
     return SANA_JSON_BROKEN;
 }
 
-/* p is at the 'u' of an escape; appends the character and returns its last byte, NULL if it is NUL. */
+/* p is at the 'u' of an escape; appends the character and returns its last byte, NULL if NUL. */
 static const char *
 unescape_unicode(GString *out, const char *p)
 {

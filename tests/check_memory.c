@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include "engine/autoencoder_dc.h"
 #include "engine/sana_transformer.h"
-#include "kernels/backend.h"
 #include "tests/testdir.h"
 #include "tests/tiny.h"
 
@@ -296,30 +295,6 @@ available(void)
     return bytes;
 }
 
-/* A container's limit, and one above it, count as well as the machine's. */
-static void
-groups_limit_memory(Fixture *f, gconstpointer data)
-{
-    char *root = testdir_new();
-    g_autofree char *outer = testdir_path(root, "outer");
-    g_autofree char *inner = testdir_path(outer, "inner");
-    testdir_mkdir(root, "outer");
-    testdir_mkdir(outer, "inner");
-    g_assert_cmpuint(sana_host_group_memory(inner, root), ==, SIZE_MAX);
-    testdir_write_text(inner, "memory.max", "max\n");
-    testdir_write_text(inner, "memory.current", "700\n");
-    g_assert_cmpuint(sana_host_group_memory(inner, root), ==, SIZE_MAX);
-    testdir_write_text(outer, "memory.max", "1000\n");
-    testdir_write_text(outer, "memory.current", "800\n");
-    g_assert_cmpuint(sana_host_group_memory(inner, root), ==, 200);
-    testdir_write_text(outer, "memory.stat", "anon 300\nfile 500\ninactive_file 450\n");
-    g_assert_cmpuint(sana_host_group_memory(inner, root), ==, 650);
-    testdir_write_text(inner, "memory.max", "600\n");
-    g_assert_cmpuint(sana_host_group_memory(inner, root), ==, 0);
-    g_assert_cmpuint(sana_host_group_memory(root, root), ==, SIZE_MAX);
-    testdir_free(root);
-}
-
 static void
 a_picture_larger_than_memory(Fixture *f, gconstpointer data)
 {
@@ -604,7 +579,6 @@ main(int argc, char **argv)
     ADD("resident-memory-does-not-grow", resident_memory_does_not_grow);
     ADD("changes-do-not-pile-up", changes_do_not_pile_up);
     ADD("a-released-text-encoder-comes-back", a_released_text_encoder_comes_back);
-    ADD("groups-limit-memory", groups_limit_memory);
     ADD("a-picture-larger-than-memory", a_picture_larger_than_memory);
     ADD("a-binned-picture-larger-than-memory", a_binned_picture_larger_than_memory);
     g_test_add_func("/memory/weights-larger-than-memory", weights_larger_than_memory);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the planner says that weights take, against what other devices then take; and what streams
- * keep. */
+/* What the planner says that weights take, against what other devices then take; what streams
+ * keep; what there is. */
 #include "engine/bind.h"
+#include "kernels/backend.h"
 #include "kernels/ops.h"
 #include "tests/testdir.h"
 
@@ -176,6 +177,30 @@ shapes_of_the_past_take_no_memory(void)
     sana_device_unref(cpu);
 }
 
+/* A container's limit, and one above it, count as well as the machine's. */
+static void
+groups_limit_memory(void)
+{
+    char *root = testdir_new();
+    g_autofree char *outer = testdir_path(root, "outer");
+    g_autofree char *inner = testdir_path(outer, "inner");
+    testdir_mkdir(root, "outer");
+    testdir_mkdir(outer, "inner");
+    g_assert_cmpuint(sana_host_group_memory(inner, root), ==, SIZE_MAX);
+    testdir_write_text(inner, "memory.max", "max\n");
+    testdir_write_text(inner, "memory.current", "700\n");
+    g_assert_cmpuint(sana_host_group_memory(inner, root), ==, SIZE_MAX);
+    testdir_write_text(outer, "memory.max", "1000\n");
+    testdir_write_text(outer, "memory.current", "800\n");
+    g_assert_cmpuint(sana_host_group_memory(inner, root), ==, 200);
+    testdir_write_text(outer, "memory.stat", "anon 300\nfile 500\ninactive_file 450\n");
+    g_assert_cmpuint(sana_host_group_memory(inner, root), ==, 650);
+    testdir_write_text(inner, "memory.max", "600\n");
+    g_assert_cmpuint(sana_host_group_memory(inner, root), ==, 0);
+    g_assert_cmpuint(sana_host_group_memory(root, root), ==, SIZE_MAX);
+    testdir_free(root);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -185,6 +210,7 @@ main(int argc, char **argv)
                     what_cannot_stay_in_the_file_is_counted);
     g_test_add_func("/plan/too-little-memory-for-a-copy-is-a-problem",
                     too_little_memory_for_a_copy_is_a_problem);
+    g_test_add_func("/plan/groups-limit-memory", groups_limit_memory);
     g_test_add_func("/plan/shapes-of-the-past-take-no-memory", shapes_of_the_past_take_no_memory);
     return g_test_run();
 }
