@@ -39,8 +39,12 @@ gst_sana_pace_wants (GstSanaPace * pace, GstSanaFrame * frame,
   gdouble threshold = frame->values.similarity_threshold;
   gboolean like;
 
+  /* one that has to look different is computed however like it is, and it is
+   * the one that those to come are compared with */
+  if (!same_look (pace, frame))
+    gst_sana_similar_reset (&pace->similar);
   like = threshold > 0 && gst_sana_similar_check (&pace->similar, in_info,
-      frame->in, threshold) && same_look (pace, frame);
+      frame->in, threshold);
   if (pace->picture && (like || pace->n + 1 < frame->values.process_interval)) {
     pace->n++;
     return FALSE;

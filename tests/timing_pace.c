@@ -164,11 +164,14 @@ new_prompts_are_seen(void)
         gst_buffer_unref(buffer);
     }
     g_object_set(h->element, "prompt", "two", NULL);
-    timing_push(h, timing_flat(100, 3));
-    GstBuffer *buffer = timing_pull(h);
-    g_assert_cmphex(timing_pixel(buffer), ==, colour_of("two"));
-    gst_buffer_unref(buffer);
-    g_assert_cmpint(timing_computed(), ==, 2);
+    /* 20 of 255 from the one before, and so from the next one, which is compared with this */
+    for (guint n = 0; n < 2; n++) {
+        timing_push(h, timing_flat(120 + 20 * n, 3 + n));
+        GstBuffer *buffer = timing_pull(h);
+        g_assert_cmphex(timing_pixel(buffer), ==, colour_of("two"));
+        gst_buffer_unref(buffer);
+        g_assert_cmpint(timing_computed(), ==, 2);
+    }
     filter_stop(h);
 }
 
