@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fake_sana.h"
+#include "fake_pixels.h"
 
 #include <string.h>
 
@@ -41,6 +42,7 @@ sana_error_quark(void)
 static struct {
     GMutex lock;
     FakeSanaCounts counts;
+    FakeSanaLast last;
     int frames_begun;
 } fake;
 
@@ -62,6 +64,14 @@ fake_sana_counts(FakeSanaCounts *counts)
 {
     g_mutex_lock(&fake.lock);
     *counts = fake.counts;
+    g_mutex_unlock(&fake.lock);
+}
+
+void
+fake_sana_last(FakeSanaLast *last)
+{
+    g_mutex_lock(&fake.lock);
+    *last = fake.last;
     g_mutex_unlock(&fake.lock);
 }
 
@@ -185,6 +195,11 @@ sana_model_load(const char *path, const SanaModelOptions *options, GCancellable 
     Spec spec;
 
     count(&fake.counts.loads, 1);
+    g_mutex_lock(&fake.lock);
+    fake.last.device = g_intern_string(options->device);
+    fake.last.text_device = g_intern_string(options->text_device);
+    fake.last.precision = options->precision;
+    g_mutex_unlock(&fake.lock);
     if (!read_spec(path, &spec, error) || !check_device(options, error))
         return NULL;
     for (int ms = 0; ms < spec.load_ms; ms += 5) {
@@ -208,6 +223,7 @@ sana_model_load(const char *path, const SanaModelOptions *options, GCancellable 
                                   .caption_channels = 8,
                                   .device = spec.cuda ? "cuda:0" : "cpu",
                                   .precision = SANA_PRECISION_F32,
+                                  .weight_bytes = FAKE_SANA_WEIGHT_BYTES,
                                   .own_memory = spec.own_memory};
     count(&fake.counts.models, 1);
     return model;
@@ -323,6 +339,11 @@ SanaPrompt *
 sana_session_encode(SanaSession *session, const char *text, const SanaPromptParams *params,
                     GError **error)
 {
+    g_mutex_lock(&fake.lock);
+    fake.last.text = g_intern_string(text);
+    fake.last.prompt = *params;
+    fake.last.prompt.instruction = g_intern_string(params->instruction);
+    g_mutex_unlock(&fake.lock);
     if (!compute(session, session->model->spec.prompt_ms, error))
         return NULL;
     if (!g_utf8_validate(text ? text : "", -1, NULL) ||
@@ -397,44 +418,23 @@ colour_of(const SanaPrompt *prompt, const SanaParams *params, guint8 colour[3])
         colour[c] = from[c] + prompt->weight * (colour[c] - from[c]) + 0.5;
 }
 
-static void
-put(const SanaImage *image, int x, int y, int c, double byte)
-{
-    guint8 *row = (guint8 *)image->pixels + y * image->stride;
-
-    if (image->format == SANA_IMAGE_RGB)
-        row[3 * x + c] = byte + 0.5;
-    else if (image->format == SANA_IMAGE_RGBA64)
-        ((guint16 *)row)[4 * x + c] = byte * 257 + 0.5;
-    else
-        ((float *)row)[3 * x + c] = byte / 127.5 - 1;
-}
-
-static double
-get(const SanaImage *image, int x, int y, int c)
-{
-    const guint8 *row = (const guint8 *)image->pixels + y * image->stride;
-
-    if (image->format == SANA_IMAGE_RGB)
-        return row[3 * x + c];
-    if (image->format == SANA_IMAGE_RGBA64)
-        return ((const guint16 *)row)[4 * x + c] / 257.0;
-    return (((const float *)row)[3 * x + c] + 1) * 127.5;
-}
-
 static gboolean
 begin_frame(SanaSession *session, const SanaParams *params, const SanaImage *image, GError **error)
 {
     const Spec *spec = &session->model->spec;
+    int ms = spec->frame_ms + spec->step_ms * (params->steps - 1);
     int n = count(&fake.frames_begun, 1);
 
+    g_mutex_lock(&fake.lock);
+    fake.last.params = *params;
+    g_mutex_unlock(&fake.lock);
     if (!params->resolution_binning &&
         (image->width % spec->factor || image->height % spec->factor)) {
         g_set_error(error, SANA_ERROR, SANA_ERROR_SETTINGS, "%d × %d is no multiple of %d",
                     image->width, image->height, spec->factor);
         return FALSE;
     }
-    if (!compute(session, spec->frame_ms + spec->step_ms * (params->steps - 1), error))
+    if (!compute(session, ms, error))
         return FALSE;
     if (n == spec->fail_frame || n >= spec->fail_from) {
         g_set_error(error, SANA_ERROR, SANA_ERROR_FAILED, "frame %d failed", n);
@@ -444,10 +444,10 @@ begin_frame(SanaSession *session, const SanaParams *params, const SanaImage *ima
         g_set_error(error, SANA_ERROR, SANA_ERROR_NOT_FINITE, "frame %d is not finite", n);
         return FALSE;
     }
-    session->times = (SanaTimes){.encode = spec->frame_ms * 0.25e-3,
-                                 .transformer = spec->frame_ms * 0.5e-3,
-                                 .decode = spec->frame_ms * 0.25e-3,
-                                 .total = spec->frame_ms * 1e-3};
+    session->times = (SanaTimes){.encode = ms * 0.125e-3,
+                                 .transformer = ms * 0.5e-3,
+                                 .decode = ms * 0.375e-3,
+                                 .total = ms * 1e-3};
     g_mutex_lock(&fake.lock);
     fake.counts.frames++;
     fake.counts.width = image->width;
@@ -468,10 +468,11 @@ sana_session_text_to_image(SanaSession *session, SanaPrompt *prompt, const SanaP
     for (int y = 0; y < images->height; y++)
         for (int x = 0; x < images->width; x++) {
             for (int c = 0; c < 3; c++)
-                put(images, x, y, c,
+                fake_pixels_put(
+                    images, x, y, c,
                     (guint8)(colour[c] + (x - images->width / 2) + 2 * (y - images->height / 2)));
             if (images->format == SANA_IMAGE_RGBA64)
-                put(images, x, y, 3, 255);
+                fake_pixels_put(images, x, y, 3, 255);
         }
     return TRUE;
 }
@@ -489,11 +490,11 @@ sana_session_image_to_image(SanaSession *session, SanaPrompt *prompt, const Sana
     for (int y = 0; y < source->height; y++)
         for (int x = 0; x < source->width; x++) {
             for (int c = 0; c < 3; c++) {
-                double from = get(source, x, y, c);
-                put(images, x, y, c, from + strength * (colour[c] - from));
+                double from = fake_pixels_get(source, x, y, c);
+                fake_pixels_put(images, x, y, c, from + strength * (colour[c] - from));
             }
             if (images->format == SANA_IMAGE_RGBA64)
-                put(images, x, y, 3, 255);
+                fake_pixels_put(images, x, y, 3, 255);
         }
     return TRUE;
 }
@@ -510,58 +511,21 @@ on_host(const SanaVideoImage *v)
     return host;
 }
 
-/* The byte of a component that is nearest to the pixel (x, y). */
-static guint8 *
-sample(const SanaVideoImage *v, int component, int x, int y)
-{
-    const SanaComponent *c = &v->components[component];
-    gsize row = (gsize)(CLAMP(y, 0, v->height - 1) / c->sub_y);
-    gsize column = (gsize)(CLAMP(x, 0, v->width - 1) / c->sub_x);
-    return (guint8 *)v->planes[c->plane] + c->offset + column * (gsize)c->step +
-           row * v->strides[c->plane];
-}
-
-static double
-dot(const double row[4], const double v[3])
-{
-    return row[0] * v[0] + row[1] * v[1] + row[2] * v[2] + row[3];
-}
-
 /* By nearest pixels, through floats. */
 gboolean
 sana_session_restyle_video(SanaSession *session, SanaPrompt *prompt, const SanaParams *params,
-                           const SanaVideoImage *source_there, const SanaVideoImage *target_there,
+                           const SanaVideoImage *source, const SanaVideoImage *target,
                            const SanaContent *content, GError **error)
 {
-    const SanaVideoImage in = on_host(source_there), *source = &in;
-    const SanaVideoImage out = on_host(target_there), *target = &out;
+    const SanaVideoImage in = on_host(source), out = on_host(target);
     const gsize row = 3 * sizeof(float) * (gsize)content->width;
     g_autofree float *pixels = g_malloc(row * (gsize)content->height);
     SanaImage image = {SANA_IMAGE_RGB_F32, content->width, content->height, row, pixels};
-    double v[3], rgb[3];
 
-    for (int y = 0; y < image.height; y++)
-        for (int x = 0; x < image.width; x++) {
-            for (int i = 0; i < 3; i++)
-                v[i] = *sample(source, i, (x - content->x) * source->width / content->w,
-                               (y - content->y) * source->height / content->h);
-            for (int i = 0; i < 3; i++)
-                pixels[3 * (y * image.width + x) + i] = (float)dot(source->matrix[i], v);
-        }
+    fake_pixels_read(&image, &in, content);
     if (!sana_session_image_to_image(session, prompt, params, &image, &image, error))
         return FALSE;
-    for (int y = 0; y < target->height; y++)
-        for (int x = 0; x < target->width; x++) {
-            if (target->filler >= 0)
-                sample(target, 0, x, y)[target->filler - (int)target->components[0].offset] = 255;
-            for (int i = 0; i < 3; i++)
-                rgb[i] = get(&image, content->x + x * content->w / target->width,
-                             content->y + y * content->h / target->height, i) /
-                             127.5 -
-                         1;
-            for (int i = 0; i < 3; i++)
-                *sample(target, i, x, y) = (guint8)CLAMP(dot(target->matrix[i], rgb) + 0.5, 0, 255);
-        }
+    fake_pixels_write(&out, &image, content);
     count(&fake.counts.videos, 1);
     return TRUE;
 }

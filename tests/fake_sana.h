@@ -22,6 +22,8 @@
  * Any other path is not there.  A prompt that begins with "refuse" is refused.  The device is "cpu"
  * and has f32 and bf16; "cuda" is missing.
  *
+ * Of a frame's time an eighth is said to be encoding, half the transformer, the rest decoding.
+ *
  * Pixels.  Text-to-image: pixel (x, y) of component c is the byte
  *     fake_sana_colour (…)[c] + x + 2 y   (mod 256)
  * and its place counts from the middle of the picture, so that a crop of the middle shows which
@@ -54,6 +56,20 @@ typedef struct {
 } FakeSanaCounts;
 
 void fake_sana_counts(FakeSanaCounts *counts);
+
+/* Of SanaModelInfo. */
+#define FAKE_SANA_WEIGHT_BYTES 1234
+
+/* What was asked for last, from any thread; the strings live for ever. */
+typedef struct {
+    const char *device, *text_device; /* sana_model_load() */
+    SanaPrecision precision;
+    const char *text; /* sana_session_encode() */
+    SanaPromptParams prompt;
+    SanaParams params; /* of a frame */
+} FakeSanaLast;
+
+void fake_sana_last(FakeSanaLast *last);
 
 /* Where the processor finds what is at an address of the device's memory; to be set by who gives
  * any. */
