@@ -56,6 +56,13 @@ picture_init(Picture *p, GstVideoFormat format, int width, int height, guint8 fi
 }
 
 static void
+picture_set_colours(Picture *p, const char *colorimetry)
+{
+    g_assert_true(gst_video_colorimetry_from_string(&p->info.colorimetry, colorimetry));
+    p->frame.info.colorimetry = p->info.colorimetry;
+}
+
+static void
 picture_clear(Picture *p)
 {
     gst_video_frame_unmap(&p->frame);
@@ -182,39 +189,76 @@ rgb_is_drawn_as_an_image_is(Fixture *f, gconstpointer data)
 
 /* What the network sees and gives is the same, so all that differs is how a format rounds. */
 static void
+expect_read_and_written(Fixture *f, GstVideoFormat format, const char *colorimetry)
+{
+    Picture rgb, source, seen, expected, back, back_rgb;
+    picture_init(&rgb, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
+    picture_init(&source, format, WIDTH, HEIGHT, 7);
+    picture_init(&seen, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
+    picture_init(&expected, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
+    picture_init(&back, format, WIDTH, HEIGHT, 7);
+    picture_init(&back_rgb, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
+    picture_set_colours(&source, colorimetry);
+    picture_set_colours(&back, colorimetry);
+    paint(&rgb);
+    convert(&rgb, &source);
+    convert(&source, &expected);
+    restyle(f, &source, &seen, 0);
+    restyle(f, &rgb, &back, 0);
+    convert(&back, &back_rgb);
+    g_test_message("%s %s: read %d, written %d", GST_VIDEO_INFO_NAME(&source.info), colorimetry,
+                   largest_difference(&seen, &expected, 2), largest_difference(&back_rgb, &rgb, 2));
+    /* 6 if colours lay half a pixel farther on */
+    g_assert_cmpint(largest_difference(&seen, &expected, 2), <=, 4);
+    /* a level of BT.709's U is 2.1 of blue, the most of these */
+    g_assert_cmpint(largest_difference(&back_rgb, &rgb, 2), <=,
+                    strcmp(colorimetry, "bt709") ? 4 : 5);
+    picture_clear(&rgb);
+    picture_clear(&source);
+    picture_clear(&seen);
+    picture_clear(&expected);
+    picture_clear(&back);
+    picture_clear(&back_rgb);
+}
+
+static void
 every_format_is_read_and_written(Fixture *f, gconstpointer data)
 {
     static const GstVideoFormat formats[] = {
         GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_NV21, GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_YV12,
         GST_VIDEO_FORMAT_YUY2, GST_VIDEO_FORMAT_UYVY, GST_VIDEO_FORMAT_Y42B, GST_VIDEO_FORMAT_Y444,
         GST_VIDEO_FORMAT_RGB,  GST_VIDEO_FORMAT_BGR,  GST_VIDEO_FORMAT_RGBx, GST_VIDEO_FORMAT_xBGR};
+    /* both matrices in both ranges, full and limited; the last two by number */
+    static const char *const colours[] = {"bt601", "bt709", "1:4:0:0", "1:3:5:1"};
     for (gsize i = 0; i < G_N_ELEMENTS(formats); i++) {
-        Picture rgb, source, seen, expected, back, back_rgb;
-        picture_init(&rgb, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
-        picture_init(&source, formats[i], WIDTH, HEIGHT, 7);
-        picture_init(&seen, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
-        picture_init(&expected, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
-        picture_init(&back, formats[i], WIDTH, HEIGHT, 7);
-        picture_init(&back_rgb, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
-        paint(&rgb);
-        convert(&rgb, &source);
-        convert(&source, &expected);
-        restyle(f, &source, &seen, 0);
-        restyle(f, &rgb, &back, 0);
-        convert(&back, &back_rgb);
-        g_test_message("%s: read %d, written %d", GST_VIDEO_INFO_NAME(&source.info),
-                       largest_difference(&seen, &expected, 2),
-                       largest_difference(&back_rgb, &rgb, 2));
-        /* 6 if colours lay half a pixel farther on */
-        g_assert_cmpint(largest_difference(&seen, &expected, 2), <=, 4);
-        g_assert_cmpint(largest_difference(&back_rgb, &rgb, 2), <=, 4);
-        picture_clear(&rgb);
-        picture_clear(&source);
-        picture_clear(&seen);
-        picture_clear(&expected);
-        picture_clear(&back);
-        picture_clear(&back_rgb);
+        gboolean yuv = GST_VIDEO_FORMAT_INFO_IS_YUV(gst_video_format_get_info(formats[i]));
+        for (gsize c = 0; c < (yuv ? G_N_ELEMENTS(colours) : 1); c++)
+            expect_read_and_written(f, formats[i], yuv ? colours[c] : "sRGB");
     }
+}
+
+/* Of an image and of video alike. */
+static void
+the_parts_of_a_frame_are_timed(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    const SanaParams params = SANA_PARAMS_DEFAULT;
+    const SanaTimes *t = sana_session_times(f->session);
+    Picture source, drawn;
+    picture_init(&source, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 90);
+    picture_init(&drawn, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 0);
+    SanaImage in = image_of(&source), out = image_of(&drawn);
+    for (int video = 0; video < 2; video++) {
+        if (video)
+            restyle(f, &source, &drawn, params.strength);
+        else
+            g_assert_true(
+                sana_session_image_to_image(f->session, f->prompt, &params, &in, &out, &error));
+        g_assert_true(t->encode > 0 && t->transformer > 0 && t->decode > 0 && t->text == 0);
+        g_assert_cmpfloat(t->total, >=, (t->encode + t->transformer + t->decode) * 0.999);
+    }
+    picture_clear(&source);
+    picture_clear(&drawn);
 }
 
 static void
@@ -436,6 +480,7 @@ main(int argc, char **argv)
     gst_init(&argc, &argv);
     ADD("rgb-is-drawn-as-an-image-is", rgb_is_drawn_as_an_image_is);
     ADD("every-format-is-read-and-written", every_format_is_read_and_written);
+    ADD("the-parts-of-a-frame-are-timed", the_parts_of_a_frame_are_timed);
     ADD("strength-zero-copies-one-format", strength_zero_copies_one_format);
     ADD("the-same-bytes-whatever-went-before", the_same_bytes_whatever_went_before);
     ADD("what-was-prepared-is-drawn", what_was_prepared_is_drawn);
