@@ -323,6 +323,7 @@ sana_autoencoder_encode(SanaStream *s, const SanaAutoencoder *net, SanaTensor la
         x = y;
     }
     sana_conv(s, latent, x, &w->conv_out, SANA_ACT_NONE);
+    sana_tap(s, latent, "encoder.conv_out");
     if (c->encoder_out_shortcut)
         sana_add_unshuffled_mean(s, latent, x);
     sana_tap(s, latent, "encoder");
@@ -340,6 +341,7 @@ sana_autoencoder_decode(SanaStream *s, const SanaAutoencoder *net, SanaTensor pi
     size_t mark = sana_mark(s);
     SanaTensor x = sana_scratch(s, net->dtype, latent.h, latent.w, st[last].width);
     sana_conv(s, x, latent, &w->conv_in, SANA_ACT_NONE);
+    sana_tap(s, x, "decoder.conv_in");
     if (c->decoder_in_shortcut)
         sana_add_shuffled_repeat(s, x, latent);
     for (int i = last; i >= 0; i--) {

@@ -314,7 +314,7 @@ sample_error(const float *values, size_t count, const float *tap, size_t n_tap)
 }
 
 static Seen *
-find_seen(GoldenTaps *t, const char *name)
+find_seen(const GoldenTaps *t, const char *name)
 {
     for (guint i = 0; i < t->seen->len; i++) {
         Seen *s = &g_array_index(t->seen, Seen, i);
@@ -383,6 +383,31 @@ golden_taps_unknown(const GoldenTaps *t)
         const Seen *s = &g_array_index(t->seen, Seen, i);
         if (!s->known)
             g_string_append_printf(names, "%s%s", names->len ? " " : "", s->name);
+    }
+    return g_string_free(names, FALSE);
+}
+
+static bool
+is_tensor_of_its_own(const char *name)
+{
+    /* a stage is its last block, a block its conv_out; the decoder's last norm is never without its
+     * activation, and what comes after its convolution is the picture */
+    static const char other[] = "^((en|de)coder\\.(down|up)_blocks\\.[0-9]+"
+                                "(\\.[0-9]+\\.conv_out)?|decoder\\.(norm_out|conv_out))$";
+    return !g_regex_match_simple(other, name, 0, 0);
+}
+
+char *
+golden_taps_missing(const GoldenTaps *t)
+{
+    GString *names = g_string_new(NULL);
+    for (size_t i = 0; i < sana_safetensors_count(t->golden->data); i++) {
+        const char *key = sana_safetensors_at(t->golden->data, i)->name;
+        if (!g_str_has_prefix(key, "tap:"))
+            continue;
+        const char *name = key + strlen("tap:");
+        if (is_tensor_of_its_own(name) && !find_seen(t, name))
+            g_string_append_printf(names, "%s%s", names->len ? " " : "", name);
     }
     return g_string_free(names, FALSE);
 }

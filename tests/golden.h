@@ -89,6 +89,9 @@ int golden_taps_compared(const GoldenTaps *t, double *worst);
 char *golden_taps_first_wrong(const GoldenTaps *t, double bound);
 /* Names that were seen and are not in the case, separated by spaces; "" where none.  g_free(). */
 char *golden_taps_unknown(const GoldenTaps *t);
+/* Names that are in the case and were not seen, likewise; without those that cannot be, because
+ * another tensor here has their values or none has. */
+char *golden_taps_missing(const GoldenTaps *t);
 
 G_END_DECLS
 #endif
