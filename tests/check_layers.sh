@@ -47,10 +47,14 @@ code() {
         }' "$@"
 }
 
-# none NAME FILES PATTERN: no line of code in FILES matches
+# none NAME FILES PATTERN: no line of code in FILES matches, and there are some
 # shellcheck disable=SC2086 # FILES is a list
 none() {
-    found=$([ -z "$2" ] || code $2 | grep -E "^[^:]*:[0-9]+:.*($3)")
+    if [ -n "$2" ]; then
+        found=$(code $2 | grep -E "^[^:]*:[0-9]+:.*($3)")
+    else
+        found="there are no files to search"
+    fi
     report "$1" "$found"
 }
 
@@ -64,6 +68,11 @@ report() {
         printf '%s\n' "$2" | sed 's/^/# /'
     fi
 }
+
+# what is searched below by other means than none()
+for place in '^gst/' '^pipelines/' '^engine/.*\.c$' '^kernels/' '^kernels/cuda/.*\.cu$'; do
+    report "there are files to search in $place" "$([ -n "$(in_floor "$place")" ] || echo none)"
+done
 
 # --- arrows point down ---
 include='#[ \t]*include[ \t]*["<]'
