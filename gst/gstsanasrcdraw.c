@@ -452,7 +452,9 @@ on_ready (GstElement * element, const SanaModelInfo * info,
     self->failed = TRUE;
   } else {
     self->ready = TRUE;
-    self->native_size = info->native_size;
+    /* black came before the model, or might have */
+    if (!self->black)
+      self->native_size = info->native_size;
     gst_sana_stats_loaded (&self->common.stats, info);
   }
   g_cond_broadcast (&self->news);
