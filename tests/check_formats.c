@@ -111,19 +111,38 @@ calm_seed(const char *prompt, guint8 colour[3])
     }
 }
 
-/* How far chroma of odd sizes is off is videoconvert's, and not looked at. */
+/* How far a component may be off, in 255ths.  A level of Y, U and V of 8 bits, dithered, is up to five
+ * of blue; one of 5 bits is eight; RGB8P has a palette, and gray no colour to give back. */
+static int
+coarseness(const char *format)
+{
+    const GstVideoFormatInfo *info =
+        gst_video_format_get_info(gst_video_format_from_string(format));
+    guint depth = GST_VIDEO_FORMAT_INFO_DEPTH(info, 0);
+
+    if (GST_VIDEO_FORMAT_INFO_IS_GRAY(info))
+        return 255;
+    if (GST_VIDEO_FORMAT_INFO_HAS_PALETTE(info))
+        return 48;
+    if (GST_VIDEO_FORMAT_INFO_IS_YUV(info) && depth == 8)
+        return 5;
+    return depth < 8 ? 8 : 1;
+}
+
+/* Chroma of odd sizes is videoconvert's, and not looked at.  more: of the caps. */
 static void
-come_back_as_rgb(const char *format, int size, guint64 seed, const guint8 colour[3])
+come_back_as_rgb(const char *format, const char *more, int size, guint64 seed,
+                 const guint8 colour[3])
 {
     char *line = g_strdup_printf(
         "sanasrc name=e num-buffers=1 prompt=x seed=%d model-path=fake: ! "
-        "video/x-raw,format=%s,width=%d,height=%d ! videoconvert dither=none chroma-mode=none ! "
+        "video/x-raw,format=%s,width=%d,height=%d%s ! videoconvert dither=none chroma-mode=none ! "
         "video/x-raw,format=RGB ! appsink name=out sync=false",
-        (int)seed, format, size, size);
+        (int)seed, format, size, size, more);
     guint8 pixels[16 * 16 * 3 + 64];
+    int off = 0;
     Pipe pipe;
 
-    g_test_message("%s, %d", format, size);
     pipe_open(&pipe, line);
     g_free(line);
     pipe_play(&pipe);
@@ -131,10 +150,10 @@ come_back_as_rgb(const char *format, int size, guint64 seed, const guint8 colour
     g_assert_nonnull(sample);
     gst_buffer_extract(gst_sample_get_buffer(sample), 0, pixels, sizeof pixels);
     const guint8 *middle = pixels + 8 * 16 * 3 + 8 * 3;
-    /* RGB15 and the like are coarse, a palette coarser; a gray one has no colour to give back */
-    int most = strcmp(format, "RGB8P") ? 16 : 48;
-    for (int c = 0; c < 3 && size == 16 && !strstr(format, "GRAY"); c++)
-        g_assert_cmpint(ABS(middle[c] - colour[c]), <=, most);
+    for (int c = 0; c < 3 && size == 16; c++)
+        off = MAX(off, ABS(middle[c] - colour[c]));
+    g_test_message("%s%s, %d: %d of 255", format, more, size, off);
+    g_assert_cmpint(off, <=, coarseness(format));
     gst_sample_unref(sample);
     pipe_close(&pipe);
 }
@@ -155,10 +174,25 @@ speaks_every_raw_format(void)
     g_assert_cmpuint(gst_value_list_get_size(formats), >, 60);
     for (guint i = 0; i < gst_value_list_get_size(formats); i++)
         for (int size = 15; size <= 16; size++)
-            come_back_as_rgb(g_value_get_string(gst_value_list_get_value(formats, i)), size, seed,
-                             colour);
+            come_back_as_rgb(g_value_get_string(gst_value_list_get_value(formats, i)), "", size,
+                             seed, colour);
     gst_caps_unref(caps);
     gst_object_unref(factory);
+}
+
+/* Both matrices in both ranges, full and limited; the last two by number. */
+static void
+speaks_yuv_of_every_colorimetry(void)
+{
+    static const char *const formats[] = {"NV12", "I420", "YUY2", "Y444", "AYUV", "P010_10LE"};
+    static const char *const colours[] = {",colorimetry=bt601", ",colorimetry=bt709",
+                                          ",colorimetry=1:4:0:0", ",colorimetry=1:3:5:1"};
+    guint8 colour[3];
+    guint64 seed = calm_seed("x", colour);
+
+    for (guint i = 0; i < G_N_ELEMENTS(formats); i++)
+        for (guint c = 0; c < G_N_ELEMENTS(colours); c++)
+            come_back_as_rgb(formats[i], colours[c], 16, seed, colour);
 }
 
 static void
@@ -252,6 +286,7 @@ main(int argc, char **argv)
     TEST(squares_a_single_given_side);
     TEST(cuts_the_middle_of_a_larger_picture);
     TEST(speaks_every_raw_format);
+    TEST(speaks_yuv_of_every_colorimetry);
     TEST(names_the_colours_of_yuv);
     TEST(leaves_any_size_to_binning);
     TEST(refuses_a_picture_larger_than_memory);

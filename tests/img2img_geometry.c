@@ -138,7 +138,7 @@ test_no_shift(void)
                 gst_harness_set_src_caps_str(h, caps);
                 GstBuffer *out = filter_through(h, gst_buffer_ref(in));
                 double shift = largest_shift(in, out, size, size);
-                if (shift > 0.5)
+                if (shift > 0.2)
                     g_error("%d × %d at %u × %u, %s: %.3f pixels", size[0], size[1], process[p][0],
                             process[p][1], fits[f], shift);
                 largest = MAX(largest, shift);
@@ -166,7 +166,7 @@ test_no_shift_when_scaled(void)
         GstBuffer *out = filter_through(h, gst_buffer_ref(in));
         double shift = largest_shift(in, out, size, to);
         largest = MAX(largest, shift);
-        g_assert_cmpfloat(shift, <=, 0.5);
+        g_assert_cmpfloat(shift, <=, 0.2);
         gst_buffer_unref(in);
         gst_buffer_unref(out);
         g_free(caps);
