@@ -27,31 +27,111 @@ push(GstHarness *h, guint n)
     g_assert_cmpint(gst_harness_push(h, filter_picture(SMALL, n, n)), ==, GST_FLOW_OK);
 }
 
+/* A property as docs/sanaimg2img.md has it, values as gst_value_serialize() writes them. */
+typedef struct {
+    const char *name, *value; /* the default */
+    const char *least, *most; /* NULL: no number */
+    GParamFlags flags;
+} Property;
+
+#define READY GST_PARAM_MUTABLE_READY
+#define PLAYING GST_PARAM_MUTABLE_PLAYING
+#define CONTROLLED (PLAYING | GST_PARAM_CONTROLLABLE)
+#define MOST64 "18446744073709551615"
+
+static const Property properties[] = {
+    {"model-path", NULL, NULL, NULL, READY},
+    {"device", "auto", NULL, NULL, READY},
+    {"precision", "auto", NULL, NULL, READY},
+    {"text-encoder-device", "auto", NULL, NULL, READY},
+    {"text-encoder-memory", "keep", NULL, NULL, PLAYING},
+    {"prompt", "\"\"", NULL, NULL, PLAYING},
+    {"prompt-file", NULL, NULL, NULL, PLAYING},
+    {"prompt-transition", "0", "0", MOST64, PLAYING},
+    {"force-key-unit", "false", NULL, NULL, PLAYING},
+    {"instruction", NULL, NULL, NULL, PLAYING},
+    {"clean-caption", "false", NULL, NULL, PLAYING},
+    {"max-sequence-length", "300", "1", "4096", PLAYING},
+    {"seed", "0", "0", MOST64, PLAYING},
+    {"noise-mode", "fixed", NULL, NULL, PLAYING},
+    {"steps", "1", "1", "20", PLAYING},
+    {"guidance-scale", "4.5", "0", "20", CONTROLLED},
+    {"max-timesteps", "1.5708", "0", "1.5708", PLAYING},
+    {"intermediate-timesteps", "1.3", "-1", "1.5708", PLAYING},
+    {"strength", "0.4", "0", "1", CONTROLLED},
+    {"strength-mode", "continuous", NULL, NULL, PLAYING},
+    {"process-width", "0", "0", "16384", PLAYING},
+    {"process-height", "0", "0", "16384", PLAYING},
+    {"fit", "crop", NULL, NULL, PLAYING},
+    {"mix", "1", "0", "1", CONTROLLED},
+    {"bypass", "false", NULL, NULL, CONTROLLED},
+    {"temporal-smoothing", "0", "0", "1", CONTROLLED},
+    {"latency", MOST64, "0", MOST64, PLAYING},
+    {"qos", "true", NULL, NULL, PLAYING},
+    {"leaky", "auto", NULL, NULL, PLAYING},
+    {"pacing", "wait", NULL, NULL, PLAYING},
+    {"startup-mode", "auto", NULL, NULL, READY},
+    {"process-interval", "1", "1", "4294967295", PLAYING},
+    {"similarity-threshold", "0", "0", "1", PLAYING},
+    {"on-error", "error", NULL, NULL, PLAYING},
+    {"post-messages", "false", NULL, NULL, PLAYING},
+};
+
+static void
+assert_number(const char *text, double value)
+{
+    g_assert_nonnull(text);
+    g_assert_cmpfloat(g_ascii_strtod(text, NULL), ==, value);
+}
+
+static void
+assert_range(const Property *want, GParamSpec *spec)
+{
+    if (G_IS_PARAM_SPEC_DOUBLE(spec)) {
+        assert_number(want->least, G_PARAM_SPEC_DOUBLE(spec)->minimum);
+        assert_number(want->most, G_PARAM_SPEC_DOUBLE(spec)->maximum);
+    } else if (G_IS_PARAM_SPEC_UINT(spec)) {
+        assert_number(want->least, G_PARAM_SPEC_UINT(spec)->minimum);
+        assert_number(want->most, G_PARAM_SPEC_UINT(spec)->maximum);
+    } else if (G_IS_PARAM_SPEC_UINT64(spec)) {
+        g_assert_cmpuint(g_ascii_strtoull(want->least, NULL, 10), ==,
+                         G_PARAM_SPEC_UINT64(spec)->minimum);
+        g_assert_cmpuint(g_ascii_strtoull(want->most, NULL, 10), ==,
+                         G_PARAM_SPEC_UINT64(spec)->maximum);
+    } else {
+        g_assert_null(want->least);
+    }
+}
+
 static void
 test_defaults(void)
 {
-    GstElement *element = filter_make(NULL, NULL);
-    gdouble strength;
-    guint steps;
+    const GParamFlags flags = READY | GST_PARAM_MUTABLE_PAUSED | CONTROLLED;
+    GstElement *element = gst_element_factory_make("sanaimg2img", NULL);
+    GObjectClass *class = G_OBJECT_GET_CLASS(element);
 
-    g_object_get(element, "strength", &strength, "steps", &steps, NULL);
-    g_assert_cmpfloat(strength, ==, 0.4);
-    g_assert_cmpuint(steps, ==, 1);
-    g_assert_nonnull(gst_element_class_get_metadata(GST_ELEMENT_GET_CLASS(element),
-                                                    GST_ELEMENT_METADATA_DOC_URI));
-    GValue value = G_VALUE_INIT;
-    static const char *const enums[][2] = {{"strength-mode", "continuous"},
-                                           {"noise-mode", "fixed"}};
-    for (guint i = 0; i < 2; i++) {
-        GParamSpec *spec = g_object_class_find_property(G_OBJECT_GET_CLASS(element), enums[i][0]);
+    for (guint i = 0; i < G_N_ELEMENTS(properties); i++) {
+        const Property *want = &properties[i];
+        GParamSpec *spec = g_object_class_find_property(class, want->name);
+        GValue value = G_VALUE_INIT;
+        g_test_message("%s", want->name);
+        g_assert_nonnull(spec);
         g_value_init(&value, spec->value_type);
-        g_object_get_property(G_OBJECT(element), enums[i][0], &value);
-        g_assert_cmpstr(g_enum_get_value(G_ENUM_CLASS(g_type_class_peek(spec->value_type)),
-                                         g_value_get_enum(&value))
-                            ->value_nick,
-                        ==, enums[i][1]);
+        g_object_get_property(G_OBJECT(element), want->name, &value);
+        g_assert_true(g_param_value_defaults(spec, &value));
+        if (G_VALUE_HOLDS_DOUBLE(&value)) {
+            assert_number(want->value, g_value_get_double(&value));
+        } else {
+            char *text = gst_value_serialize(&value);
+            g_assert_cmpstr(text, ==, want->value);
+            g_free(text);
+        }
+        assert_range(want, spec);
+        g_assert_cmphex(spec->flags & flags, ==, want->flags);
         g_value_unset(&value);
     }
+    g_assert_nonnull(
+        gst_element_class_get_metadata(GST_ELEMENT_CLASS(class), GST_ELEMENT_METADATA_DOC_URI));
     gst_object_unref(element);
 }
 
