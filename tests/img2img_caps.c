@@ -445,6 +445,76 @@ test_downstream_allocation(void)
     gst_buffer_unref(buffer);
 }
 
+#define SLIM "video/x-raw,format=RGB,width=70,height=30,framerate=25/1"
+
+/* Answers as a sink whose rows are longer than the picture, and begin later. */
+static GstPadProbeReturn
+offer_aligned_pool(GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
+{
+    GstQuery *query = GST_PAD_PROBE_INFO_QUERY(info);
+    GstVideoAlignment align;
+    GstVideoInfo video;
+    GstCaps *caps;
+
+    if (GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION)
+        return GST_PAD_PROBE_OK;
+    gst_query_parse_allocation(query, &caps, NULL);
+    g_assert_true(gst_video_info_from_caps(&video, caps));
+    GstBufferPool *pool = gst_video_buffer_pool_new();
+    GstStructure *config = gst_buffer_pool_get_config(pool);
+    gst_video_alignment_reset(&align);
+    align.padding_left = 16;
+    align.padding_right = 21;
+    align.padding_top = 3;
+    gst_buffer_pool_config_set_params(config, caps, (guint)video.size, 0, 0);
+    gst_buffer_pool_config_add_option(config, GST_BUFFER_POOL_OPTION_VIDEO_META);
+    gst_buffer_pool_config_add_option(config, GST_BUFFER_POOL_OPTION_VIDEO_ALIGNMENT);
+    gst_buffer_pool_config_set_video_alignment(config, &align);
+    g_assert_true(gst_buffer_pool_set_config(pool, config));
+    gst_query_add_allocation_pool(query, pool, (guint)video.size, 0, 0);
+    gst_query_add_allocation_meta(query, GST_VIDEO_META_API_TYPE, NULL);
+    gst_object_unref(pool);
+    return GST_PAD_PROBE_HANDLED;
+}
+
+/* A picture, drawn or let through for one who offers that pool or not. */
+static GstBuffer *
+drawn_for(gboolean aligned, gboolean bypass)
+{
+    GstHarness *h = filter_start(filter_make("strength", 0.5, "bypass", bypass, NULL), NULL, FALSE);
+
+    if (aligned)
+        gst_pad_add_probe(h->sinkpad, GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM, offer_aligned_pool, NULL,
+                          NULL);
+    gst_harness_set_src_caps_str(h, SLIM);
+    GstBuffer *buffer = through(h, SLIM);
+    filter_stop(h);
+    return buffer;
+}
+
+static void
+test_downstream_alignment(void)
+{
+    GstVideoInfo info;
+    GstVideoFrame wide, slim;
+
+    filter_info(&info, SLIM);
+    for (guint bypass = 0; bypass < 2; bypass++) {
+        GstBuffer *plain = drawn_for(FALSE, bypass), *aligned = drawn_for(TRUE, bypass);
+        g_assert_true(gst_video_frame_map(&slim, &info, plain, GST_MAP_READ));
+        g_assert_true(gst_video_frame_map(&wide, &info, aligned, GST_MAP_READ));
+        g_assert_cmpint(wide.info.stride[0], >, slim.info.stride[0]);
+        g_assert_cmpuint(wide.info.offset[0], >, 0);
+        for (gint y = 0; y < info.height; y++)
+            g_assert_cmpmem((guint8 *)wide.data[0] + y * wide.info.stride[0], 3 * 70,
+                            (guint8 *)slim.data[0] + y * slim.info.stride[0], 3 * 70);
+        gst_video_frame_unmap(&wide);
+        gst_video_frame_unmap(&slim);
+        gst_buffer_unref(plain);
+        gst_buffer_unref(aligned);
+    }
+}
+
 /* Rows that are longer than the picture, said by GstVideoMeta only. */
 static void
 test_padded_input(void)
@@ -490,5 +560,6 @@ add_caps_tests(void)
     g_test_add_func("/img2img/caps/progressive first", test_progressive_first);
     g_test_add_func("/img2img/caps/upstream's allocation", test_upstream_allocation);
     g_test_add_func("/img2img/caps/downstream's allocation", test_downstream_allocation);
+    g_test_add_func("/img2img/caps/downstream's alignment", test_downstream_alignment);
     g_test_add_func("/img2img/caps/padded input", test_padded_input);
 }
