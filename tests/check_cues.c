@@ -180,6 +180,47 @@ flood(gpointer data)
     return NULL;
 }
 
+/* Texts of 40 KiB, of which 26 are more than 1 MiB, though far fewer than 64. */
+static gpointer
+flood_with_long_texts(gpointer data)
+{
+    Flood *f = data;
+    char *text = g_strnfill(40 * 1024, 'x');
+
+    for (guint i = 0; i < 64; i++) {
+        f->result = say(f->cues, text, MS(1000 + i * 40), MS(40));
+        if (f->result != GST_FLOW_OK)
+            break;
+        g_atomic_int_inc(&f->pushed);
+    }
+    g_free(text);
+    return NULL;
+}
+
+static void
+long_texts_fill_a_pad_by_their_bytes(void)
+{
+    Cues c;
+    Flood f = {.cues = &c};
+
+    cues_start(&c, FALSE);
+    GThread *thread = g_thread_new("flood", flood_with_long_texts, &f);
+    filter_wait_for(&f.pushed, 26);
+    g_usleep(50000);
+    g_assert_cmpint(g_atomic_int_get(&f.pushed), ==, 26);
+    /* two are over and make room */
+    shows(&c, 0, "idle");
+    g_assert_cmpint(gst_harness_push(c.video, filter_picture(SMALL, 27, 27)), ==, GST_FLOW_OK);
+    gst_buffer_unref(gst_harness_pull(c.video));
+    filter_wait_for(&f.pushed, 28);
+    g_usleep(50000);
+    g_assert_cmpint(g_atomic_int_get(&f.pushed), ==, 28);
+    gst_pad_push_event(c.text->srcpad, gst_event_new_flush_start());
+    g_thread_join(thread);
+    g_assert_cmpint(f.result, ==, GST_FLOW_FLUSHING);
+    cues_stop(&c);
+}
+
 /* At most 64 wait, then the pad does; each of these ends that. */
 static void
 a_full_pad_waits_and_is_let_go(void)
@@ -418,6 +459,7 @@ main(int argc, char **argv)
     TEST(cues_follow_their_segment);
     TEST(the_next_cue_is_encoded_ahead);
     TEST(a_full_pad_waits_and_is_let_go);
+    TEST(long_texts_fill_a_pad_by_their_bytes);
     TEST(a_flush_forgets_cues);
     TEST(a_seek_forgets_cues_in_every_run);
     TEST(events_of_texts_stay_there);

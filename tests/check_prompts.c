@@ -169,6 +169,34 @@ prompts_are_kept(void)
     filter_stop(h);
 }
 
+/* How often `n` prompts in turn are encoded in three rounds. */
+static int
+encodings_in_turn(guint n)
+{
+    GstHarness *h = filter_start(filter_make("strength", 1.0, NULL), SMALL, FALSE);
+    FakeSanaCounts counts;
+
+    fake_sana_forget();
+    for (guint i = 0; i < 3 * n; i++) {
+        char *prompt = g_strdup_printf("prompt %u", i % n);
+        g_object_set(h->element, "prompt", prompt, NULL);
+        push(h, i);
+        expect_between(h, prompt, prompt, 0);
+        g_free(prompt);
+    }
+    fake_sana_counts(&counts);
+    filter_stop(h);
+    return counts.prompts;
+}
+
+/* And the one at the start, as above. */
+static void
+four_prompts_in_turn_are_kept_and_eight_are_not(void)
+{
+    g_assert_cmpint(encodings_in_turn(4), <=, 5);
+    g_assert_cmpint(encodings_in_turn(8), >=, 24);
+}
+
 /* --- image-duration --------------------------------------------------------------------------- */
 
 #define STILLS                                                                            \
@@ -311,6 +339,7 @@ main(int argc, char **argv)
     TEST(a_transition_starts_from_what_is_seen);
     TEST(a_transition_without_timestamps_is_at_once);
     TEST(prompts_are_kept);
+    TEST(four_prompts_in_turn_are_kept_and_eight_are_not);
     TEST(a_picture_stays_for_its_duration);
     TEST(a_picture_stays_backwards_too);
     TEST(a_live_picture_stays_for_its_duration);
