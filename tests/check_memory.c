@@ -406,8 +406,8 @@ bind_autoencoder(void *net, SanaBinder *b)
     g_assert_no_error(error);
 }
 
-/* FALSE where the file system has no files of that size. */
-static gboolean
+/* How many bytes of weights; 0 where the file system has no files of that size. */
+static gsize
 write_sparse(const char *dir, const char *name, void *net, Bind bind)
 {
     Sparse sparse = {.header = g_string_new("{")};
@@ -423,7 +423,7 @@ write_sparse(const char *dir, const char *name, void *net, Bind bind)
     if (!ok)
         g_test_skip("the file system has no files of that size");
     g_string_free(sparse.header, TRUE);
-    return ok;
+    return ok ? sparse.bytes : 0;
 }
 
 static void
@@ -446,9 +446,11 @@ weights_larger_than_memory(void)
               "\"cross_attention_head_dim\": 64");
     g_assert_true(sana_transformer_config(&net.config, directory, &error));
     g_assert_no_error(error);
-    gboolean written = write_sparse(dir, TINY_TRANSFORMER, &net, bind_transformer);
+    gsize bytes = write_sparse(dir, TINY_TRANSFORMER, &net, bind_transformer);
     sana_transformer_clear(&net);
-    if (written) {
+    if (bytes > 0 && available() >= 2 * bytes) { /* they are loaded as f32 */
+        g_test_skip("this machine has the memory");
+    } else if (bytes > 0) {
         const SanaModelOptions options = {.device = "cpu", .precision = SANA_PRECISION_F32};
         const gsize before = tiny_resident();
         const gint64 start = g_get_monotonic_time();
