@@ -91,8 +91,15 @@ bound_of(const char *op, SanaDType stored, bool integers)
 SanaDevice *
 ops_device_open(const char *name, GError **error)
 {
-    return strcmp(name, "cuda-host") == 0 ? cuda_host_open("", NULL)
-                                          : sana_device_open(name, error);
+    g_autofree char *why = NULL;
+    SanaDevice *device;
+    if (strcmp(name, "cuda-host") != 0)
+        return sana_device_open(name, error);
+    device = cuda_host_open("", &why);
+    /* one that every machine has is never missing */
+    if (!device)
+        g_set_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_FAILED, "%s: %s", name, why);
+    return device;
 }
 
 /* --- values ---------------------------------------------------------------------------------- */
