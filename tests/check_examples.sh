@@ -27,6 +27,26 @@ one() {
     fi
 }
 
+# outputs FILE: where the sinks of its launch lines write, as patterns of the shell
+outputs() {
+    grep -oE 'sink location=[^ ]+' "$1" | sed 's/.*=//; s/%[0-9]*d/*/'
+}
+
+# written FILE: all of that is there, and nothing of it is empty
+written() {
+    for output in $(outputs "$1"); do
+        [ -s "$output" ] || { echo "$output was not written"; return 1; }
+    done
+}
+
+# line NAME FILE: its launch lines end well and write what they say
+line() {
+    # shellcheck disable=SC2046 # patterns
+    rm -f $(outputs "$2")
+    # shellcheck disable=SC2016 # there
+    one "$1" 'written "$3"' sh -eu "$2"
+}
+
 skip() {
     count=$((count + 1))
     echo "ok $count $1 # SKIP GStreamer's $2 is not installed"
@@ -90,7 +110,8 @@ for path in "$example"/*; do
         ;;
     preview)
         if has fpsdisplaysink; then
-            one "$file shows frames" true env SOURCE="$live" SINK=fakesink "$path"
+            one "$file shows frames" '[ "$(wc -c <shown)" -ge $((3 * 128 * 96)) ]' \
+                env SOURCE="$live" SINK="filesink location=shown" "$path"
         else
             skip "$file" "$missing"
         fi
@@ -211,7 +232,7 @@ for page in README.md docs/sanasrc.md docs/sanaimg2img.md; do
     [ -e block3 ] || one "$page has three launch lines" false true
     n=1
     while [ -e "block$n" ]; do
-        one "$page: $(head -n 1 "block$n" | sed 's/^# *//')" true sh -eu "block$n"
+        line "$page: $(head -n 1 "block$n" | sed 's/^# *//')" "block$n"
         n=$((n + 1))
     done
 done
@@ -226,7 +247,7 @@ for file in gstsanasrc.c gstsanaimg2img.c; do
     n=1
     while [ "$n" -le "$(grep -c . lines)" ]; do
         sed -n "${n}p" lines >line.sh
-        one "gst/$file: launch line $n" true sh -eu line.sh
+        line "gst/$file: launch line $n" line.sh
         n=$((n + 1))
     done
 done
