@@ -221,6 +221,9 @@ refused "a picture of 32768×32768" "sides must be 1 to 16384" \
 if [ "$(awk '/MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo)" -lt 34 ]; then
     refused "a picture larger than memory" "16384×16384 take [0-9.]* GiB, but .* free; choose a smaller" \
         sanasrc num-buffers=1 ! video/x-raw,width=16384,height=16384 ! fakesink
+elif [ -z "$document" ]; then
+    count=$((count + 1))
+    echo "ok $count a picture larger than memory # SKIP this machine has the memory"
 fi
 one="videotestsrc num-buffers=1 ! $small ! sanaimg2img"
 # shellcheck disable=SC2086

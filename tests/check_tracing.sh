@@ -37,9 +37,28 @@ traced() {
     GST_TRACERS="$1" GST_DEBUG=GST_TRACER:7 timeout -k 5 60 gst-launch-1.0 -q $2 </dev/null >log 2>&1
 }
 
+alive='TRACE .*object-alive, type-name='
+
 # without_leaks LINE: it runs to its end, and nothing is alive after it
 without_leaks() {
-    traced leaks "$1" && ! counted 'TRACE .*object-alive, type-name=' 1
+    traced leaks "$1" && ! counted "$alive" 1
+}
+
+# sees_what_is_alive LINE: asked while it runs, the tracer names its elements, in the words that
+# without_leaks looks for
+sees_what_is_alive() {
+    # shellcheck disable=SC2086
+    GST_LEAKS_TRACER_SIG=1 GST_TRACERS=leaks GST_DEBUG=GST_TRACER:7 \
+        gst-launch-1.0 $1 </dev/null >log 2>&1 &
+    launch=$!
+    for _ in $(seq 100); do
+        sleep 0.1
+        ! grep -q PLAYING log || kill -USR1 $launch
+        ! counted "$alive" 1 || break
+    done
+    kill $launch
+    wait $launch
+    counted "$alive" 1
 }
 
 # counted PATTERN LEAST: at least so many lines of the log
@@ -56,6 +75,8 @@ traced "latency(flags=pipeline+element)" "$source"
 check "31 the latency tracer measures every frame of sanasrc's pipeline" \
     counted '[^-]latency, src-element-id' $frames
 
+check "the leaks tracer sees what is alive" sees_what_is_alive \
+    "videotestsrc is-live=true num-buffers=500 ! $size ! fakesink"
 for line in "$filter" "$source"; do
     name=$(printf '%s\n' "$line" | grep -o 'sana[a-z0-9]* name' | cut -d' ' -f1)
     check "$name leaks nothing" without_leaks "$line"

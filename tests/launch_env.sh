@@ -15,7 +15,11 @@ unset MALLOC_PERTURB_
 # GStreamer, the C library and GLib say it in the user's language
 export LC_ALL=C.UTF-8 LANGUAGE=
 scratch=$(mktemp -d)
+# and by Ctrl-C, or a test harness that has waited long enough: dash would then leave out that of EXIT
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 unset SANA_MODEL_PATH PROMPT STRENGTH SIZE SOURCE SINK SOUND SERVER CAMERA
 export GST_PLUGIN_PATH="$build/gst" GST_REGISTRY="$scratch/registry" GST_DEBUG_NO_COLOR=1
 export MODEL="$source/models/demo"
