@@ -111,8 +111,8 @@ calm_seed(const char *prompt, guint8 colour[3])
     }
 }
 
-/* How far a component may be off, in 255ths.  A level of Y, U and V of 8 bits, dithered, is up to five
- * of blue; one of 5 bits is eight; RGB8P has a palette, and gray no colour to give back. */
+/* How far a component may be off, in 255ths.  A level of Y, U and V of 8 bits, dithered, is up to
+ * five of blue; one of 5 bits is eight; RGB8P has a palette, and gray no colour to give back. */
 static int
 coarseness(const char *format)
 {
