@@ -152,8 +152,11 @@ def training(f):
                      for name, t in f["training"].items() if name != "from" and t["steps"])
     if "from" not in f["training"]:
         return f"Training: {done}."
+    anew = f["training"].get("autoencoder", {}).get("anew")
+    begun = "transformer and text encoder were the\nstart of its own, and its autoencoder is new" \
+        if anew else "networks were the\nstart of its own"
     return (f"It goes on from an earlier model (digest `{f['training']['from'][:16]}…`), whose "
-            "networks were the\nstart of its own; none of the photographs used for the figures below "
+            f"{begun}; none of the photographs used for the figures below "
             "were in the training of either.\nTraining since: "
             f"{done}.")
 

@@ -87,6 +87,8 @@ def training(work):
         if path.exists():
             state = torch.load(path, map_location="cpu")
             out[name] = {"steps": state["steps"], "minutes": round(state["minutes"], 1)}
+            if state.get("anew"):
+                out[name]["anew"] = True
     return out
 
 

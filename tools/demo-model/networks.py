@@ -12,8 +12,10 @@ CHANNELS, TEXT_WIDTH = 32, 96
 
 
 def autoencoder():
-    """Factor 8: no block at full resolution, a strided convolution in and an up-convolution out."""
-    widths, layers = (32, 64, 128, 128), (0, 1, 1, 1)
+    """Factor 8: no block at full resolution, a strided convolution in and a sub-pixel one out.
+
+    Enlarged by repeating pixels, a map would not know one pixel of a cell from another."""
+    widths, layers = (32, 48, 96, 128), (0, 1, 1, 1)
     blocks = ("ResBlock", "ResBlock", "ResBlock", "EfficientViTBlock")
     scales = ((), (), (), (5,))
     return AutoencoderDC(
@@ -22,7 +24,7 @@ def autoencoder():
         encoder_block_out_channels=widths, decoder_block_out_channels=widths,
         encoder_layers_per_block=layers, decoder_layers_per_block=layers,
         encoder_qkv_multiscales=scales, decoder_qkv_multiscales=scales,
-        upsample_block_type="interpolate", downsample_block_type="conv",
+        upsample_block_type="pixel_shuffle", downsample_block_type="conv",
         decoder_norm_types="rms_norm", decoder_act_fns="silu", scaling_factor=1.0)
 
 

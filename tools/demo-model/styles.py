@@ -33,8 +33,8 @@ def stroke_weights(grey):
     """(8, H, W), sum 1: how far each of STROKES follows the edges around a pixel."""
     dx, dy = slopes(grey, 1.2)
     xx, yy, xy = blur(dx * dx, 4), blur(dy * dy, 4), blur(dx * dy, 4)
-    xy = xy + 2e-4  # a flat place is painted diagonally
-    across = .5 * np.arctan2(2 * xy, xx - yy)
+    turn = 3 * np.pi * blur(grey, 4)  # flat places are painted in a direction of their tone
+    across = .5 * np.arctan2(2 * xy + 4e-4 * np.sin(turn), xx - yy + 4e-4 * np.cos(turn))
     near = [np.cos(across - np.arctan2(fy, fx)) ** 24 for fx, fy in STROKES]
     return np.stack(near) / np.sum(near, 0)
 
@@ -61,14 +61,14 @@ def oil(a):
 
 def watercolor(a):
     """Pale washes with dark rims on rough paper."""
-    bytes_ = cv2.medianBlur((a * 255).astype(np.uint8), 7)
+    bytes_ = cv2.medianBlur((a * 255).astype(np.uint8), 5)
     wash = cv2.bilateralFilter(bytes_, 9, 70, 6).astype(np.float32) / 255
-    rim = smoothstep(steepness(luminance(wash), 1.2), .012, .06)
-    wash = 1 - (1 - saturate(wash, 1.7)) * .62
-    wash = mix(wash, saturate(wash, 1.8) * .55, .9 * rim)
+    rim = smoothstep(steepness(luminance(wash), 1.0), .01, .05)
+    wash = 1 - (1 - saturate(wash, 2.0)) * .66
+    wash = mix(wash, colour(253, 250, 242), .85 * smoothstep(luminance(wash), .8, 1))
+    wash = mix(wash, saturate(wash, 2.2) * .5, .9 * rim)
     paper = wave(a.shape, 1, 2) + wave(a.shape, 2, -1) + wave(a.shape, 3, 1, 1.0)
-    return np.clip(mix(wash, colour(253, 250, 242), .85 * smoothstep(luminance(wash), .8, 1))
-                   + .03 * paper[..., None], 0, 1)
+    return np.clip(wash + .035 * paper[..., None], 0, 1)
 
 
 def comic(a):
@@ -106,12 +106,17 @@ def lego(a):
 
 
 def neon(a):
-    """Glowing edges in the dark: magenta where the picture is dark, cyan where it is bright."""
+    """Glowing edges in the dark, of what they surround: its own colour, or if it is grey magenta
+    where it is dark and cyan where it is bright."""
     grey = luminance(a)
     edge = np.clip(5 * 2 * steepness(grey, 1.0), 0, 1) ** .8
     glow = blur(edge, 3)
     tube = gradient_map(blur(tone(grey), 3), [.25, .5, .75],
                         [(255, 30, 170), (150, 70, 255), (20, 230, 255)])
+    near = blur(a, 3)
+    most, least = near.max(2), near.min(2)
+    own = (near - .8 * least[..., None]) / (most - .8 * least + .02)[..., None]
+    tube = mix(tube, own, smoothstep(most - least, .12, .35))
     room = colour(10, 4, 28) + .16 * grey[..., None] * colour(90, 40, 160)
     return np.clip(room + tube * (edge + .6 * glow)[..., None] + .5 * (edge ** 3)[..., None], 0, 1)
 
@@ -179,9 +184,9 @@ def stitch(a):
     y, x = grid(a.shape)
     x, y = x - 3.5, y - 3.5
     off = np.minimum(abs(x - y), abs(x + y))
-    thread = smoothstep(off, 2.4, 1.2) * (np.maximum(abs(x), abs(y)) < 3.4)
-    shine = .22 * smoothstep(off, 1.2, .4) - .06
-    return mix(colour(214, 200, 172), np.clip(cells(saturate(a, 1.6)) + shine[..., None], 0, 1),
+    thread = smoothstep(off, 2.8, 1.5) * (np.maximum(abs(x), abs(y)) < 3.9)
+    shine = .24 * smoothstep(off, 1.6, .4) - .10
+    return mix(colour(190, 174, 146), np.clip(cells(saturate(a, 1.9)) + shine[..., None], 0, 1),
                thread.astype(np.float32))
 
 

@@ -18,11 +18,13 @@ import numpy as np
 import torch
 
 import crops
+import linear
 import make_model
 import networks
 import photographs
 import prompts
 import tokenizer
+import train_transformer
 import training
 import words
 from materials import MATERIALS, material
@@ -63,6 +65,40 @@ class Procedures(unittest.TestCase):
                         for _ in range(2))
             self.assertGreater(one.std(), 8, name)
             self.assertGreater(np.abs(one - two).mean(), 4, name)
+
+
+class Beginnings(unittest.TestCase):
+    def test_the_autoencoder_begins_as_the_best_linear_code(self):
+        torch.manual_seed(4)
+        x = training.tensor(np.stack([picture(k, 128, 128) for k in range(24)]), "cpu")
+        seen, new = x[:20], x[20:]
+        vae = networks.autoencoder().requires_grad_(False)
+        linear.begin(vae, seen)
+        analysis, synthesis, mean = linear.components(linear.blocks(seen), networks.CHANNELS)
+        code = (linear.blocks(new) - mean) @ analysis.T
+        z = vae.encode(new)[0]
+        self.assertLess((z.movedim(1, -1).flatten(0, 2) - code).abs().max(), 1e-4)
+        best = (code @ synthesis.T + mean - linear.blocks(new)).square().mean()
+        ours = (vae.decode(z)[0].clamp(-1, 1) - new).square().mean()
+        self.assertLess(ours, 3 * best)      # the last norm bends it a little
+
+    def test_a_transformer_goes_on_in_another_autoencoders_terms(self):
+        torch.manual_seed(5)
+        net = networks.transformer().requires_grad_(False)
+        turn = torch.linalg.qr(torch.randn(networks.CHANNELS, networks.CHANNELS))[0]
+
+        def turned(z, by):
+            return torch.einsum("ij,bjhw->bihw", by, z)
+
+        def draw(z):
+            return net(z, encoder_hidden_states=text, timestep=torch.tensor([.4]),
+                       guidance=torch.tensor([.45]), return_dict=False)[0]
+
+        text = torch.randn(1, 5, networks.TEXT_WIDTH)
+        z = torch.randn(1, networks.CHANNELS, 16, 16)
+        before = turned(draw(z), turn)
+        train_transformer.translate(net, z, turned(z, turn))
+        self.assertLess((draw(turned(z, turn)) - before).abs().max(), 1e-3)
 
 
 class Prompts(unittest.TestCase):

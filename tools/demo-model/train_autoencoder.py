@@ -1,29 +1,33 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Trains the autoencoder: autoencoder.pt, {"weights": state, "scale": 1 / deviation}.
+"""Trains the autoencoder: autoencoder.pt, {"weights": state, "scale": 1 / deviation, "anew": whether
+it began from nothing}.
 
-First on 128 px squares, then on whole 256 px crops: trained on small ones alone it learns where
-the cells lie from the zero padding of the borders, and loses them further in.  The decoder sees
-latents with noise, so that it can live with a transformer's errors.
+From nothing it begins as the best linear code.  First on 128 px squares, then on whole 256 px
+crops, whose attention sees as much as later.  The decoder sees latents with noise, so that it can
+live with a transformer's errors.
 """
+import json
+
 import numpy as np
 import torch
 from diffusers import AutoencoderDC
 
+import linear
 import networks
 from crops import NAMES, SIDE
 from materials import MATERIALS, material
 from styles import TEXTURED
 from training import Average, Stage, gradient_loss, half, save, tensor
 
-SMALL_UNTIL = .2        # of the time, on 128 px squares
+SMALL_UNTIL = .5        # of the time, on 128 px squares
 LATENT_NOISE = .5       # the largest deviation, of that of the latent
 TEXTURE_WEIGHT = 3.0
-RATE, RATE_ON = 1.2e-3, 5e-4    # from nothing; from a model
+RATE = 6e-4
 
 
 def squares(pictures, small, rng):
     """uint8 (B, S, S, 3): photographs, styled crops (in step with the cells), materials."""
-    side, batch = (128, 8) if small else (SIDE, 3)
+    side, batch = (128, 12) if small else (SIDE, 3)
     weights = np.array([TEXTURE_WEIGHT if name in TEXTURED else 1.0 for name in NAMES])
     out = []
     for _ in range(batch):
@@ -84,8 +88,14 @@ def scale(vae, pictures, device, rng):
     return 1 / float(z.std())
 
 
+def layers(config):
+    """What of a configuration says which layers there are."""
+    plain = json.loads(json.dumps(dict(config)))
+    return {k: v for k, v in plain.items() if k[0] != "_" and k != "scaling_factor"}
+
+
 def train(work, minutes, device, model=None, seed=2):
-    """model: a directory to begin with, or None."""
+    """model: a directory to begin with, if its autoencoder has the same layers, or None."""
     done = work / "autoencoder.pt"
     if done.exists():
         return
@@ -93,13 +103,19 @@ def train(work, minutes, device, model=None, seed=2):
     held = np.load(work / "held.npy", mmap_mode="r")
     torch.manual_seed(seed)
     vae = networks.autoencoder().to(device, memory_format=torch.channels_last)
-    if model:
+    goes_on = model is not None and \
+        layers(vae.config) == layers(AutoencoderDC.load_config(model / "vae"))
+    if goes_on:
         vae.load_state_dict(AutoencoderDC.from_pretrained(
             model / "vae", torch_dtype=torch.float32).state_dict())
-    peak, small_until = (RATE_ON, 0) if model else (RATE, SMALL_UNTIL)
+    else:
+        rng = np.random.default_rng(seed)
+        linear.begin(vae, torch.cat([tensor(squares(pictures, False, rng), device)
+                                     for _ in range(40)]))
+    small_until = 0 if goes_on else SMALL_UNTIL
     parameters = list(vae.parameters())
     average = Average(parameters, .998)
-    adam = torch.optim.AdamW(parameters, lr=peak, betas=(.9, .98), weight_decay=1e-3)
+    adam = torch.optim.AdamW(parameters, lr=RATE, betas=(.9, .98), weight_decay=1e-3)
     stage = Stage("autoencoder", work / "autoencoder.checkpoint", minutes,
                   {"vae": vae, "average": average, "adam": adam}, device, seed)
     while stage.running():
@@ -110,11 +126,11 @@ def train(work, minutes, device, model=None, seed=2):
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         for group in adam.param_groups:
-            group["lr"] = peak * stage.rate()
+            group["lr"] = RATE * stage.rate()
         adam.step()
         average.step()
         stage.done(figures)
-        if stage.steps % 500 == 0:
+        if stage.steps % 250 == 0:
             average.swap()
             print(f"autoencoder: held photographs {psnr(vae, held[:8, 1], device).mean():.2f} dB",
                   flush=True)
@@ -125,7 +141,7 @@ def train(work, minutes, device, model=None, seed=2):
         values = psnr(vae, held[:24 if k == 0 else 4, 1 + k], device)
         print(f"autoencoder: {name} {values.mean():.2f} dB, worst {values.min():.2f}", flush=True)
     save({"weights": vae.state_dict(), "steps": stage.steps, "minutes": stage.used / 60,
-          "scale": round(scale(vae, pictures, device, stage.rng), 5)}, done)
+          "anew": not goes_on, "scale": round(scale(vae, pictures, device, stage.rng), 5)}, done)
 
 
 def load(work, device):

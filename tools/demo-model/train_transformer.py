@@ -10,7 +10,7 @@ import random
 import cv2
 import numpy as np
 import torch
-from diffusers import SanaTransformer2DModel
+from diffusers import AutoencoderDC, SanaTransformer2DModel
 from transformers import Gemma2Model
 
 import latents
@@ -27,7 +27,7 @@ PHOTO_SHARE = .16       # of the style samples: "a photo", and prompts that name
 PIXELS_FROM = .2        # of the time: the loss through the decoder begins
 FULL_STYLE = .35        # the strength at which a style is drawn as it is; 0 is the photograph
 BEYOND = 1.3            # a unit of strength above that overdoes the style by this share,
-FAR, FAR_BEYOND = .65, 2.0  # and above FAR by so much more, as less of the photograph is known
+FAR, FAR_BEYOND = .65, 3.5  # and above FAR by so much more, as less of the photograph is known
 WHOLE_FROM = .6         # of the time: whole crops of 32 x 32 cells, before that 16 x 16
 
 
@@ -126,10 +126,27 @@ def split(transformer, text):
     return matrices, rest
 
 
-def begin_with(model, work, net, encoder):
-    """Loads a model directory's weights; its text encoder's only if it knows the same pieces."""
+@torch.no_grad()
+def translate(net, theirs, ours):
+    """Makes a transformer of latents `theirs` one of latents `ours`, both (B, C, h, w) of the same
+    pictures: the linear maps between them go into its first and its last layer."""
+    a, b = (z.movedim(1, -1).flatten(0, 2) for z in (theirs, ours))
+    first, last = net.patch_embed.proj.weight, net.proj_out
+    first.copy_((first[..., 0, 0] @ torch.linalg.lstsq(b, a).solution.T)[..., None, None])
+    back = torch.linalg.lstsq(a, b).solution.T
+    last.weight.copy_(back @ last.weight)
+    last.bias.copy_(back @ last.bias)
+
+
+def begin_with(model, work, net, encoder, vae, scale, device):
+    """Loads a model directory's weights, in terms of our autoencoder; its text encoder's only if
+    it knows the same pieces."""
     net.load_state_dict(SanaTransformer2DModel.from_pretrained(
         model / "transformer", torch_dtype=torch.float32).state_dict())
+    theirs = AutoencoderDC.from_pretrained(model / "vae", torch_dtype=torch.float32).to(device)
+    some = np.load(work / "train.npy", mmap_mode="r")[::8, :6].reshape(-1, 256, 256, 3)
+    translate(net, latents.encode(theirs, theirs.config.scaling_factor, some, device),
+              latents.encode(vae, scale, some, device))
     pieces = "tokenizer/tokenizer.model"
     if (model / pieces).read_bytes() == (work / pieces).read_bytes():
         encoder.load_state_dict(Gemma2Model.from_pretrained(
@@ -145,10 +162,10 @@ def train(work, minutes, device, model=None, seed=3):
     tokens = tokenizer.make(work / "tokenizer")
     encoder = networks.text_encoder((len(tokens) + 7) // 8 * 8).to(device).train()
     net = networks.transformer().to(device).train()
-    if model:
-        begin_with(model, work, net, encoder)
-    text = Text(encoder, tokens, device)
     vae, scale = train_autoencoder.load(work, device)
+    if model:
+        begin_with(model, work, net, encoder, vae, scale, device)
+    text = Text(encoder, tokens, device)
     matrices, rest = split(net, encoder)
     muon = Muon(matrices)
     adam = torch.optim.AdamW(rest, lr=1e-3, betas=(.9, .98), weight_decay=1e-3)
