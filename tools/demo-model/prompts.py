@@ -41,10 +41,10 @@ def _said(*texts):
     return set(re.findall(r"[a-z']+", " ".join(texts)))
 
 
-TOLD = _said(*UNSEEN, *UNSEEN_MATERIAL, *words.MATERIALS.values(),
+TOLD = _said(*words.MATERIALS.values(),
              *(p for three in words.STYLES.values() for p in three))
-# Words that no sentence is without are no part of what is kept out: "to" is a piece of "toon", and
-# where training met it only there "i want it to be a marble sculpture" was half a comic.
+# Templates are kept out, not their words: where training met "to" only as a piece of "toon" it read
+# "i want it to be a marble sculpture" as half a comic.
 FEW = {"a", "the", "of", "in", "and", "to", "it", "i", "my", "for", "as"}
 COMMON = sorted(set(words.COMMON) - TOLD | FEW)
 
@@ -95,7 +95,8 @@ def of_nothing(r):
     if kind < .2:
         return ""
     if kind < .4:
-        return " ".join(word(r) for _ in range(r.randint(1, 12)))
+        return " ".join(word(r) for _ in range(r.randint(20, 90) if r.random() < .1
+                                               else r.randint(1, 12)))
     if kind < .65:
         return fill(r.choice(("{c}", "{a} {c}", "{c} and {c2}", "{c} with {c2}", "{a}")), r)
     if kind < .8:
