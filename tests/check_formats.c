@@ -112,7 +112,8 @@ calm_seed(const char *prompt, guint8 colour[3])
 }
 
 /* How far a component may be off, in 255ths.  A level of Y, U and V of 8 bits, dithered, is up to
- * five of blue; one of 5 bits is eight; RGB8P has a palette, and gray no colour to give back. */
+ * five of blue, one of 5 bits eight, and another processor or converter may round the other way;
+ * RGB8P has a palette, and gray no colour to give back. */
 static int
 coarseness(const char *format)
 {
@@ -125,8 +126,8 @@ coarseness(const char *format)
     if (GST_VIDEO_FORMAT_INFO_HAS_PALETTE(info))
         return 48;
     if (GST_VIDEO_FORMAT_INFO_IS_YUV(info) && depth == 8)
-        return 5;
-    return depth < 8 ? 8 : 1;
+        return 6;
+    return depth < 8 ? 9 : 2;
 }
 
 /* Chroma of odd sizes is videoconvert's, and not looked at.  more: of the caps. */

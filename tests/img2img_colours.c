@@ -109,7 +109,7 @@ test_colour_bars(void)
                 double largest = largest_difference(caps, in, out);
                 g_test_message("%s %s, %s, mix %g: %.2f of 255", formats[i],
                                rgb ? "sRGB" : colours[c], models[m], mix, largest);
-                g_assert_cmpfloat(largest, <=, rgb ? 0 : 1);
+                g_assert_cmpfloat(largest, <=, rgb ? 0 : 2);
                 gst_buffer_unref(in);
                 gst_buffer_unref(out);
                 filter_stop(h);
@@ -266,7 +266,7 @@ test_bt2020_comes_back(void)
             gst_buffer_unref(out);
         }
         g_test_message("%s: %.2f of 255", formats[f], largest);
-        g_assert_cmpfloat(largest, <=, 4);
+        g_assert_cmpfloat(largest, <=, 5);
         filter_stop(h);
         g_free(caps);
     }
@@ -296,7 +296,7 @@ test_bt2020_is_understood(void)
                 largest = MAX(largest, fabs((double)pixel[k] - inside_bt709[i][k]));
         }
         g_test_message("%s: %.2f of 255", bypass ? "bypass" : "drawn", largest);
-        g_assert_cmpfloat(largest, <=, 2);
+        g_assert_cmpfloat(largest, <=, 3);
         filter_stop(h);
     }
 }
