@@ -380,17 +380,12 @@ is_inside(SanaRectangle r, SanaTensor x)
     return r.w > 0 && r.h > 0 && r.x >= 0 && r.y >= 0 && r.w <= x.w - r.x && r.h <= x.h - r.y;
 }
 
-static bool
-is_near(int a, int b)
-{
-    return (a - 1) / SANA_MOST_REDUCED < b && (b - 1) / SANA_MOST_REDUCED < a;
-}
-
 void
 sana_video_load(SanaStream *s, SanaTensor y, const SanaVideo *x)
 {
     REQUIRE(is_video(x) && valid_dense(y) && y.c == 3 && is_inside(x->content, y));
-    REQUIRE(is_near(x->width, x->content.w) && is_near(x->height, x->content.h));
+    REQUIRE(sana_video_scales(x->width, x->content.w));
+    REQUIRE(sana_video_scales(x->height, x->content.h));
     OPS->video_load(s, y, x);
 }
 
@@ -398,7 +393,8 @@ void
 sana_video_store(SanaStream *s, const SanaVideo *y, SanaTensor x)
 {
     REQUIRE(is_video(y) && valid_dense(x) && x.c == 3 && is_inside(y->content, x));
-    REQUIRE(is_near(y->width, y->content.w) && is_near(y->height, y->content.h));
+    REQUIRE(sana_video_scales(y->width, y->content.w));
+    REQUIRE(sana_video_scales(y->height, y->content.h));
     OPS->video_store(s, y, x);
 }
 

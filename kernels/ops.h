@@ -219,11 +219,17 @@ typedef struct {
 /* How many samples may come to one: more is no picture, and would take for ever. */
 #define SANA_MOST_REDUCED 64
 
+/* Whether neither side is more than that times the other. */
+static inline bool
+sana_video_scales(int a, int b)
+{
+    return (a - 1) / SANA_MOST_REDUCED < b && (b - 1) / SANA_MOST_REDUCED < a;
+}
+
 /*
  * Both resample with a triangle: a value at u between samples is the mean of the samples k there
  * are, weighted with max(0, 1 − |u − k|/r), in each direction; r is 1, or as many samples as come
- * to one that is made, where that is more.  Neither side is more than SANA_MOST_REDUCED times the
- * other.
+ * to one that is made, where that is more.  Sides are as sana_video_scales() wants them.
  *
  * y (h, w, 3) ← video.  Each component is resampled on its own, then the matrix is applied, without
  * clamping.  Around content lies its mirror image, the edge repeated.

@@ -102,15 +102,9 @@ check_content(const SanaContent *c, GError **error)
 }
 
 static gboolean
-is_near(int a, int b)
-{
-    return (a - 1) / SANA_MOST_REDUCED < b && (b - 1) / SANA_MOST_REDUCED < a;
-}
-
-static gboolean
 check_scale(const SanaVideoImage *v, const SanaContent *c, const char *what, GError **error)
 {
-    if (is_near(v->width, c->w) && is_near(v->height, c->h))
+    if (sana_video_scales(v->width, c->w) && sana_video_scales(v->height, c->h))
         return TRUE;
     return sana_error_settings(error,
                                "%s is %d×%d and the picture shows it at %d×%d: more than %d "
