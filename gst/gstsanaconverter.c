@@ -23,6 +23,9 @@ add_step (GstSanaConverter * converter, const GstVideoInfo * in,
   GstVideoInfo in_info = *in, out_info = *out;
   GstVideoConverter *step;
 
+  /* a picture has no rate, but GStreamer's converter wants one for both */
+  in_info.fps_n = out->fps_n;
+  in_info.fps_d = out->fps_d;
   if (in->colorimetry.primaries != out->colorimetry.primaries &&
       (gst_sana_is_wide (in) || gst_sana_is_wide (out))) {
     gst_structure_set (config,

@@ -18,7 +18,7 @@ G_BEGIN_DECLS
 
 typedef struct _GstSanaConverter GstSanaConverter;
 
-/* Dithering also changes what needs no rounding.  NULL: error. */
+/* Rates may differ.  Dithering also changes what needs no rounding.  NULL: error. */
 GstSanaConverter *gst_sana_converter_new (const GstVideoInfo * in,
     const GstVideoInfo * out, GstVideoDitherMethod dither, GError ** error);
 

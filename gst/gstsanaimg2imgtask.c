@@ -122,9 +122,6 @@ negotiate (GstSanaImg2img * self)
   if (changed || !self->convert) {
     gst_video_info_from_caps (&in_info, self->in_caps);
     gst_video_info_from_caps (&out_info, out);
-    /* which the input may have left open, and no converter lets differ */
-    in_info.fps_n = out_info.fps_n;
-    in_info.fps_d = out_info.fps_d;
     if (!set_output (self, &in_info, &out_info))
       return GST_FLOW_NOT_NEGOTIATED;
   }

@@ -247,12 +247,9 @@ static gboolean
 scale (const GstVideoInfo * from, GstVideoFrame * in, const GstVideoInfo * to,
     GstVideoFrame * out)
 {
-  GstVideoInfo own = *from;
-  GstSanaConverter *converter;
+  GstSanaConverter *converter =
+      gst_sana_converter_new (from, to, GST_VIDEO_DITHER_BAYER, NULL);
 
-  own.fps_n = to->fps_n;
-  own.fps_d = to->fps_d;
-  converter = gst_sana_converter_new (&own, to, GST_VIDEO_DITHER_BAYER, NULL);
   if (converter == NULL)
     return FALSE;
   gst_sana_converter_run (converter, in, out);
