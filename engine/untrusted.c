@@ -123,10 +123,12 @@ scan_string(SanaJsonScan *scan)
             scan->at = i + 1;
             return true;
         }
-        if (ch < 0x20 || (ch == '\\' && !scan_escape(scan, &i)))
+        if (ch < 0x20)
             return false;
         if (ch != '\\')
             i++;
+        else if (!scan_escape(scan, &i))
+            return false;
     }
     return false;
 }

@@ -42,18 +42,26 @@ number_in(const char *directory, const char *file, const char *key, guint64 abse
     return at && end != at + strlen(key) ? number : absent;
 }
 
+/* What one group leaves; G_MAXUINT64: it has no limit. */
+static guint64
+left_in(const char *group)
+{
+    const guint64 most = number_in(group, "memory.max", "", G_MAXUINT64);
+    if (most == G_MAXUINT64)
+        return most;
+    guint64 used = number_in(group, "memory.current", "", 0);
+    /* pages of files that the kernel drops first */
+    used -= MIN(used, number_in(group, "memory.stat", "\ninactive_file ", 0));
+    return most - MIN(most, used);
+}
+
 size_t
 sana_host_group_memory(const char *directory, const char *root)
 {
     g_autofree char *group = g_strdup(directory);
     guint64 least = SIZE_MAX;
     while (g_str_has_prefix(group, root)) {
-        const guint64 most = number_in(group, "memory.max", "", G_MAXUINT64);
-        const guint64 used = number_in(group, "memory.current", "", 0);
-        /* pages of files that the kernel drops first */
-        const guint64 dropped = MIN(used, number_in(group, "memory.stat", "\ninactive_file ", 0));
-        if (most != G_MAXUINT64)
-            least = MIN(least, most > used - dropped ? most - (used - dropped) : 0);
+        least = MIN(least, left_in(group));
         char *above = g_path_get_dirname(group);
         g_free(group);
         group = above;
