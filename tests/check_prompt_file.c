@@ -62,6 +62,17 @@ expect_prompt(Watched *w, const char *old, const char *prompt)
     g_error("\"%s\" was never shown", prompt);
 }
 
+/* A file of "one", which is shown. */
+static void
+watch_one(Watched *w)
+{
+    watch(w, "p.txt");
+    testdir_write_text(w->dir, "p.txt", "one");
+    g_object_set(w->pipe.element, "prompt-file", w->path, NULL);
+    pipe_play(&w->pipe);
+    expect_prompt(w, "one", "one");
+}
+
 /* A WARNING came that says this, and then none for a while. */
 static void
 expect_warning(Watched *w, const char *part)
@@ -124,11 +135,7 @@ a_file_is_taken_whole(void)
     static const char whole[] = "a fox in the snow, at night";
     Watched w;
 
-    watch(&w, "p.txt");
-    testdir_write_text(w.dir, "p.txt", "one");
-    g_object_set(w.pipe.element, "prompt-file", w.path, NULL);
-    pipe_play(&w.pipe);
-    expect_prompt(&w, "one", "one");
+    watch_one(&w);
     FILE *file = g_fopen(w.path, "w");
     gint64 longest = 0;
     for (const char *c = whole; *c; c++) {
@@ -273,11 +280,7 @@ stopping_does_not_wait_for_a_mount(void)
 {
     Watched w;
 
-    watch(&w, "p.txt");
-    testdir_write_text(w.dir, "p.txt", "one");
-    g_object_set(w.pipe.element, "prompt-file", w.path, NULL);
-    pipe_play(&w.pipe);
-    expect_prompt(&w, "one", "one");
+    watch_one(&w);
     g_atomic_int_set(&hangs, 1);
     filter_wait_for(&reading, 1);
     int took = pipe_stop(&w.pipe);

@@ -79,6 +79,21 @@ timing_messages(GstElement *element, GstMessageType type)
     return count;
 }
 
+void
+timing_drops_nothing(GstHarness *h, guint count)
+{
+    Pusher pusher = {h, SMALL, count, FALSE, 0, NULL};
+
+    pusher_start(&pusher);
+    for (guint n = 0; n < count; n++) {
+        GstBuffer *buffer = timing_pull(h);
+        g_assert_cmpuint(GST_BUFFER_PTS(buffer), ==, n * 40 * GST_MSECOND);
+        gst_buffer_unref(buffer);
+    }
+    g_assert_cmpint(pusher_join(&pusher), ==, GST_FLOW_OK);
+    g_assert_cmpuint(timing_stat(h->element, "dropped"), ==, 0);
+}
+
 int
 main(int argc, char **argv)
 {

@@ -15,6 +15,9 @@ GstBuffer *timing_pull(GstHarness *h);
 /* Pushes, which must be OK. */
 void timing_push(GstHarness *h, GstBuffer *buffer);
 
+/* Pushes so many pictures from another thread: each comes out in its turn, and none is dropped. */
+void timing_drops_nothing(GstHarness *h, guint count);
+
 /* A number of `stats`. */
 guint64 timing_stat(GstElement *element, const char *name);
 /* Frames that the model has finished since fake_sana_forget(). */

@@ -303,17 +303,9 @@ at_once_drops_nothing_live(void)
     GstHarness *h = filter_start(
         filter_make("model-path", "fake:frame=100", "pacing", GST_SANA_PACING_REPEAT, NULL), SMALL,
         TRUE);
-    Pusher pusher = {h, SMALL, 20, FALSE, 0, NULL};
 
     gst_pad_add_probe(h->sinkpad, GST_PAD_PROBE_TYPE_BUFFER, take_a_while, NULL, NULL);
-    pusher_start(&pusher);
-    for (guint n = 0; n < 20; n++) {
-        GstBuffer *buffer = timing_pull(h);
-        g_assert_cmpuint(GST_BUFFER_PTS(buffer), ==, n * 40 * GST_MSECOND);
-        gst_buffer_unref(buffer);
-    }
-    g_assert_cmpint(pusher_join(&pusher), ==, GST_FLOW_OK);
-    g_assert_cmpuint(timing_stat(h->element, "dropped"), ==, 0);
+    timing_drops_nothing(h, 20);
     filter_stop(h);
 }
 
