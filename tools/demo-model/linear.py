@@ -58,7 +58,7 @@ def subpixel(block, rows, first=0, bias=0):
 
 @torch.no_grad()
 def begin(vae, pictures):
-    """Sets the weights.  pictures: (B, 3, H, W) in -1..1, of what it will see."""
+    """Sets the weights, in host memory.  pictures: (B, 3, H, W) in -1..1, of what it will see."""
     encoder, decoder, count = vae.encoder, vae.decoder, vae.config.latent_channels
     analysis, synthesis, mean = components(blocks(pictures), count)
     for name, parameter in vae.named_parameters():

@@ -102,7 +102,7 @@ def train(work, minutes, device, model=None, seed=2):
     pictures = np.load(work / "train.npy", mmap_mode="r")
     held = np.load(work / "held.npy", mmap_mode="r")
     torch.manual_seed(seed)
-    vae = networks.autoencoder().to(device, memory_format=torch.channels_last)
+    vae = networks.autoencoder()
     goes_on = model is not None and \
         layers(vae.config) == layers(AutoencoderDC.load_config(model / "vae"))
     if goes_on:
@@ -110,8 +110,9 @@ def train(work, minutes, device, model=None, seed=2):
             model / "vae", torch_dtype=torch.float32).state_dict())
     else:
         rng = np.random.default_rng(seed)
-        linear.begin(vae, torch.cat([tensor(squares(pictures, False, rng), device)
+        linear.begin(vae, torch.cat([tensor(squares(pictures, False, rng), "cpu")
                                      for _ in range(40)]))
+    vae.to(device, memory_format=torch.channels_last)
     small_until = 0 if goes_on else SMALL_UNTIL
     parameters = list(vae.parameters())
     average = Average(parameters, .998)
@@ -130,7 +131,7 @@ def train(work, minutes, device, model=None, seed=2):
         adam.step()
         average.step()
         stage.done(figures)
-        if stage.steps % 250 == 0:
+        if stage.steps % 500 == 0:
             average.swap()
             print(f"autoencoder: held photographs {psnr(vae, held[:8, 1], device).mean():.2f} dB",
                   flush=True)
