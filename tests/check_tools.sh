@@ -44,6 +44,10 @@ for type in bf16 f32; do
     ok "a tiny model in $type is drawn" timeout 120 $bench --size=64 --size=96x32 --sessions=2 \
         --json=$type.json "a $type model"
     ok "its report has both sizes" sh -c "[ \$(grep -c released_rss $type.json) = 2 ]"
+    ok "its report says when and on how many cores" sh -c "grep -q '\"date\" : \"20' $type.json &&
+        grep -q '\"cores\" : [1-9]' $type.json"
+    ok "its report names a commit, or claims none" sh -c "! grep '\"commit\"' $type.json ||
+        grep -qE '\"commit\" : \"[0-9a-f]{12,40}(-dirty)?\"' $type.json"
 done
 # a directory where a file was: the last of the weights cannot be written
 rm "a f32 model/text_encoder/model.safetensors"

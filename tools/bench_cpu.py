@@ -242,7 +242,7 @@ def main():
     units = " ".join(machine["units"]) or "no AVX-512"
     head = f"{machine['cpu']}, {machine['cores']} cores, {units}; " \
            f"{machine['model']}, {o.reports['sizes']['precision']}, median (least … most) of " \
-           f"{o.frames}; commit {machine['commit'][:12]}"
+           f"{o.frames}; commit {(machine['commit'] or 'unknown')[:12]}"
     lines = [head, "", "| what | measured | goal on two AMX cores |", "|---|---|---|"]
     lines += [f"| {' | '.join(row)} |" for row in rows]
     (o.out / "bench-cpu.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

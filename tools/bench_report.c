@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tools/bench_report.h"
 
+#include "tools/commit.h"
+
 #include <json-glib/json-glib.h>
+#include <string.h>
 
 /* --- series ----------------------------------------------------------------------------------- */
 
@@ -182,6 +185,59 @@ add_string(JsonBuilder *b, const char *name, const char *value)
     json_builder_add_string_value(b, value);
 }
 
+/* The first "model name" of /proc/cpuinfo, or ""; g_free. */
+static char *
+processor_name(void)
+{
+    char *text = NULL, *name = NULL;
+    if (g_file_get_contents("/proc/cpuinfo", &text, NULL, NULL)) {
+        const char *field = strstr(text, "model name"), *colon = field ? strchr(field, ':') : NULL;
+        if (colon)
+            name = g_strndup(colon + 1, strcspn(colon + 1, "\n"));
+    }
+    g_free(text);
+    return name ? g_strstrip(name) : g_strdup("");
+}
+
+/* Name and driver of the GPU that "cuda:N" means, or "" where nvidia-smi does not say; g_free. */
+static char *
+gpu_name(const char *device)
+{
+    const char *colon = strchr(device, ':');
+    g_autofree char *index = g_strdup_printf("--id=%s", colon ? colon + 1 : "0");
+    char *argv[] = {"nvidia-smi", index, "--query-gpu=name,driver_version", "--format=csv,noheader",
+                    NULL};
+    char *said = NULL;
+    int status;
+    if (g_spawn_sync(NULL, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL,
+                     &said, NULL, &status, NULL) &&
+        status == 0)
+        return g_strstrip(said);
+    g_free(said);
+    return g_strdup("");
+}
+
+/* What the figures are of; what nothing tells is left out. */
+static void
+add_machine(JsonBuilder *b, const char *device)
+{
+    g_autofree char *processor = processor_name();
+    g_autofree char *gpu = g_str_has_prefix(device, "cuda") ? gpu_name(device) : g_strdup("");
+    g_autoptr(GDateTime) today = g_date_time_new_now_utc();
+    g_autofree char *date = g_date_time_format(today, "%Y-%m-%dT%H:%M:%SZ");
+    json_builder_set_member_name(b, "machine");
+    json_builder_begin_object(b);
+    if (*processor)
+        add_string(b, "processor", processor);
+    if (*gpu)
+        add_string(b, "gpu", gpu); /* and its driver */
+    add_double(b, "cores", g_get_num_processors());
+    add_string(b, "date", date);
+    if (*SANA_COMMIT)
+        add_string(b, "commit", SANA_COMMIT);
+    json_builder_end_object(b);
+}
+
 static void
 add_text(JsonBuilder *b, const BenchText *t)
 {
@@ -228,6 +284,7 @@ bench_write_json(const BenchReport *r, const char *path, GError **error)
 {
     g_autoptr(JsonBuilder) b = json_builder_new();
     json_builder_begin_object(b);
+    add_machine(b, r->info->device);
     add_string(b, "device", r->info->device);
     add_string(b, "precision", r->precision);
     add_double(b, "load_s", r->load);

@@ -423,6 +423,20 @@ def package_versions():
     return found
 
 
+def revision():
+    """The commit of the code, and whether files differ from it; nulls where nothing tells.  In the
+    folder that scripts/gpu-pack makes the file `commit` does."""
+    commit = output_of("git", "rev-parse", "HEAD")
+    if commit:
+        return {"commit": commit,
+                "uncommitted_changes": bool(output_of("git", "status", "--porcelain", "-uno"))}
+    noted = pathlib.Path(__file__).resolve().parent / "commit"
+    said = noted.read_text().strip() if noted.is_file() else "unknown"
+    if said == "unknown":
+        return {"commit": None, "uncommitted_changes": None}
+    return {"commit": said.removesuffix("-dirty"), "uncommitted_changes": said.endswith("-dirty")}
+
+
 def host():
     """The processor and the code, as every report names them."""
     with open("/proc/cpuinfo", encoding="utf-8") as f:
@@ -432,9 +446,7 @@ def host():
     return {"cpu": cpu.get("model name", "unknown"), "cores": len(os.sched_getaffinity(0)),
             "units": [u for u in units if u in cpu.get("flags", "").split()],
             "load_average_before": os.getloadavg()[0],
-            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "commit": output_of("git", "rev-parse", "HEAD") or "unknown",
-            "uncommitted_changes": bool(output_of("git", "status", "--porcelain", "-uno"))}
+            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **revision()}
 
 
 def machine(o, environment):
@@ -450,7 +462,7 @@ def print_machine(m):
     print(f"{m['gpu'] or m['cpu']}, {m['cores']} cores, {' '.join(m['units']) or 'no AVX-512'}; both sides: "
           f"{threading}")
     print(f"torch {m['versions']['torch']}, diffusers {m['versions']['diffusers']}, transformers "
-          f"{m['versions']['transformers']}; commit {m['commit'][:12]}"
+          f"{m['versions']['transformers']}; commit {(m['commit'] or 'unknown')[:12]}"
           f"{' with uncommitted changes' if m['uncommitted_changes'] else ''}; {m['date']}")
     if m["load_average_before"] > 0.5:
         print(f"note: the load average is {m['load_average_before']:.1f}; figures of a busy "
