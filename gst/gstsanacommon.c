@@ -7,6 +7,7 @@
 
 #include "gstsanacommon.h"
 #include "gstsanamessages.h"
+#include "gstsanamodel.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_sana_common_debug);
 #define GST_CAT_DEFAULT gst_sana_category ()
@@ -540,24 +541,6 @@ gst_sana_common_snapshot (GstSanaCommon * common, GstSanaSettings * snapshot)
 }
 
 /* --- model ---------------------------------------------------------------- */
-
-gchar *
-gst_sana_find_model (const gchar * model_path)
-{
-  static const gchar *const demo[] =
-      { SANA_DEMO_MODEL, SANA_DEMO_MODEL_SOURCE };
-  const gchar *path = model_path;
-  guint i;
-
-  if (path == NULL || *path == '\0')
-    path = g_getenv ("SANA_MODEL_PATH");
-  for (i = 0; (path == NULL || *path == '\0') && i < G_N_ELEMENTS (demo); i++) {
-    if (g_file_test (demo[i], G_FILE_TEST_IS_DIR))
-      path = demo[i];
-  }
-  /* where nothing is, the error is to name the place that should be filled */
-  return g_strdup (path != NULL && *path != '\0' ? path : demo[0]);
-}
 
 gboolean
 gst_sana_check_model (GstElement * element, const GstSanaSettings * settings)

@@ -155,10 +155,6 @@ void gst_sana_common_snapshot (GstSanaCommon * common,
 
 /* --- model ---------------------------------------------------------------- */
 
-/* The property's directory; else the environment's SANA_MODEL_PATH; else the
- * demo model, installed or in the source tree.  (transfer full) */
-gchar *gst_sana_find_model (const gchar * model_path);
-
 /* NULL to READY: what can be said without loading.  FALSE: an ERROR message
  * was posted.  Call with no lock held. */
 gboolean gst_sana_check_model (GstElement * element,

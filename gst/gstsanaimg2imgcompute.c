@@ -5,6 +5,7 @@
 #endif
 
 #include "gstsanaimg2img.h"
+#include "gstsanamodel.h"
 
 #define GST_CAT_DEFAULT gst_sana_img2img_debug
 

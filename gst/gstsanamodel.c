@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define _GNU_SOURCE             /* dladdr, realpath */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
+
+#include <dlfcn.h>
+#include <stdlib.h>
 
 #include "gstsanamodel.h"
 
@@ -306,4 +310,46 @@ gst_sana_model_use_release (GstSanaModelUse * use)
   }
   free_entry (dead);
   g_free (use);
+}
+
+/* --- which model ---------------------------------------------------------- */
+
+/* What is at this place, seen from the file this code is part of, or NULL. */
+static gchar *
+beside_plugin (const gchar * relative)
+{
+  Dl_info info;
+  char *file = NULL, *found = NULL;
+  gchar *folder, *path;
+
+  if (dladdr ((gconstpointer) gst_sana_find_model, &info) && info.dli_fname)
+    file = realpath (info.dli_fname, NULL);
+  if (file == NULL)
+    return NULL;
+  folder = g_path_get_dirname (file);
+  path = g_build_filename (folder, relative, NULL);
+  found = realpath (path, NULL);
+  g_free (path);
+  g_free (folder);
+  free (file);
+  path = g_strdup (found);
+  free (found);
+  return path;
+}
+
+gchar *
+gst_sana_find_model (const gchar * model_path)
+{
+  gchar *demo;
+
+  if (model_path == NULL || *model_path == '\0')
+    model_path = g_getenv ("SANA_MODEL_PATH");
+  if (model_path != NULL && *model_path != '\0')
+    return g_strdup (model_path);
+  /* in the build tree; installed, wherever that is now */
+  demo = beside_plugin ("../models/demo");
+  if (demo == NULL)
+    demo = beside_plugin (SANA_DEMO_MODEL_FROM_PLUGIN);
+  /* where nothing is, the error is to name the place that should be filled */
+  return demo != NULL ? demo : g_strdup (SANA_DEMO_MODEL);
 }

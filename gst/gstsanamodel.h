@@ -16,6 +16,11 @@
 
 G_BEGIN_DECLS
 
+/* The property's directory; else the environment's SANA_MODEL_PATH; else the
+ * demo model of the build or installation that this code is part of.
+ * (transfer full) */
+gchar *gst_sana_find_model (const gchar * model_path);
+
 /* One user's share of a model.  One thread, except cancel(). */
 typedef struct _GstSanaModelUse GstSanaModelUse;
 

@@ -1,0 +1,54 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What `meson install` installs, put into a folder of its own: the plugin there draws with the model
+# there, whatever lies in the tree it was built from.  Speaks TAP; usage: check_install.sh BUILD_ROOT
+set -u
+. "$(dirname "$0")/launch_env.sh"
+count=0
+failed=0
+
+# ok NAME COMMAND...: the command succeeds
+ok() {
+    count=$((count + 1))
+    name=$1
+    shift
+    if "$@" >log 2>&1; then
+        echo "ok $count $name"
+    else
+        echo "not ok $count $name"
+        tail -n 20 log | sed 's/^/# /'
+        failed=1
+    fi
+}
+
+if ! command -v meson >/dev/null; then
+    echo "1..0 # SKIP meson, which installs, is not in PATH"
+    exit 0
+fi
+ok "it installs" env DESTDIR="$scratch/installed" meson install -C "$build" --no-rebuild --quiet
+mv installed moved
+plugin=$(find "$scratch/moved" -name libgstsana.so)
+model=$(find "$scratch/moved" -path '*/models/demo')
+ok "plugin and model are there" test -f "$plugin" -a -d "$model"
+
+# opened FOLDER: the model that the plugin in FOLDER takes by itself
+opened() {
+    GST_PLUGIN_PATH="$1" GST_REGISTRY="$scratch/registry-install" GST_DEBUG=sana:4 \
+        timeout -k 5 60 gst-launch-1.0 sanasrc num-buffers=1 ! video/x-raw,width=32,height=32 ! \
+        fakesink 2>&1 | sed -n 's/.* model \(.*\) on auto: found$/\1/p' | head -n 1
+}
+
+# is FOLDER MODEL: these are the same directory
+is() {
+    echo "opened \"$1\", expected $2"
+    [ -n "$1" ] && [ "$(realpath "$1")" = "$(realpath "$2")" ]
+}
+
+ok "the installed plugin takes the installed model" is "$(opened "${plugin%/*}")" "$model"
+rm registry-install
+ok "the built plugin takes the source's model" is "$(opened "$build/gst")" "$source/models/demo"
+ok "the plugin holds no path of the source" sh -c '! grep -qF "$1" "$2"' - "$source/models" "$plugin"
+
+echo "1..$count"
+exit $failed
