@@ -155,7 +155,8 @@ static void
 fail_value(SanaJson *j, const char *key, JsonNode *node, const char *wanted)
 {
     g_autofree char *text = show(node);
-    sana_json_fail(j, SANA_FILE_ERROR_MALFORMED, "%s is %s, but must be %s", key, text, wanted);
+    sana_json_fail(j, SANA_FILE_ERROR_MALFORMED, "%s is %s, but must be %s; download it again", key,
+                   text, wanted);
 }
 
 /* --- single values ---------------------------------------------------------------------------- */

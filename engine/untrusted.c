@@ -9,6 +9,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What to do about a file that does not open. */
+static const char *
+remedy(int reason)
+{
+    switch (reason) {
+    case ENOENT:
+    case ENOTDIR:
+        return "; download it again";
+    case EACCES:
+        return "; allow its reading";
+    default:
+        return "";
+    }
+}
+
 int
 sana_untrusted_open(const char *path, uint64_t *size, GError **error)
 {
@@ -16,15 +31,16 @@ sana_untrusted_open(const char *path, uint64_t *size, GError **error)
     /* O_NONBLOCK: opening a pipe without a writer would wait for ever. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
-        int code = errno == ENOENT || errno == ENOTDIR ? SANA_FILE_ERROR_MISSING
-                                                       : SANA_FILE_ERROR_MALFORMED;
-        g_set_error(error, SANA_FILE_ERROR, code, "%s cannot be opened: %s", path,
-                    g_strerror(errno));
+        int reason = errno;
+        int code = reason == ENOENT || reason == ENOTDIR ? SANA_FILE_ERROR_MISSING
+                                                         : SANA_FILE_ERROR_MALFORMED;
+        g_set_error(error, SANA_FILE_ERROR, code, "%s cannot be opened: %s%s", path,
+                    g_strerror(reason), remedy(reason));
         return -1;
     }
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        g_set_error(error, SANA_FILE_ERROR, SANA_FILE_ERROR_MALFORMED, "%s is not a regular file",
-                    path);
+        g_set_error(error, SANA_FILE_ERROR, SANA_FILE_ERROR_MALFORMED,
+                    "%s is not a regular file; download it again", path);
         close(fd);
         return -1;
     }
@@ -42,7 +58,7 @@ sana_untrusted_read(const char *path, size_t limit, size_t *length, GError **err
     if (size > limit) {
         g_set_error(error, SANA_FILE_ERROR, SANA_FILE_ERROR_MALFORMED,
                     "%s holds %" G_GUINT64_FORMAT " bytes, more than the %" G_GSIZE_FORMAT
-                    " such a file may have",
+                    " such a file may have; download it again",
                     path, size, limit);
         close(fd);
         return NULL;
@@ -56,7 +72,7 @@ sana_untrusted_read(const char *path, size_t limit, size_t *length, GError **err
             continue;
         if (n <= 0) {
             g_set_error(error, SANA_FILE_ERROR, SANA_FILE_ERROR_MALFORMED,
-                        "%s cannot be read to its end: %s", path,
+                        "%s cannot be read to its end: %s; download it again", path,
                         n < 0 ? g_strerror(errno) : "it became shorter");
             g_free(text);
             close(fd);

@@ -39,13 +39,13 @@ tensor_bytes(SanaDType dtype, int h, int w, int c, size_t *bytes)
 
 /* --- devices ---------------------------------------------------------------------------------- */
 
-/* Those that compute. */
+/* Those to choose from: neither the planner, which does not compute, nor the tests' reference. */
 static char *
 backend_names(void)
 {
     GString *names = g_string_new("auto");
     for (size_t i = 0; i < G_N_ELEMENTS(backends); i++)
-        if (backends[i] != &sana_planner_backend)
+        if (backends[i] != &sana_planner_backend && backends[i] != &sana_reference_backend)
             g_string_append_printf(names, ", %s", backends[i]->name);
     for (size_t i = 0; i < G_N_ELEMENTS(modules); i++)
         g_string_append_printf(names, ", %s", modules[i].name);

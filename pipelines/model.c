@@ -46,21 +46,31 @@ check_part(SanaJson *j, const Expected *e)
     for (size_t i = 0; name && i < G_N_ELEMENTS(e->classes) && e->classes[i]; i++)
         if (strcmp(name, e->classes[i]) == 0)
             return;
-    sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED, "its %s is %s, but %s is what runs here",
-                   e->part, name ? name : "missing", e->classes[0]);
+    sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED,
+                   "its %s is %s, but %s is what runs here; give a SANA-Sprint model", e->part,
+                   name ? name : "missing", e->classes[0]);
 }
 
 static gboolean
 check_index(const char *path, GError **error)
 {
-    SanaJson *j = sana_json_open(path, "model_index.json", error);
+    GError *why = NULL;
+    SanaJson *j = sana_json_open(path, "model_index.json", &why);
+    if (g_error_matches(why, SANA_FILE_ERROR, SANA_FILE_ERROR_MISSING)) {
+        g_set_error(error, SANA_FILE_ERROR, SANA_FILE_ERROR_MISSING,
+                    "there is no %s/model_index.json; give the directory of a SANA-Sprint model",
+                    path);
+        g_error_free(why);
+    } else if (why) {
+        g_propagate_error(error, why);
+    }
     if (!j)
         return FALSE;
     const char *name = sana_json_string(j, "_class_name", "");
     if (strcmp(name, "SanaSprintPipeline") != 0 && strcmp(name, "SanaSprintImg2ImgPipeline") != 0)
         sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED,
                        "its class is \"%s\", but only SANA-Sprint directories "
-                       "(SanaSprintPipeline, SanaSprintImg2ImgPipeline) are run here",
+                       "(SanaSprintPipeline, SanaSprintImg2ImgPipeline) are run here; give one",
                        name);
     for (size_t i = 0; i < G_N_ELEMENTS(expected) && sana_json_ok(j); i++)
         check_part(j, &expected[i]);
@@ -89,7 +99,7 @@ check_agreement(const SanaModel *m, const char *path, GError **error)
     if (!t->guidance)
         g_set_error(error, SANA_ERROR, SANA_ERROR_UNSUPPORTED,
                     "%s/transformer has no guidance embedding (guidance_embeds is false): it is "
-                    "base SANA, and only SANA-Sprint is run here",
+                    "base SANA, and only SANA-Sprint is run here; give a SANA-Sprint model",
                     path);
     else if (t->caption_channels != m->text.config.hidden)
         g_set_error(error, SANA_ERROR, SANA_ERROR_MALFORMED,
