@@ -73,5 +73,9 @@ model="a bf16 model"
     refused "no tokenizer to copy" "none/tokenizer.model" $make_model tiny x --tokenizer=none
 }
 
+# shellcheck disable=SC2016 # there
+ok "who asks how to train gets an answer and no packages" \
+    sh -c '"$1" here --toy --help | grep -q -- --until && [ ! -e here ]' - "$source/tools/demo-model/make"
+
 echo "1..$count"
 exit $failed
