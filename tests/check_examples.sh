@@ -237,6 +237,35 @@ for page in README.md docs/sanasrc.md docs/sanaimg2img.md; do
     done
 done
 
+# --- C in docs/ ---
+awk '/^```c runnable/ { inside = 1; next } /^```/ { inside = 0 } inside' "$source/docs/sanaimg2img.md" >rise.c
+cat >>rise.c <<'END'
+int
+main (int argc, char **argv)
+{
+  gdouble strength = 0;
+  GstElement *look;
+  gst_init (&argc, &argv);
+  look = gst_element_factory_make ("sanaimg2img", NULL);
+  rise (GST_OBJECT (look));
+  gst_object_sync_values (GST_OBJECT (look), 5 * GST_SECOND);
+  g_object_get (look, "strength", &strength, NULL);
+  gst_object_unref (look);
+  return ABS (strength - 0.4) < 1e-6 ? 0 : 1;
+}
+END
+name="docs/sanaimg2img.md: a strength that rises"
+if grep -q __asan_init "$plugin"; then
+    count=$((count + 1))
+    echo "ok $count $name # SKIP the plugin is built with a sanitizer, which the program is not"
+elif pkg-config --exists gstreamer-controller-1.0; then
+    # shellcheck disable=SC2016 # there
+    one "$name" true sh -c '${CC-cc} -Wall -Werror -o rise rise.c \
+        $(pkg-config --cflags --libs gstreamer-controller-1.0) && ./rise'
+else
+    skip "$name" gstreamer-controller-1.0
+fi
+
 # --- gst/ ---
 cp media/clip.webm in.webm
 ln -s "$MODEL" model
