@@ -213,17 +213,47 @@ check_size(const SanaModel *m, int width, int height, int n_images, GError **err
     return TRUE;
 }
 
+/* The largest size of about this shape whose pictures take at most so many bytes; 0 in *width where
+ * none does. */
+static void
+largest_that_fits(SanaSession *s, const SanaPrompt *prompt, int n_images, size_t bytes, int *width,
+                  int *height)
+{
+    const int factor = s->model->info.factor, w = *width, h = *height;
+    int fits = 0, short_of = MIN(w, h) / factor;
+    *width = *height = 0;
+    while (short_of - fits > 1) {
+        const int middle = (fits + short_of) / 2;
+        /* the shorter side in factors of the autoencoder, the longer one rounded to them */
+        const double scale = (double)middle * factor / MIN(w, h);
+        const int x = (int)(w * scale / factor + 0.5) * factor;
+        const int y = (int)(h * scale / factor + 0.5) * factor;
+        SizePlan plan;
+        if (plan_size(s, prompt, x, y, n_images, &plan, NULL) && plan.bytes <= bytes) {
+            fits = middle;
+            *width = x;
+            *height = y;
+        } else {
+            short_of = middle;
+        }
+    }
+}
+
 static gboolean
-check_memory(SanaSession *s, const SizePlan *plan, int width, int height, GError **error)
+check_memory(SanaSession *s, const SanaPrompt *prompt, const SizePlan *plan, int width, int height,
+             int n_images, GError **error)
 {
     size_t available = sana_device_free_memory(s->model->device);
     if (plan->bytes <= available)
         return TRUE;
+    int w = width, h = height;
+    largest_that_fits(s, prompt, n_images, available, &w, &h);
+    g_autofree char *smaller = w ? g_strdup_printf(": %d×%d would fit", w, h) : g_strdup("");
     g_set_error(error, SANA_ERROR, SANA_ERROR_MEMORY,
                 "pictures of %d×%d take %.1f GiB, but device %s has %.1f GiB free; choose a "
-                "smaller size",
+                "smaller size%s",
                 width, height, (double)plan->bytes / (1 << 30), sana_device_name(s->model->device),
-                (double)available / (1 << 30));
+                (double)available / (1 << 30), smaller);
     return FALSE;
 }
 
@@ -273,7 +303,7 @@ reserve_size(SanaSession *s, const SanaPrompt *prompt, int width, int height, in
         !plan_size(s, prompt, width, height, n_images, &plan, error))
         return FALSE;
     sana_frame_clear(f, s->stream);
-    if (!check_memory(s, &plan, width, height, error))
+    if (!check_memory(s, prompt, &plan, width, height, n_images, error))
         return FALSE;
     if (!sana_stream_reserve(s->stream, plan.scratch, &cause)) {
         sana_error_translate(error, cause);

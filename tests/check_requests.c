@@ -4,10 +4,12 @@
  * sentence that names the parameter, and what was asked before can still be drawn afterwards, to
  * the byte.
  */
+#include "kernels/device.h"
 #include "tests/testdir.h"
 #include "tests/tiny.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -469,6 +471,38 @@ a_prompt_of_another_model(Fixture *f, gconstpointer data)
     sana_model_unref(demo);
 }
 
+/* The refusal names a size of the same shape that fits, and none much smaller than need be. */
+static void
+a_size_that_does_not_fit(Fixture *f, gconstpointer data)
+{
+    GError *error = NULL;
+    SanaCost cost;
+    SanaModel *demo = tiny_load(SANA_DEMO_MODEL);
+    SanaSession *session = tiny_session(demo);
+    SanaPrompt *prompt = tiny_prompt(session, "a fox");
+    SanaDevice *cpu = sana_device_open("cpu", NULL);
+    const double available = (double)sana_device_free_memory(cpu);
+    g_assert_true(sana_session_cost(session, prompt, 16384, 12288, &cost, &error));
+    if ((double)cost.buffer_bytes < 1.2 * available) {
+        g_test_skip("this machine has the memory");
+    } else {
+        int width = 0, height = 0;
+        g_assert_false(sana_session_prepare(session, 16384, 12288, &error));
+        const char *end = strstr(error->message, "choose a smaller size: ");
+        g_assert_nonnull(end);
+        g_assert_cmpint(sscanf(strchr(end, ':'), ": %d×%d would fit", &width, &height), ==, 2);
+        g_assert_cmpint(ABS(3 * width - 4 * height), <=, 4 * sana_model_info(demo)->factor);
+        g_assert_true(sana_session_cost(session, prompt, width, height, &cost, NULL));
+        g_assert_cmpfloat((double)cost.buffer_bytes, >, 0.6 * available);
+        g_assert_cmpfloat((double)cost.buffer_bytes, <, 1.4 * available);
+        tiny_expect(&error, SANA_ERROR_MEMORY, "16384×12288", "GiB");
+    }
+    sana_device_unref(cpu);
+    sana_prompt_unref(prompt);
+    sana_session_free(session);
+    sana_model_unref(demo);
+}
+
 /* --- a model whose files change --------------------------------------------------------------- */
 
 /* The text encoder is read from its files for as long as the model lives. */
@@ -503,6 +537,7 @@ main(int argc, char **argv)
     ADD("embeddings-out-of-range", embeddings_out_of_range);
     ADD("no-prompt", no_prompt);
     ADD("a-prompt-of-another-model", a_prompt_of_another_model);
+    ADD("a-size-that-does-not-fit", a_size_that_does_not_fit);
     ADD("prompts-after-the-text-encoder-was-cut", prompts_after_the_text_encoder_was_cut);
     return g_test_run();
 }
