@@ -230,7 +230,7 @@ install_prompt_properties (GObjectClass * klass)
           DEFAULT_CLEAN_CAPTION, PLAYING));
   g_object_class_install_property (klass, GST_SANA_PROP_MAX_SEQUENCE_LENGTH,
       g_param_spec_uint ("max-sequence-length", "Maximum sequence length",
-          "Tokens of text that are kept, the first ones",
+          "How many tokens of the text are kept, counted from its start",
           1, 4096, DEFAULT_MAX_SEQUENCE_LENGTH, PLAYING));
   g_object_class_install_property (klass, GST_SANA_PROP_PROMPT_TRANSITION,
       g_param_spec_uint64 ("prompt-transition", "Prompt transition",

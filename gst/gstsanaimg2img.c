@@ -21,7 +21,7 @@
  * gst-launch-1.0 videotestsrc num-buffers=3 ! video/x-raw,width=256,height=192 ! sanaimg2img prompt="an oil painting" strength=0.35 ! videoconvert ! pngenc ! multifilesink location=frame%02d.png
  * ]| Three restyled pictures.
  * |[
- * gst-launch-1.0 filesrc location=in.webm ! decodebin ! videoconvert ! sanaimg2img prompt="a watercolour" ! videoconvert ! x264enc ! mp4mux ! filesink location=out.mp4
+ * gst-launch-1.0 filesrc location=in.webm ! decodebin ! videoconvert ! sanaimg2img prompt="a watercolour" ! videoconvert ! video/x-raw,format=I420 ! x264enc ! mp4mux ! filesink location=out.mp4
  * ]| A restyled film.
  * |[
  * gst-launch-1.0 v4l2src ! videoconvert ! sanaimg2img model-path=DIRECTORY prompt="a pencil drawing" noise-mode=fixed ! videoconvert ! autovideosink

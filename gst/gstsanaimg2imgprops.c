@@ -101,8 +101,8 @@ install_drawing (GObjectClass * klass)
           "step all, whatever the strength)",
           GST_TYPE_SANA_STRENGTH_MODE, DEFAULT_STRENGTH_MODE, PLAYING));
   add (klass, noise_mode, g_param_spec_enum ("noise-mode", "Noise mode",
-          "Whether all frames have the same noise, which flickers least",
-          GST_TYPE_SANA_NOISE_MODE, DEFAULT_NOISE_MODE, PLAYING));
+          "Noise of each frame: the same for all (flickers least) or another "
+          "per frame", GST_TYPE_SANA_NOISE_MODE, DEFAULT_NOISE_MODE, PLAYING));
 }
 
 static void
@@ -152,8 +152,8 @@ static void
 install_timing (GObjectClass * klass)
 {
   add (klass, latency, g_param_spec_uint64 ("latency", "Latency",
-          "What a LATENCY query is told of the element, in ns, whatever is "
-          "measured (18446744073709551615 = as measured)",
+          "Latency to report, in ns, in place of the measured one "
+          "(18446744073709551615 = measured)",
           0, G_MAXUINT64, DEFAULT_LATENCY, PLAYING));
   add (klass, qos, g_param_spec_boolean ("qos", "QoS",
           "Drop frames that would reach the sink too late, before they are "
@@ -171,8 +171,9 @@ install_timing (GObjectClass * klass)
   add (klass, similarity_threshold,
       g_param_spec_double ("similarity-threshold", "Similarity threshold",
           "A frame at least so like the last one computed shows its picture, "
-          "at most ten in a row (0 = off, 1 = only the same; 0.95 keeps to "
-          "what moves)", 0.0, 1.0, DEFAULT_SIMILARITY_THRESHOLD, PLAYING));
+          "at most ten in a row (0 = off, 1 = only the same; 0.95 computes "
+          "only frames with visible motion)", 0.0, 1.0,
+          DEFAULT_SIMILARITY_THRESHOLD, PLAYING));
 }
 
 static void

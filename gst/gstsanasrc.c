@@ -16,16 +16,16 @@
  *
  * ## Example launch lines
  * |[
- * gst-launch-1.0 sanasrc num-buffers=1 prompt="a red bicycle" ! videoconvert ! pngenc ! filesink location=bicycle.png
+ * gst-launch-1.0 sanasrc num-buffers=1 prompt="clouds" ! videoconvert ! pngenc ! filesink location=clouds.png
  * ]| One picture of the model's native size.
  * |[
- * gst-launch-1.0 sanasrc num-buffers=4 seed=7 prompt="a lighthouse at dusk" ! video/x-raw,width=512,height=512,framerate=1/1 ! videoconvert ! pngenc ! multifilesink location=lighthouse%02d.png
+ * gst-launch-1.0 sanasrc num-buffers=4 seed=7 prompt="the ocean" ! video/x-raw,width=512,height=512,framerate=1/1 ! videoconvert ! pngenc ! multifilesink location=ocean%02d.png
  * ]| Four pictures of the same prompt, seeds 7 to 10.
  * |[
  * gst-launch-1.0 sanasrc is-live=true prompt="waves" ! video/x-raw,format=I420,width=256,height=256,framerate=30/1 ! videoconvert ! autovideosink
  * ]| A steady 30 frames per second, a new picture as often as the machine can.
  * |[
- * gst-launch-1.0 -e sanasrc num-buffers=10 prompt="a forest in autumn" ! video/x-raw,format=I420,width=512,height=512,framerate=2/1 ! x264enc ! mp4mux ! filesink location=forest.mp4
+ * gst-launch-1.0 -e sanasrc num-buffers=10 prompt="a forest from above" ! video/x-raw,format=I420,width=512,height=512,framerate=2/1 ! x264enc ! mp4mux ! filesink location=forest.mp4
  * ]| A film of five seconds.
  */
 #ifdef HAVE_CONFIG_H
