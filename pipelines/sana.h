@@ -147,7 +147,7 @@ typedef struct _SanaPrompt SanaPrompt;
 /* All zeros are the defaults. */
 typedef struct {
     /* The text put in front of the prompt ("complex human instruction"); NULL: the eight lines
-   * SANA was trained with; "": none. */
+     * SANA was trained with; "": none. */
     const char *instruction;
     gboolean clean_caption;  /* the reference's long clean-up of web captions; FALSE */
     int max_sequence_length; /* rows of text kept, 1 … 4096; 0: 300 */
@@ -232,11 +232,12 @@ typedef struct {
     int steps;                     /* 1 … 20; 2 */
     double guidance_scale;         /* 0 … 20; 4.5; the model knows 4, 4.5 and 5 */
     guint64 seed;                  /* low 32 bits count, as torch.Generator("cpu") */
-    double max_timesteps;          /* first angle, 0 … π/2 + 1e-5; 1.57080 */
-    double intermediate_timesteps; /* second angle of two steps, to max_timesteps; 1.3; ≤ 0: equal
-                                    * angles.  Of other numbers of steps it is not looked at */
-    const double *timesteps;       /* steps + 1 falling angles ending in 0, in place of those of the
-                                    * two above and of CONTINUOUS; or NULL */
+    double max_timesteps;          /* first angle, in radians, 0 … π/2 + 1e-5; 1.57080 */
+    double intermediate_timesteps; /* second angle of two steps, in radians, to max_timesteps; 1.3;
+                                    * ≤ 0: equal angles.  Of other numbers of steps it is not
+                                    * looked at */
+    const double *timesteps;       /* steps + 1 falling angles, in radians, ending in 0, in place of
+                                    * those of the two above and of CONTINUOUS; or NULL */
     double strength;               /* 0 … 1; image-to-image only; 0.4 */
     SanaStrengthMode strength_mode;
     int n_images;         /* pictures of this prompt, 1 … 64; one draw of noise over all; 1 */
@@ -303,9 +304,9 @@ typedef struct {
 typedef struct {
     int width, height;
     SanaComponent components[3];
-    int filler; /* offset in each pixel of plane 0 of a byte that is no colour, or −1; it is
-                          * ignored on input, 255 on output.  Other bytes of a row that no component
-                          * has are 0 on output */
+    int filler;          /* offset in each pixel of plane 0 of a byte that is no colour, or −1; it
+                          * is ignored on input, 255 on output.  Other bytes of a row that no
+                          * component has are 0 on output */
     double matrix[3][4]; /* of a source: R, G, B in [−1, 1] = matrix · (levels 0 … 255, 1);
                           * of a target: levels = matrix · (R, G, B in [−1, 1], 1), rounded */
     void *planes[3];
