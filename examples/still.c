@@ -2,7 +2,8 @@
 /*
  * A picture from a text with pipelines/sana.h alone, without GStreamer:
  *
- *   still MODEL_DIRECTORY "PROMPT" PICTURE.ppm [SEED]
+ *   build/examples/still MODEL_DIRECTORY "PROMPT" PICTURE.ppm [SEED]
+ *   build/examples/still models/demo "clouds" clouds.ppm
  */
 #include "pipelines/sana.h"
 

@@ -497,7 +497,7 @@ main(int argc, char **argv)
         {"strength", 0, 0, G_OPTION_ARG_DOUBLE, &o.strength, "0 … 1 (default 0.5)", "S"},
         {"text-to-image", 0, 0, G_OPTION_ARG_NONE, &o.text_to_image,
          "Draw from text alone instead of restyling", NULL},
-        {"prompt", 0, 0, G_OPTION_ARG_STRING, &o.prompt, "Prompt (default: one of 20 tokens)",
+        {"prompt", 0, 0, G_OPTION_ARG_STRING, &o.prompt, "Prompt (default: one of about 15 tokens)",
          "TEXT"},
         {"json", 0, 0, G_OPTION_ARG_FILENAME, &o.json, "Also write the figures as JSON", "FILE"},
         {"write-input", 0, 0, G_OPTION_ARG_FILENAME, &o.input,
