@@ -50,5 +50,23 @@ rm registry-install
 ok "the built plugin takes the source's model" is "$(opened "$build/gst")" "$source/models/demo"
 ok "the plugin holds no path of the source" sh -c '! grep -qF "$1" "$2"' - "$source/models" "$plugin"
 
+# links FOLDER: what the pages in it link to is there
+links() {
+    found=0
+    # shellcheck disable=SC2044 # no names with spaces
+    for page in $(find "$1" -name '*.md'); do
+        for link in $(sed -n 's/\](/\n](/gp' "$page" | sed -n 's/^\](\([^)#]*\)[)#].*/\1/p'); do
+            case $link in
+            http*) continue ;;
+            esac
+            found=$((found + 1))
+            [ -e "${page%/*}/$link" ] || { echo "${page#"$1"}: $link"; missing=yes; }
+        done
+    done
+    [ -z "${missing-}" ] && [ "$found" -gt 10 ]
+}
+
+ok "installed pages link to what is installed" links "$(find "$scratch/moved" -path '*/doc/sana')"
+
 echo "1..$count"
 exit $failed
