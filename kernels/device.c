@@ -404,6 +404,12 @@ sana_stream_reserve(SanaStream *s, size_t bytes, GError **error)
     return s->scratch != NULL;
 }
 
+size_t
+sana_stream_reserved(const SanaStream *s)
+{
+    return s->size;
+}
+
 SanaTensor
 sana_scratch(SanaStream *s, SanaDType dtype, int h, int w, int c)
 {

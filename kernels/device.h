@@ -171,9 +171,11 @@ SanaDevice *sana_stream_device(SanaStream *s);
 /*
  * The scratch stack: tensors that live until sana_pop() to a mark taken before.  Same calls in the
  * same order give the same addresses.  sana_stream_reserve() sets its size; it never grows by
- * itself: exceeding it is an error (the planner has no limit and remembers the peak).
+ * itself: exceeding it is an error (the planner has no limit and remembers the peak).  To become
+ * larger it is first given back.
  */
 bool sana_stream_reserve(SanaStream *s, size_t bytes, GError **error);
+size_t sana_stream_reserved(const SanaStream *s);
 SanaTensor sana_scratch(SanaStream *s, SanaDType dtype, int h, int w, int c);
 size_t sana_mark(SanaStream *s);
 void sana_pop(SanaStream *s, size_t mark);

@@ -213,6 +213,14 @@ check_size(const SanaModel *m, int width, int height, int n_images, GError **err
     return TRUE;
 }
 
+/* What a plan takes beside the scratch that is there, which serves as well or is given back for a
+ * larger one. */
+static size_t
+beside_scratch(const SanaSession *s, const SizePlan *plan)
+{
+    return plan->bytes - MIN(plan->scratch, sana_stream_reserved(s->stream));
+}
+
 /* The largest size of about this shape whose pictures take at most so many bytes; 0 in *width where
  * none does. */
 static void
@@ -229,7 +237,8 @@ largest_that_fits(SanaSession *s, const SanaPrompt *prompt, int n_images, size_t
         const int x = (int)(w * scale / factor + 0.5) * factor;
         const int y = (int)(h * scale / factor + 0.5) * factor;
         SizePlan plan;
-        if (plan_size(s, prompt, x, y, n_images, &plan, NULL) && plan.bytes <= bytes) {
+        if (plan_size(s, prompt, x, y, n_images, &plan, NULL) &&
+            beside_scratch(s, &plan) <= bytes) {
             fits = middle;
             *width = x;
             *height = y;
@@ -243,16 +252,17 @@ static gboolean
 check_memory(SanaSession *s, const SanaPrompt *prompt, const SizePlan *plan, int width, int height,
              int n_images, GError **error)
 {
-    size_t available = sana_device_free_memory(s->model->device);
-    if (plan->bytes <= available)
+    const size_t available = sana_device_free_memory(s->model->device);
+    const size_t more = beside_scratch(s, plan);
+    if (more <= available)
         return TRUE;
     int w = width, h = height;
     largest_that_fits(s, prompt, n_images, available, &w, &h);
     g_autofree char *smaller = w ? g_strdup_printf(": %d×%d would fit", w, h) : g_strdup("");
     g_set_error(error, SANA_ERROR, SANA_ERROR_MEMORY,
-                "pictures of %d×%d take %.1f GiB, but device %s has %.1f GiB free; choose a "
-                "smaller size%s",
-                width, height, (double)plan->bytes / (1 << 30), sana_device_name(s->model->device),
+                "pictures of %d×%d take another %.1f GiB, but device %s has %.1f GiB free; choose "
+                "a smaller size%s",
+                width, height, (double)more / (1 << 30), sana_device_name(s->model->device),
                 (double)available / (1 << 30), smaller);
     return FALSE;
 }

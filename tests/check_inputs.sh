@@ -238,7 +238,7 @@ refused "a picture of 32768×32768" "sides must be 1 to 16384" \
     sanasrc num-buffers=1 ! video/x-raw,width=32768,height=32768 ! fakesink
 # 39 GiB; a machine that has them is not to fill them
 if [ "$(awk '/MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo)" -lt 34 ]; then
-    refused "a picture larger than memory" "16384×16384 take [0-9.]* GiB, but .* free; choose a smaller size: [0-9]*×[0-9]* would fit" \
+    refused "a picture larger than memory" "16384×16384 take another [0-9.]* GiB, but .* free; choose a smaller size: [0-9]*×[0-9]* would fit" \
         sanasrc num-buffers=1 ! video/x-raw,width=16384,height=16384 ! fakesink
 elif [ -z "$document" ]; then
     count=$((count + 1))

@@ -5,9 +5,11 @@
  * the byte.
  */
 #include "kernels/device.h"
+#include "tests/cuda_host/cuda_host.h"
 #include "tests/testdir.h"
 #include "tests/tiny.h"
 
+#include <gmodule.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -237,6 +239,45 @@ images_of_several_sizes(Fixture *f, gconstpointer data)
     g_assert_false(
         sana_session_image_to_image(f->session, f->prompt, &params, &f->source, &two[1], &error));
     tiny_expect(&error, SANA_ERROR_SETTINGS, "32×24", "32×20");
+}
+
+/* The driver that the module of the cuda device has on this processor, or NULL. */
+static CudaHost *
+find_cuda_host(void)
+{
+    const char *folder = g_getenv("SANA_MODULE_PATH");
+    g_autofree char *path = folder ? g_build_filename(folder, "libsana-cuda.so", NULL) : NULL;
+    GModule *module = path ? g_module_open(path, G_MODULE_BIND_LAZY | G_MODULE_BIND_LOCAL) : NULL;
+    gpointer symbol = NULL;
+    if (module) {
+        g_module_symbol(module, "cuda_host", &symbol);
+        g_module_close(module); /* the model's device keeps it */
+    }
+    return symbol;
+}
+
+/* What a session holds is its own to use for the next size. */
+static void
+sizes_that_just_fit_follow_each_other(Fixture *f, gconstpointer data)
+{
+    CudaHost *host = find_cuda_host();
+    GError *error = NULL;
+    SanaCost cost;
+    if (!host) {
+        g_test_skip("how much memory there is can be set on one device only");
+        return;
+    }
+    SanaSession *session = tiny_session(f->model);
+    g_assert_true(sana_session_cost(session, f->prompt, 64, 32, &cost, &error));
+    const size_t all = host->memory;
+    host->memory = host->used + cost.buffer_bytes / 10 * 13;
+    g_free(tiny_draw(session, f->prompt, NULL, 64, 32));
+    g_free(tiny_draw(session, f->prompt, NULL, 32, 64));
+    g_assert_false(sana_session_prepare(session, 1024, 1024, &error));
+    tiny_expect(&error, SANA_ERROR_MEMORY, "1024×1024", "GiB");
+    g_free(tiny_draw(session, f->prompt, NULL, 64, 32));
+    host->memory = all;
+    sana_session_free(session);
 }
 
 /* Either some picture, or a sentence. */
@@ -528,6 +569,7 @@ main(int argc, char **argv)
     ADD("sizes-that-cannot-be-drawn", sizes_that_cannot_be_drawn);
     ADD("images-that-are-no-images", images_that_are_no_images);
     ADD("images-of-several-sizes", images_of_several_sizes);
+    ADD("sizes-that-just-fit-follow-each-other", sizes_that_just_fit_follow_each_other);
     ADD("values-that-are-not-numbers", values_that_are_not_numbers);
     ADD("prompts-of-any-content", prompts_of_any_content);
     ADD("prompts-of-a-million-characters", prompts_of_a_million_characters);

@@ -28,7 +28,10 @@ typedef struct {
     size_t used; /* of memory, now */
 } CudaHost;
 
+/* Also of the module, for tests that have the device from there. */
+#pragma GCC visibility push(default)
 extern CudaHost cuda_host;
+#pragma GCC visibility pop
 
 /* One good GPU, nothing counted; what was allocated stays counted. */
 void cuda_host_reset(void);
