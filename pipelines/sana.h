@@ -292,11 +292,11 @@ gboolean sana_session_image_to_image(SanaSession *session, SanaPrompt *prompt,
  * planes[plane] + offset + x·step + y·strides[plane].
  */
 typedef struct {
-    int plane;
-    gsize offset;
+    int plane;         /* 0 … 2 */
+    gsize offset;      /* 0 … 3 */
     int step;          /* 1 … 4 */
     int sub_x, sub_y;  /* pixels a sample stands for, 1 or 2; an odd picture has one sample more */
-    double at_x, at_y; /* where the first lies, in pixels from the upper left corner: 0.5 in the
+    double at_x, at_y; /* where the first lies, 0 … 2 pixels from the upper left corner: 0.5 in the
                         * middle of the first pixel, 1 between the first two */
 } SanaComponent;
 
@@ -304,8 +304,9 @@ typedef struct {
 typedef struct {
     int width, height;
     SanaComponent components[3];
-    int filler;          /* offset in each pixel of plane 0 of a byte that is no colour, or −1; it
-                          * is ignored on input, 255 on output.  Other bytes of a row that no
+    int filler;          /* offset in each pixel of plane 0 of a byte that is no colour, less than
+                          * the step of component 0, which has a sample in each of them; or −1.
+                          * It is ignored on input, 255 on output.  Other bytes of a row that no
                           * component has are 0 on output */
     double matrix[3][4]; /* of a source: R, G, B in [−1, 1] = matrix · (levels 0 … 255, 1);
                           * of a target: levels = matrix · (R, G, B in [−1, 1], 1), rounded */

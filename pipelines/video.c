@@ -58,11 +58,17 @@ check_video(const SanaVideoImage *v, const char *what, GError **error)
                                    v->height, SANA_MAX_SIDE);
     for (int i = 0; i < 3; i++)
         if (!component_is_sound(v, &v->components[i]))
-            return sana_error_settings(error, "component %d of %s lies nowhere that video has it",
+            return sana_error_settings(error,
+                                       "component %d of %s lies nowhere that video has it; see "
+                                       "SanaComponent for what its values may be",
                                        i, what);
-    if (v->filler >= 4)
-        return sana_error_settings(error, "%s has its filler at byte %d of a pixel of 4", what,
-                                   v->filler);
+    const SanaComponent *first = &v->components[0];
+    if (v->filler >= 0 &&
+        (first->plane != 0 || first->sub_x != 1 || first->sub_y != 1 || v->filler >= first->step))
+        return sana_error_settings(error,
+                                   "%s has a filler at byte %d, but component 0 has no sample of "
+                                   "so long a step in each pixel of plane 0; set it to −1",
+                                   what, v->filler);
     return TRUE;
 }
 

@@ -403,6 +403,48 @@ bytes_of_no_component_are_zero(Fixture *f, gconstpointer data)
 /* --- what is refused -------------------------------------------------------------------------- */
 
 static void
+expect_no_target(Fixture *f, const SanaVideoImage *in, const SanaVideoImage *bad, const char *named)
+{
+    const SanaParams params = SANA_PARAMS_DEFAULT;
+    GError *error = NULL;
+    g_assert_false(
+        sana_session_restyle_video(f->session, f->prompt, &params, in, bad, &whole, &error));
+    tiny_expect(&error, SANA_ERROR_SETTINGS, named);
+    g_assert_false(sana_session_prepare_video(f->session, in, bad, &whole, &error));
+    tiny_expect(&error, SANA_ERROR_SETTINGS, named);
+}
+
+/* A filler is a byte of the pixels that component 0 lies in. */
+static void
+fillers_elsewhere_are_refused(Fixture *f, gconstpointer data)
+{
+    static const char named[] = "the target has a filler";
+    Picture p;
+    picture_init(&p, GST_VIDEO_FORMAT_RGBx, WIDTH, HEIGHT, 0);
+    const SanaVideoImage in = video_of(&p, FALSE), out = video_of(&p, TRUE);
+    SanaVideoImage bad = out;
+    g_assert_cmpint(out.filler, ==, 3);
+    bad.filler = 4;
+    expect_no_target(f, &in, &bad, named);
+    for (int i = 0; i < 3; i++)
+        bad.components[i].sub_y = 2;
+    bad.filler = 3; /* of every row, and there are half as many */
+    expect_no_target(f, &in, &bad, named);
+    bad = out;
+    bad.components[0].sub_x = 2; /* of every column */
+    expect_no_target(f, &in, &bad, named);
+    bad = out;
+    bad.components[0].plane = 1; /* with the pitch of another plane */
+    bad.planes[1] = bad.planes[0];
+    bad.strides[1] = bad.strides[0];
+    expect_no_target(f, &in, &bad, named);
+    for (int i = 0; i < 3; i++) /* in a plane of nothing */
+        bad.components[i].plane = 1;
+    expect_no_target(f, &in, &bad, named);
+    picture_clear(&p);
+}
+
+static void
 what_is_no_video_is_refused(Fixture *f, gconstpointer data)
 {
     GError *error = NULL;
@@ -424,11 +466,7 @@ what_is_no_video_is_refused(Fixture *f, gconstpointer data)
     tiny_expect(&error, SANA_ERROR_SETTINGS, "plane 1 of the target is NULL");
     bad = out;
     bad.components[1].plane = 3;
-    g_assert_false(
-        sana_session_restyle_video(f->session, f->prompt, &params, &in, &bad, &whole, &error));
-    tiny_expect(&error, SANA_ERROR_SETTINGS, "component 1 of the target");
-    g_assert_false(sana_session_prepare_video(f->session, &in, &bad, &whole, &error));
-    tiny_expect(&error, SANA_ERROR_SETTINGS, "component 1 of the target");
+    expect_no_target(f, &in, &bad, "component 1 of the target");
     outside.x = 1;
     g_assert_false(
         sana_session_restyle_video(f->session, f->prompt, &params, &in, &out, &outside, &error));
@@ -486,6 +524,7 @@ main(int argc, char **argv)
     ADD("what-was-prepared-is-drawn", what_was_prepared_is_drawn);
     ADD("device-memory-is-read-and-written", device_memory_is_read_and_written);
     ADD("bytes-of-no-component-are-zero", bytes_of_no_component_are_zero);
+    ADD("fillers-elsewhere-are-refused", fillers_elsewhere_are_refused);
     ADD("what-is-no-video-is-refused", what_is_no_video_is_refused);
     ADD("what-has-to-be-converted-is-known", what_has_to_be_converted_is_known);
     return g_test_run();
