@@ -218,12 +218,13 @@ edge_new(SanaSession *s, const SanaVideoImage *v, const SanaContent *content, GE
             edge->planes[i] = sana_pool_tensor(edge->pool, SANA_U8, rows, bytes, 1);
     }
     const GError *failure = sana_pool_error(edge->pool);
-    if (!failure) {
+    if (!failure)
         blank(s, edge);
+    if (failure ? sana_error_translate(error, g_error_copy(failure))
+                : sana_session_finish(s, error)) {
         describe(edge);
         return edge;
     }
-    sana_error_translate(error, g_error_copy(failure));
     sana_video_edge_free(edge);
     return NULL;
 }

@@ -383,13 +383,25 @@ device_memory_is_read_and_written(Fixture *f, gconstpointer data)
     picture_clear(&drawn);
 }
 
-/* Odd rows of YUY2 end in a sample of no pixel, which comes from no other place either. */
+/* Odd rows of YUY2 end in a sample of no pixel, which comes from no other place either, also where
+ * a call that was cancelled has made the planes. */
 static void
 bytes_of_no_component_are_zero(Fixture *f, gconstpointer data)
 {
+    const SanaParams params = SANA_PARAMS_DEFAULT;
+    GError *error = NULL;
     Picture source, drawn;
+    picture_init(&source, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT, 90);
+    restyle(f, &source, &source, .5); /* the size is ready */
+    picture_clear(&source);
     picture_init(&source, GST_VIDEO_FORMAT_YUY2, 33, HEIGHT, 90);
     picture_init(&drawn, GST_VIDEO_FORMAT_YUY2, 33, HEIGHT, 171);
+    SanaVideoImage in = video_of(&source, FALSE), out = video_of(&drawn, TRUE);
+    sana_session_cancel(f->session);
+    g_assert_false(
+        sana_session_restyle_video(f->session, f->prompt, &params, &in, &out, &whole, &error));
+    g_assert_error(error, SANA_ERROR, SANA_ERROR_CANCELLED);
+    g_clear_error(&error);
     restyle(f, &source, &drawn, .5);
     for (int y = 0; y < HEIGHT; y++) {
         const guint8 *row = (guint8 *)GST_VIDEO_FRAME_PLANE_DATA(&drawn.frame, 0) +
