@@ -547,7 +547,7 @@ call_back(SanaSession *s, int step, int n_steps, const SanaParams *params)
     const size_t n = latent_size(&s->frame) * (size_t)params->n_images;
     g_autofree float *latents = g_new(float, n);
     sana_session_read_latents(s, params->n_images, latents);
-    return params->step(step, n_steps, latents, params->step_data);
+    return !sana_stream_ok(s->stream) || params->step(step, n_steps, latents, params->step_data);
 }
 
 gboolean

@@ -280,6 +280,48 @@ sizes_that_just_fit_follow_each_other(Fixture *f, gconstpointer data)
     sana_session_free(session);
 }
 
+/* Latents of some values, the first ones told. */
+static gboolean
+expect_the_same(int step, int n_steps, const float *latent, gpointer user)
+{
+    float **first = user;
+    const gsize bytes = 16 * (WIDTH / 4) * (HEIGHT / 4) * sizeof *latent;
+    if (!*first)
+        *first = g_memdup2(latent, bytes);
+    g_assert_cmpmem(latent, bytes, *first, bytes);
+    return TRUE;
+}
+
+/* Whichever copy fails: those of the latents themselves are among them. */
+static void
+a_step_is_told_what_was_copied(Fixture *f, gconstpointer data)
+{
+    CudaHost *host = find_cuda_host();
+    SanaParams params = SANA_PARAMS_DEFAULT;
+    g_autofree float *first = NULL;
+    gboolean ok = FALSE;
+    if (!host) {
+        g_test_skip("copies fail as they are told on one device only");
+        return;
+    }
+    params.steps = 1;
+    params.step = expect_the_same;
+    params.step_data = &first;
+    g_free(tiny_draw(f->session, f->prompt, &params, WIDTH, HEIGHT));
+    for (int nth = 1; !ok; nth++) {
+        GError *error = NULL;
+        host->fail = "cudaMemcpyAsync";
+        host->nth = nth;
+        host->with = 1; /* cudaErrorInvalidValue */
+        ok = sana_session_text_to_image(f->session, f->prompt, &params, &f->image, &error);
+        if (!ok)
+            tiny_expect(&error, SANA_ERROR_FAILED, "copying");
+        g_assert_true(ok || nth < 50);
+        g_assert_true(!ok || nth > 10);
+    }
+    host->fail = NULL;
+}
+
 /* Either some picture, or a sentence. */
 static void
 expect_picture_or_refusal(gboolean ok, GError **error)
@@ -570,6 +612,7 @@ main(int argc, char **argv)
     ADD("images-that-are-no-images", images_that_are_no_images);
     ADD("images-of-several-sizes", images_of_several_sizes);
     ADD("sizes-that-just-fit-follow-each-other", sizes_that_just_fit_follow_each_other);
+    ADD("a-step-is-told-what-was-copied", a_step_is_told_what_was_copied);
     ADD("values-that-are-not-numbers", values_that_are_not_numbers);
     ADD("prompts-of-any-content", prompts_of_any_content);
     ADD("prompts-of-a-million-characters", prompts_of_a_million_characters);
