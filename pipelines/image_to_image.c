@@ -98,9 +98,9 @@ restyle(SanaSession *s, const SanaSchedule *schedule, const SanaParams *params, 
     return ok;
 }
 
-gboolean
-sana_session_image_to_image(SanaSession *s, SanaPrompt *prompt, const SanaParams *params,
-                            const SanaImage *source, const SanaImage *images, GError **error)
+static gboolean
+restyle_image(SanaSession *s, SanaPrompt *prompt, const SanaParams *params, const SanaImage *source,
+              const SanaImage *images, GError **error)
 {
     SanaSchedule schedule;
     if (!sana_image_check(source, "the source", error) || !sana_images_check(images, params, error))
@@ -118,6 +118,13 @@ sana_session_image_to_image(SanaSession *s, SanaPrompt *prompt, const SanaParams
     if (schedule.count == 0 && !params->latent_out)
         return pass_through(s, params, &edge, error);
     return restyle(s, &schedule, params, &edge, error);
+}
+
+gboolean
+sana_session_image_to_image(SanaSession *s, SanaPrompt *prompt, const SanaParams *params,
+                            const SanaImage *source, const SanaImage *images, GError **error)
+{
+    return sana_session_end(s, restyle_image(s, prompt, params, source, images, error));
 }
 
 gboolean

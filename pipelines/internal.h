@@ -131,6 +131,10 @@ gboolean sana_session_finish_stream(SanaSession *s, SanaStream *stream, GError *
 /* The same of the one that draws. */
 gboolean sana_session_finish(SanaSession *s, GError **error);
 
+/* How a public call ends, and returns `ok`: a call that fails before it gives work to a stream
+ * finishes both, so that a cancellation ends with it. */
+gboolean sana_session_end(SanaSession *s, gboolean ok);
+
 /* Checks prompt and params, and makes s->frame ready for n_images pictures of this size. */
 gboolean sana_session_begin(SanaSession *s, SanaPrompt *prompt, const SanaParams *params, int width,
                             int height, GError **error);

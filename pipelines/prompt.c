@@ -361,16 +361,12 @@ encode_prompt(SanaSession *s, SanaPrompt *p, const Tokens *t, GError **error)
     return ok && run_planned(s, s->stream, caption_forward, p, error);
 }
 
-SanaPrompt *
-sana_session_encode(SanaSession *s, const char *text, const SanaPromptParams *params,
-                    GError **error)
+static SanaPrompt *
+encode(SanaSession *s, const char *text, const SanaPromptParams *params, GError **error)
 {
     gint64 start = g_get_monotonic_time();
-    static const SanaPromptParams defaults;
     Tokens t = {0};
     SanaPrompt *p = NULL;
-    if (!params)
-        params = &defaults;
     if (params->max_sequence_length < 0 || params->max_sequence_length > MAX_ROWS) {
         sana_error_settings(error, "max_sequence_length is %d, but must be 1 to %d",
                             params->max_sequence_length, MAX_ROWS);
@@ -389,6 +385,16 @@ sana_session_encode(SanaSession *s, const char *text, const SanaPromptParams *pa
     return p;
 }
 
+SanaPrompt *
+sana_session_encode(SanaSession *s, const char *text, const SanaPromptParams *params,
+                    GError **error)
+{
+    static const SanaPromptParams defaults;
+    SanaPrompt *p = encode(s, text, params ? params : &defaults, error);
+    sana_session_end(s, p != NULL);
+    return p;
+}
+
 /* --- embeddings from outside ------------------------------------------------------------------ */
 
 static SanaPrompt *
@@ -402,9 +408,8 @@ prompt_of_rows(SanaSession *s, const float *values, int rows, GError **error)
     return NULL;
 }
 
-SanaPrompt *
-sana_session_encode_embeds(SanaSession *s, const float *embeds, const guint8 *mask, int rows,
-                           GError **error)
+static SanaPrompt *
+encode_given(SanaSession *s, const float *embeds, const guint8 *mask, int rows, GError **error)
 {
     const size_t c = (size_t)s->model->info.caption_channels;
     if (rows < 1 || rows > MAX_ROWS) {
@@ -425,21 +430,33 @@ sana_session_encode_embeds(SanaSession *s, const float *embeds, const guint8 *ma
 }
 
 SanaPrompt *
+sana_session_encode_embeds(SanaSession *s, const float *embeds, const guint8 *mask, int rows,
+                           GError **error)
+{
+    SanaPrompt *p = encode_given(s, embeds, mask, rows, error);
+    sana_session_end(s, p != NULL);
+    return p;
+}
+
+SanaPrompt *
 sana_prompt_blank(SanaSession *s, GError **error)
 {
     g_autofree float *zeros = g_new0(float, s->model->info.caption_channels);
     return prompt_of_rows(s, zeros, 1, error);
 }
 
+static gboolean
+is_no_blend(const SanaPrompt *p, GError **error)
+{
+    return p->n_parts == 1 || sana_error_settings(error,
+                                                  "a blend of %d prompts has no embedding; ask for "
+                                                  "that of one of them",
+                                                  p->n_parts);
+}
+
 gboolean
 sana_session_get_embeds(SanaSession *s, SanaPrompt *p, float *embeds, GError **error)
 {
-    if (!sana_prompt_check(s, p, error))
-        return FALSE;
-    if (p->n_parts > 1)
-        return sana_error_settings(error,
-                                   "a blend of %d prompts has no embedding; ask for that of "
-                                   "one of them",
-                                   p->n_parts);
-    return download_floats(s, s->stream, embeds, p->embeds, error);
+    return sana_session_end(s, sana_prompt_check(s, p, error) && is_no_blend(p, error) &&
+                                   download_floats(s, s->stream, embeds, p->embeds, error));
 }

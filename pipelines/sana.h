@@ -190,7 +190,7 @@ void sana_session_free(SanaSession *session); /* NULL is fine; not while another
 SanaModel *sana_session_get_model(SanaSession *session);
 
 /* From any thread: the call in progress, or else the next one, ends between two layers with
- * SANA_ERROR_CANCELLED. */
+ * SANA_ERROR_CANCELLED, if it does not fail for another reason. */
 void sana_session_cancel(SanaSession *session);
 
 /* Forgets a cancellation that met no call.  The session's thread. */

@@ -92,6 +92,14 @@ sana_session_finish(SanaSession *s, GError **error)
     return sana_session_finish_stream(s, s->stream, error);
 }
 
+gboolean
+sana_session_end(SanaSession *s, gboolean ok)
+{
+    if (!ok)
+        sana_session_reset(s);
+    return ok;
+}
+
 const SanaTimes *
 sana_session_times(SanaSession *s)
 {
@@ -333,7 +341,7 @@ sana_session_prepare(SanaSession *s, int width, int height, GError **error)
     SanaParams params = SANA_PARAMS_DEFAULT;
     SanaPrompt *blank = sana_prompt_blank(s, error);
     if (!blank)
-        return FALSE;
+        return sana_session_end(s, FALSE);
     params.steps = 1;
     gboolean ok = reserve_size(s, blank, width, height, 1, error);
     if (ok) {
@@ -346,7 +354,7 @@ sana_session_prepare(SanaSession *s, int width, int height, GError **error)
         ok = pixels && sana_session_image_to_image(s, blank, &params, &image, &image, error);
     }
     sana_prompt_unref(blank);
-    return ok;
+    return sana_session_end(s, ok);
 }
 
 gboolean

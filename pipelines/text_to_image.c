@@ -88,8 +88,7 @@ gboolean
 sana_session_text_to_image(SanaSession *s, SanaPrompt *prompt, const SanaParams *params,
                            const SanaImage *images, GError **error)
 {
-    if (!sana_images_check(images, params, error))
-        return FALSE;
-    return params->resolution_binning ? draw_binned(s, prompt, params, images, error)
-                                      : draw(s, prompt, params, images, error);
+    return sana_session_end(
+        s, sana_images_check(images, params, error) &&
+               (params->resolution_binning ? draw_binned : draw)(s, prompt, params, images, error));
 }

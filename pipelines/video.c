@@ -119,6 +119,14 @@ check_scale(const SanaVideoImage *v, const SanaContent *c, const char *what, GEr
 }
 
 static gboolean
+check_one(const SanaParams *params, GError **error)
+{
+    if (params->n_images == 1 && !params->latents && !params->latent_out)
+        return TRUE;
+    return sana_error_settings(error, "video takes one picture and neither latents nor latent_out");
+}
+
+static gboolean
 check_pair(const SanaVideoPair *pair, GError **error)
 {
     return check_video(pair->source, "the source", error) &&
@@ -328,12 +336,10 @@ sana_session_restyle_video(SanaSession *s, SanaPrompt *prompt, const SanaParams 
                            const SanaContent *content, GError **error)
 {
     const SanaVideoPair pair = {source, target, content};
-    if (params->n_images != 1 || params->latents || params->latent_out)
-        return sana_error_settings(error, "video takes one picture and neither latents nor "
-                                          "latent_out");
-    return check_pair(&pair, error) && check_planes(s, source, "the source", error) &&
-           check_planes(s, target, "the target", error) &&
-           sana_restyle_video(s, prompt, params, &pair, error);
+    return sana_session_end(s, check_one(params, error) && check_pair(&pair, error) &&
+                                   check_planes(s, source, "the source", error) &&
+                                   check_planes(s, target, "the target", error) &&
+                                   sana_restyle_video(s, prompt, params, &pair, error));
 }
 
 /* v with every row of every plane the same one, on the host. */
@@ -360,8 +366,8 @@ sana_session_prepare_video(SanaSession *s, const SanaVideoImage *source,
     params.steps = 1;
     SanaPrompt *blank = check_pair(&pair, error) ? sana_prompt_blank(s, error) : NULL;
     if (!blank)
-        return FALSE;
+        return sana_session_end(s, FALSE);
     gboolean ok = sana_restyle_video(s, blank, &params, &pair, error);
     sana_prompt_unref(blank);
-    return ok;
+    return sana_session_end(s, ok);
 }

@@ -95,6 +95,43 @@ a_cancellation_meets_the_next_call(Fixture *f, gconstpointer data)
     g_free(larger.pixels);
 }
 
+/* A call that is refused for itself is a call as well. */
+static void
+a_cancellation_ends_with_a_refused_call(Fixture *f, gconstpointer data)
+{
+    SanaParams wrong = SANA_PARAMS_DEFAULT;
+    SanaImage image = tiny_picture(SANA_IMAGE_RGB, WIDTH, HEIGHT);
+    const SanaVideoImage video = {0};
+    const SanaContent content = {0};
+    const SanaPromptParams no_length = {.max_sequence_length = -1};
+    const float embeds[1] = {0};
+    wrong.steps = 0;
+    for (int call = 0; call < 7; call++) {
+        g_autoptr(GError) error = NULL;
+        gboolean ok = TRUE;
+        sana_session_cancel(f->session);
+        if (call == 0)
+            ok = sana_session_text_to_image(f->session, f->prompt, &wrong, &image, &error);
+        else if (call == 1)
+            ok = sana_session_image_to_image(f->session, f->prompt, &wrong, &image, &image, &error);
+        else if (call == 2)
+            ok = sana_session_restyle_video(f->session, f->prompt, &wrong, &video, &video, &content,
+                                            &error);
+        else if (call == 3)
+            ok = sana_session_prepare_video(f->session, &video, &video, &content, &error);
+        else if (call == 4)
+            ok = sana_session_encode(f->session, "a cat", &no_length, &error) != NULL;
+        else if (call == 5)
+            ok = sana_session_encode_embeds(f->session, embeds, NULL, 0, &error) != NULL;
+        else
+            ok = sana_session_get_embeds(f->session, NULL, NULL, &error);
+        g_assert_false(ok);
+        g_assert_error(error, SANA_ERROR, SANA_ERROR_SETTINGS);
+        still_draws(f);
+    }
+    g_free(image.pixels);
+}
+
 /* Of a session whose prompts are encoded on another device than pictures are drawn on. */
 static void
 a_cancellation_meets_one_call_on_two_devices(Fixture *f, gconstpointer data)
@@ -359,6 +396,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     ADD("a-cancellation-meets-the-next-call", a_cancellation_meets_the_next_call);
+    ADD("a-cancellation-ends-with-a-refused-call", a_cancellation_ends_with_a_refused_call);
     ADD("a-cancellation-meets-one-call-on-two-devices",
         a_cancellation_meets_one_call_on_two_devices);
     ADD("reset-forgets-a-cancellation", reset_forgets_a_cancellation);
