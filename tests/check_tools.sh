@@ -57,6 +57,27 @@ ok "a model of which one file fails" sh -c "! $make_model tiny 'a f32 model'"
 # shellcheck disable=SC2086
 refused "is no model any more" "there is no .*/model_index.json; give" $bench "a f32 model"
 
+cat >commands.py <<'EOF'
+import pathlib, sys, types
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+import bench_cpu
+commands = []
+def run(command, *_, **__):
+    commands.append([str(word) for word in command])
+    pathlib.Path("x.json").write_text("{}")
+bench_cpu.run = run
+here = pathlib.Path(".")
+o = types.SimpleNamespace(build=here, out=here, frames=1, reports={})
+bench_cpu.bench(o, "x", "model")
+bench_cpu.seconds_of_pipeline(o, 64, 1)
+for command, word in zip(commands, ("--device=cpu", "device=cpu"), strict=True):
+    assert word in command, command
+EOF
+if command -v python3 >/dev/null; then
+    ok "bench_cpu measures the processor, whatever else there is" python3 commands.py "$source/tools"
+fi
+
 model="a bf16 model"
 # shellcheck disable=SC2086
 {
