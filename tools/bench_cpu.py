@@ -58,7 +58,8 @@ def report(o, name, command, threads=None):
 
 def bench(o, name, model, *options, threads=None):
     """sana-bench's report."""
-    return report(o, name, [o.build / "tools/sana-bench", model, "--device=cpu", *options], threads)
+    return report(o, name, [o.build / "tools/sana-bench", model, "--device=cpu", *options],
+                  threads)
 
 
 def peer(o, name, model, precision, *options):
@@ -73,8 +74,8 @@ def seconds_of_pipeline(o, side, count):
     start = time.monotonic()
     run(["gst-launch-1.0", "-q", "videotestsrc", "pattern=ball", f"num-buffers={count}", "!",
          f"video/x-raw,format=RGB,width={side},height={side},framerate=30/1", "!", "sanaimg2img",
-         f"model-path={DEMO}", "device=cpu", "prompt=a pencil sketch", "startup-mode=block", "!", "fakesink",
-         "sync=false"], GST_PLUGIN_PATH=str(o.build / "gst"))
+         f"model-path={DEMO}", "device=cpu", "prompt=a pencil sketch", "startup-mode=block", "!",
+         "fakesink", "sync=false"], GST_PLUGIN_PATH=str(o.build / "gst"))
     return time.monotonic() - start
 
 
