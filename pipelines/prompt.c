@@ -264,7 +264,8 @@ tokenize(SanaSession *s, const char *text, const SanaPromptParams *params, Token
     if (cause)
         return sana_error_translate(error, cause);
 
-    size_t longest = *instruction ? n_chi + (size_t)rows - 2 : (size_t)rows;
+    /* one is always kept, also where the instruction has none but BOS */
+    size_t longest = *instruction ? MAX(n_chi + (size_t)rows - 2, 1) : (size_t)rows;
     n = MIN(n, longest);
     if (n > (size_t)s->model->text.config.max_tokens)
         return sana_error_settings(error,

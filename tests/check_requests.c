@@ -5,11 +5,9 @@
  * the byte.
  */
 #include "kernels/device.h"
-#include "tests/cuda_host/cuda_host.h"
 #include "tests/testdir.h"
 #include "tests/tiny.h"
 
-#include <gmodule.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -241,87 +239,6 @@ images_of_several_sizes(Fixture *f, gconstpointer data)
     tiny_expect(&error, SANA_ERROR_SETTINGS, "32×24", "32×20");
 }
 
-/* The driver that the module of the cuda device has on this processor, or NULL. */
-static CudaHost *
-find_cuda_host(void)
-{
-    const char *folder = g_getenv("SANA_MODULE_PATH");
-    g_autofree char *path = folder ? g_build_filename(folder, "libsana-cuda.so", NULL) : NULL;
-    GModule *module = path ? g_module_open(path, G_MODULE_BIND_LAZY | G_MODULE_BIND_LOCAL) : NULL;
-    gpointer symbol = NULL;
-    if (module) {
-        g_module_symbol(module, "cuda_host", &symbol);
-        g_module_close(module); /* the model's device keeps it */
-    }
-    return symbol;
-}
-
-/* What a session holds is its own to use for the next size. */
-static void
-sizes_that_just_fit_follow_each_other(Fixture *f, gconstpointer data)
-{
-    CudaHost *host = find_cuda_host();
-    GError *error = NULL;
-    SanaCost cost;
-    if (!host) {
-        g_test_skip("how much memory there is can be set on one device only");
-        return;
-    }
-    SanaSession *session = tiny_session(f->model);
-    g_assert_true(sana_session_cost(session, f->prompt, 64, 32, &cost, &error));
-    const size_t all = host->memory;
-    host->memory = host->used + cost.buffer_bytes / 10 * 13;
-    g_free(tiny_draw(session, f->prompt, NULL, 64, 32));
-    g_free(tiny_draw(session, f->prompt, NULL, 32, 64));
-    g_assert_false(sana_session_prepare(session, 1024, 1024, &error));
-    tiny_expect(&error, SANA_ERROR_MEMORY, "1024×1024", "GiB");
-    g_free(tiny_draw(session, f->prompt, NULL, 64, 32));
-    host->memory = all;
-    sana_session_free(session);
-}
-
-/* Latents of some values, the first ones told. */
-static gboolean
-expect_the_same(int step, int n_steps, const float *latent, gpointer user)
-{
-    float **first = user;
-    const gsize bytes = 16 * (WIDTH / 4) * (HEIGHT / 4) * sizeof *latent;
-    if (!*first)
-        *first = g_memdup2(latent, bytes);
-    g_assert_cmpmem(latent, bytes, *first, bytes);
-    return TRUE;
-}
-
-/* Whichever copy fails: those of the latents themselves are among them. */
-static void
-a_step_is_told_what_was_copied(Fixture *f, gconstpointer data)
-{
-    CudaHost *host = find_cuda_host();
-    SanaParams params = SANA_PARAMS_DEFAULT;
-    g_autofree float *first = NULL;
-    gboolean ok = FALSE;
-    if (!host) {
-        g_test_skip("copies fail as they are told on one device only");
-        return;
-    }
-    params.steps = 1;
-    params.step = expect_the_same;
-    params.step_data = &first;
-    g_free(tiny_draw(f->session, f->prompt, &params, WIDTH, HEIGHT));
-    for (int nth = 1; !ok; nth++) {
-        GError *error = NULL;
-        host->fail = "cudaMemcpyAsync";
-        host->nth = nth;
-        host->with = 1; /* cudaErrorInvalidValue */
-        ok = sana_session_text_to_image(f->session, f->prompt, &params, &f->image, &error);
-        if (!ok)
-            tiny_expect(&error, SANA_ERROR_FAILED, "copying");
-        g_assert_true(ok || nth < 50);
-        g_assert_true(!ok || nth > 10);
-    }
-    host->fail = NULL;
-}
-
 /* Either some picture, or a sentence. */
 static void
 expect_picture_or_refusal(gboolean ok, GError **error)
@@ -486,6 +403,32 @@ instructions_of_any_kind(Fixture *f, gconstpointer data)
     tiny_expect(&error, SANA_ERROR_SETTINGS, "instruction", "8192");
 }
 
+/* With a tokenizer that takes superfluous spaces away, as SentencePiece's do if nothing else is
+ * said, an instruction may be no token, and one row then none of both. */
+static void
+instructions_of_no_token(Fixture *f, gconstpointer data)
+{
+    static const char spaces[] = {032, 2, 040, 1}; /* normalizer_spec.remove_extra_whitespaces */
+    const SanaPromptParams params = {.instruction = " ", .max_sequence_length = 1};
+    g_autoptr(GError) error = NULL;
+    gsize length;
+    char *dir = tiny_copy();
+    g_autofree char *tokenizer = tiny_read(dir, "tokenizer/tokenizer.model", &length);
+    GString *longer = g_string_new_len(tokenizer, (gssize)length);
+    g_string_append_len(longer, spaces, sizeof spaces);
+    testdir_write(dir, "tokenizer/tokenizer.model", longer->str, longer->len);
+    SanaModel *model = tiny_load(dir);
+    SanaSession *session = tiny_session(model);
+    SanaPrompt *prompt = sana_session_encode(session, "a fox", &params, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(sana_prompt_rows(prompt), ==, 1);
+    sana_prompt_unref(prompt);
+    sana_session_free(session);
+    sana_model_unref(model);
+    g_string_free(longer, TRUE);
+    testdir_free(dir);
+}
+
 static void
 lengths_out_of_range(Fixture *f, gconstpointer data)
 {
@@ -611,13 +554,12 @@ main(int argc, char **argv)
     ADD("sizes-that-cannot-be-drawn", sizes_that_cannot_be_drawn);
     ADD("images-that-are-no-images", images_that_are_no_images);
     ADD("images-of-several-sizes", images_of_several_sizes);
-    ADD("sizes-that-just-fit-follow-each-other", sizes_that_just_fit_follow_each_other);
-    ADD("a-step-is-told-what-was-copied", a_step_is_told_what_was_copied);
     ADD("values-that-are-not-numbers", values_that_are_not_numbers);
     ADD("prompts-of-any-content", prompts_of_any_content);
     ADD("prompts-of-a-million-characters", prompts_of_a_million_characters);
     ADD("prompts-that-are-not-utf8", prompts_that_are_not_utf8);
     ADD("instructions-of-any-kind", instructions_of_any_kind);
+    ADD("instructions-of-no-token", instructions_of_no_token);
     ADD("lengths-out-of-range", lengths_out_of_range);
     ADD("embeddings-out-of-range", embeddings_out_of_range);
     ADD("no-prompt", no_prompt);
