@@ -100,15 +100,26 @@ sana_image_download(SanaStream *s, const SanaImage *image, SanaTensor pixels)
     sana_download_rows(s, image->pixels, image->stride, pixels);
 }
 
+/* The same format, and `to` may be `from`. */
+static void
+copy_rows(const SanaImage *from, const SanaImage *to)
+{
+    const size_t row = (size_t)from->width * formats[from->format].pixel;
+    for (int y = 0; y < from->height; y++) {
+        void *out = (char *)to->pixels + (size_t)y * to->stride;
+        if (from->pixels != to->pixels)
+            memcpy(out, (char *)from->pixels + (size_t)y * from->stride, row);
+        for (int x = 0; x < to->width && to->format == SANA_IMAGE_RGBA64; x++)
+            ((guint16 *)out)[x * 4 + 3] = G_MAXUINT16;
+    }
+}
+
 void
 sana_session_copy_image(SanaSession *s, const SanaImage *from, const SanaImage *to)
 {
     SanaFrame *f = &s->frame;
-    const size_t row = (size_t)from->width * formats[from->format].pixel;
     if (from->format == to->format) {
-        for (int y = 0; y < from->height && from->pixels != to->pixels; y++)
-            memcpy((char *)to->pixels + (size_t)y * to->stride,
-                   (char *)from->pixels + (size_t)y * from->stride, row);
+        copy_rows(from, to);
         return;
     }
     SanaTensor floats = f->pixels[SANA_IMAGE_RGB_F32];

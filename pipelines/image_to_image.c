@@ -43,7 +43,7 @@ typedef struct {
     const SanaVideoPair *video; /* or NULL */
 } Edge;
 
-/* Strength 0: the picture itself, byte for byte where the formats agree. */
+/* Strength 0: the picture itself, byte for byte where the formats agree, but for alpha. */
 static gboolean
 pass_through(SanaSession *s, const SanaParams *params, const Edge *edge, GError **error)
 {

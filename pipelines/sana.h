@@ -326,9 +326,9 @@ typedef struct {
 
 /*
  * sana_session_image_to_image() of video: read, scaled, restyled and written on the device.  Sizes
- * and formats of the two may differ.  Strength 0 copies where they do not.  One picture: n_images,
- * latents and latent_out are at their defaults, or SANA_ERROR_SETTINGS.  The target may be the
- * source.
+ * and formats of the two may differ.  Strength 0 copies where they do not, also the bytes that no
+ * component has.  One picture: n_images, latents and latent_out are at their defaults, or
+ * SANA_ERROR_SETTINGS.  The target may be the source.
  */
 gboolean sana_session_restyle_video(SanaSession *session, SanaPrompt *prompt,
                                     const SanaParams *params, const SanaVideoImage *source,

@@ -504,6 +504,8 @@ strength_zero_copies(Fixture *f, gconstpointer data)
                 SanaImage source = tiny_picture((SanaImageFormat)from, WIDTH, HEIGHT);
                 SanaImage expected = tiny_picture((SanaImageFormat)to, WIDTH, HEIGHT);
                 SanaImage image = tiny_image((SanaImageFormat)to, WIDTH, HEIGHT, 0);
+                for (int i = 0; from == SANA_IMAGE_RGBA64 && i < WIDTH * HEIGHT; i++)
+                    ((guint16 *)source.pixels)[i * 4 + 3] = (guint16)(i * 31); /* ignored */
                 restyle(f->session, prompt, &params, &source, &image);
                 for (int i = 0; to == SANA_IMAGE_RGB_F32 && i < BYTES; i++)
                     g_assert_cmpfloat_with_epsilon(((float *)image.pixels)[i],
