@@ -92,7 +92,7 @@ example=$source/examples
 for path in "$example"/*; do
     file=${path##*/}
     case $file in
-    meson.build | README.md) ;;
+    meson.build | quote.sh) ;;
     restyle-file)
         if has avenc_aac; then
             one "$file keeps every frame and the sound" \
@@ -103,6 +103,12 @@ for path in "$example"/*; do
         fi
         one "$file takes a file without sound" '[ "$(frames mute.mp4)" = 6 ]' \
             "$path" media/clip.webm mute.mp4
+        cp media/clip.webm 'a 5" clip.webm'
+        one "$file takes marks of quotation in a prompt and in names" \
+            'mv "6\" out.mp4" quoted.mp4 && [ "$(frames quoted.mp4)" = 6 ]' \
+            env LOOK='a 5" screen, a \\ in it' "$path" 'a 5" clip.webm' '6" out.mp4'
+        one "$file does not write over what it reads" 'cmp media/clip.webm same.webm && grep -q OUT.mp4 log' \
+            sh -c 'cp media/clip.webm same.webm; ! "$1" same.webm ./same.webm' - "$path"
         ;;
     virtual-camera)
         one "$file delivers YUY2" 'grep -q "format=(string)YUY2, width=(int)128, height=(int)96" log' \
@@ -182,6 +188,11 @@ for path in "$example"/*; do
         if has fpsdisplaysink; then
             one "$file tells the time of a frame" 'grep -q "element=(string)sanaimg2img0.*time" log' \
                 env SOURCE="$live" "$path"
+            # what fails is looked for in words that gst-launch-1.0 says in the user's language
+            one "$file asks for those words" '[ "$(cat said)" = C.UTF-8: ]' sh -c '
+                mkdir other; printf "#!/bin/sh\necho \$LC_ALL:\$LANGUAGE >said\n" >other/gst-launch-1.0
+                chmod +x other/gst-launch-1.0
+                ! LC_ALL=de_DE.UTF-8 LANGUAGE=de PATH="$PWD/other:$PATH" "$1"' - "$path"
         else
             skip "$file" "$missing"
         fi

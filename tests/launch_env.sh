@@ -20,7 +20,7 @@ trap 'rm -rf "$scratch"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
-unset SANA_MODEL_PATH PROMPT STRENGTH SIZE SOURCE SINK SOUND SERVER CAMERA
+unset SANA_MODEL_PATH LOOK STRENGTH SIZE SOURCE SINK SOUND SERVER CAMERA
 export GST_PLUGIN_PATH="$build/gst" GST_REGISTRY="$scratch/registry" GST_DEBUG_NO_COLOR=1
 export MODEL="$source/models/demo"
 cd "$scratch" || exit 1
