@@ -111,7 +111,7 @@ install_missing() {
         return
     fi
     say "Installing what is missing $purpose:$missing"
-    if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+    if ! as_root true 2>/dev/null; then
         fail "no right to install packages: run this as root, or first, as root: apt-get install$missing"
     fi
     apt_log=$(mktemp)

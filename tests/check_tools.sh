@@ -97,6 +97,26 @@ model="a bf16 model"
 # shellcheck disable=SC2016 # there
 ok "who asks how to train gets an answer and no packages" \
     sh -c '"$1" here --toy --help | grep -q -- --until && [ ! -e here ]' - "$source/tools/demo-model/make"
+# --- scripts/, with programs in place of those that would do something ---
+mkdir stub
+printf '#!/bin/sh\necho 1000\n' >stub/id
+for program in sudo dpkg-query strip; do
+    printf '#!/bin/sh\nexit 1\n' >stub/$program
+done
+for program in meson ninja; do
+    printf '#!/bin/sh\n' >stub/$program
+done
+chmod +x stub/*
+# shellcheck disable=SC2016
+ok "who may not install packages is told so" env PATH="$PWD/stub:$PATH" sh -c '
+    ! (. "$1/scripts/common.sh"; install_missing "to test" nothing) >said 2>&1 </dev/null
+    cat said; grep -q "no right to install packages" said' - "$source"
+cp -R "$source/scripts" scripts
+mkdir -p pack/files
+: >pack/files/kept
+# shellcheck disable=SC2016
+ok "gpu-pack leaves what it did not make" env PATH="$PWD/stub:$PATH" sh -c '
+    ! scripts/gpu-pack pack && [ -e pack/files/kept ]'
 
 echo "1..$count"
 exit $failed
