@@ -64,6 +64,8 @@ draw_binned(SanaSession *s, SanaPrompt *prompt, const SanaParams *params, const 
                                    "32 only, and this one has %d; switch it off",
                                    s->model->transformer.config.sample_size);
     sana_resolution_bin(&width, &height);
+    if (params->latent_out)
+        return draw(s, prompt, params, &(SanaImage){.width = width, .height = height}, error);
     const size_t row = (size_t)width * 3 * sizeof(float);
     const size_t floats = (size_t)images[0].width * (size_t)images[0].height * 3 * sizeof(float);
     g_autofree SanaImage *binned = g_new0(SanaImage, params->n_images);
@@ -79,7 +81,7 @@ draw_binned(SanaSession *s, SanaPrompt *prompt, const SanaParams *params, const 
                                 pixels + (size_t)i * row * (size_t)height};
     if (!draw(s, prompt, params, binned, error))
         return FALSE;
-    for (int i = 0; i < params->n_images && !params->latent_out; i++)
+    for (int i = 0; i < params->n_images; i++)
         unbin(s, &binned[i], scaled, &images[i]);
     return sana_session_finish(s, error);
 }
