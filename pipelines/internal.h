@@ -146,8 +146,8 @@ void sana_session_encode_image(SanaSession *s, const SanaImage *image);
 void sana_session_decode_image(SanaSession *s, int i, const SanaImage *image);
 
 /* All steps of a schedule over x of n_images, ending in x0; draws from g what they need. */
-gboolean sana_session_sample(SanaSession *s, const SanaSchedule *schedule, const SanaParams *params,
-                             SanaGenerator *g);
+void sana_session_sample(SanaSession *s, const SanaSchedule *schedule, const SanaParams *params,
+                         SanaGenerator *g);
 
 /* The clean latents of the last step as the caller sees them, x0/σd, channels first. */
 void sana_session_read_latents(SanaSession *s, int n_images, float *out);

@@ -3,8 +3,8 @@
 #include "pipelines/internal.h"
 
 #include "kernels/convert.h"
+#include "kernels/ops.h"
 
-#include <math.h>
 #include <string.h>
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -345,7 +345,7 @@ sana_session_prepare(SanaSession *s, int width, int height, GError **error)
     params.steps = 1;
     gboolean ok = reserve_size(s, blank, width, height, 1, error);
     if (ok) {
-        /* The picture is a grey one that never leaves the device's own buffer. */
+        /* a black picture, restyled into itself */
         const size_t row = (size_t)width * 3;
         SanaImage image = {SANA_IMAGE_RGB, width, height, row, NULL};
         g_autofree void *pixels =
@@ -506,12 +506,10 @@ static gboolean
 latents_are_finite(SanaSession *s, int n_images)
 {
     SanaFrame *f = &s->frame;
-    const size_t size = latent_size(f);
     for (int i = 0; i < n_images; i++) {
         sana_download(s->stream, f->turned, sana_frame_slice(f, f->x0, i));
-        for (size_t k = 0; k < size; k++)
-            if (!isfinite(f->turned[k]))
-                return FALSE;
+        if (!sana_all_finite(sana_tensor(f->turned, SANA_F32, f->h, f->w, f->x.c)))
+            return FALSE;
     }
     return TRUE;
 }
@@ -524,9 +522,10 @@ sana_session_finish_images(SanaSession *s, int n_images, GError **error)
         return FALSE;
     if (finite)
         return TRUE;
-    g_set_error_literal(error, SANA_ERROR, SANA_ERROR_NOT_FINITE,
-                        "the picture came out with infinite or undefined values; choose another "
-                        "seed or prompt, or precision f32");
+    g_set_error(error, SANA_ERROR, SANA_ERROR_NOT_FINITE,
+                "the picture came out with infinite or undefined values; choose another seed, "
+                "prompt or latents%s",
+                s->model->dtype == SANA_F32 ? "" : ", or precision f32");
     return FALSE;
 }
 
@@ -558,7 +557,7 @@ call_back(SanaSession *s, int step, int n_steps, const SanaParams *params)
     return !sana_stream_ok(s->stream) || params->step(step, n_steps, latents, params->step_data);
 }
 
-gboolean
+void
 sana_session_sample(SanaSession *s, const SanaSchedule *schedule, const SanaParams *params,
                     SanaGenerator *g)
 {
@@ -577,5 +576,4 @@ sana_session_sample(SanaSession *s, const SanaSchedule *schedule, const SanaPara
         if (params->step && sana_stream_ok(s->stream) && !call_back(s, i, schedule->count, params))
             sana_stream_cancel(s->stream);
     }
-    return sana_stream_ok(s->stream);
 }

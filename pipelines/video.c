@@ -3,6 +3,8 @@
  * that the caller's are copied to and from. */
 #include "pipelines/internal.h"
 
+#include "kernels/taps.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -19,12 +21,6 @@ struct _SanaVideoEdge {
 
 /* --- checks ----------------------------------------------------------------------------------- */
 
-static int
-samples(int pixels, int sub)
-{
-    return (pixels + sub - 1) / sub;
-}
-
 static gboolean
 component_is_sound(const SanaVideoImage *v, const SanaComponent *c)
 {
@@ -40,11 +36,11 @@ plane_size(const SanaVideoImage *v, int plane, int *bytes, int *rows)
     *bytes = *rows = 0;
     for (int i = 0; i < 3; i++) {
         const SanaComponent *c = &v->components[i];
-        int last = (int)c->offset + (samples(v->width, c->sub_x) - 1) * c->step + 1;
+        int last = (int)c->offset + (sana_video_samples(v->width, c->sub_x) - 1) * c->step + 1;
         if (c->plane != plane)
             continue;
         *bytes = MAX(*bytes, last);
-        *rows = MAX(*rows, samples(v->height, c->sub_y));
+        *rows = MAX(*rows, sana_video_samples(v->height, c->sub_y));
     }
     if (plane == 0 && v->filler >= 0)
         *bytes = MAX(*bytes, v->filler + (v->width - 1) * v->components[0].step + 1);
