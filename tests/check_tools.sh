@@ -86,6 +86,9 @@ model="a bf16 model"
     refused "a precision that is not there" 'no precision "f24"' $bench --precision=f24 "$model"
     refused "no model" "give a model directory" $bench
     refused "no frames" "frames and steps from 1" $bench --frames=0 "$model"
+    refused "too many steps" "steps to 20" $bench --steps=21 none
+    refused "a strength of nothing" "strength above 0" $bench --strength=0 none
+    refused "too much strength" "strength above 0" $bench --strength=2 none
     refused "too many sessions" "sessions to 64" $bench --sessions=1000000 "$model"
     refused "a directory that is not there" "there is no model directory none" $bench none
     refused "no directory to make" "give a configuration and a directory" $make_model tiny

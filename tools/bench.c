@@ -66,6 +66,7 @@ processor_time(void)
 
 #define PEAK_RUNS 12
 #define MAX_SESSIONS 64
+#define MAX_STEPS 20
 
 /* side² numbers that are no pattern: zeros run faster than any picture. */
 static float *
@@ -403,7 +404,7 @@ parse_precision(const char *name, SanaPrecision *precision, GError **error)
         }
     }
     g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                "there is no precision \"%s\"; choose auto, f32, bf16 or int8", name);
+                "there is no precision \"%s\"; choose auto, f32, f16, bf16, fp8 or int8", name);
     return FALSE;
 }
 
@@ -423,7 +424,20 @@ parse_size(const char *text, int *width, int *height, GError **error)
     return FALSE;
 }
 
-/* What is wrong with the words is said before minutes are spent on the model. */
+static gboolean
+check_numbers(const Options *o, gboolean has_model, GError **error)
+{
+    if (has_model && o->frames >= 1 && o->steps >= 1 && o->steps <= MAX_STEPS && o->sessions >= 0 &&
+        o->sessions <= MAX_SESSIONS && o->strength > 0 && o->strength <= 1)
+        return TRUE;
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                "give a model directory, frames and steps from 1, steps to %d, sessions to %d and "
+                "a strength above 0 to 1 (see --help)",
+                MAX_STEPS, MAX_SESSIONS);
+    return FALSE;
+}
+
+/* A size that cannot be read is named before minutes are spent on the model. */
 static gboolean
 check_sizes(const Options *o, GError **error)
 {
@@ -494,7 +508,7 @@ main(int argc, char **argv)
         {"steps", 0, 0, G_OPTION_ARG_INT, &o.steps, "Steps a picture (default 1)", "N"},
         {"sessions", 0, 0, G_OPTION_ARG_INT, &o.sessions,
          "Then draw with so many sessions of the model side by side", "N"},
-        {"strength", 0, 0, G_OPTION_ARG_DOUBLE, &o.strength, "0 … 1 (default 0.5)", "S"},
+        {"strength", 0, 0, G_OPTION_ARG_DOUBLE, &o.strength, "Above 0, to 1 (default 0.5)", "S"},
         {"text-to-image", 0, 0, G_OPTION_ARG_NONE, &o.text_to_image,
          "Draw from text alone instead of restyling", NULL},
         {"prompt", 0, 0, G_OPTION_ARG_STRING, &o.prompt, "Prompt (default: one of about 15 tokens)",
@@ -510,13 +524,7 @@ main(int argc, char **argv)
     g_option_context_set_summary(context, "Measures the parts of a picture on this machine.");
     g_option_context_add_main_entries(context, entries, NULL);
     gboolean ok = g_option_context_parse(context, &argc, &argv, &error);
-    if (ok &&
-        (argc != 2 || o.frames < 1 || o.steps < 1 || o.sessions < 0 || o.sessions > MAX_SESSIONS)) {
-        g_set_error(&error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                    "give a model directory, frames and steps from 1, sessions to %d (see --help)",
-                    MAX_SESSIONS);
-        ok = FALSE;
-    }
+    ok = ok && check_numbers(&o, argc == 2, &error);
     o.model = ok ? argv[1] : NULL;
     if (!o.prompt)
         o.prompt = g_strdup("a watercolour painting of a harbour town at dusk, warm light");
