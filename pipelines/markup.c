@@ -19,6 +19,21 @@ entities_new(const char *table)
     return map;
 }
 
+/* Those that end in a semicolon, or that need none: made once, since a text may be gone through as
+ * often as it has characters. */
+static GHashTable *
+entities(gboolean closed)
+{
+    static GHashTable *maps[2];
+    static gsize made;
+    if (g_once_init_enter(&made)) {
+        maps[FALSE] = entities_new(open_entities);
+        maps[TRUE] = entities_new(closed_entities);
+        g_once_init_leave(&made, 1);
+    }
+    return maps[closed];
+}
+
 static void
 append_windows_1252(GString *out, gunichar c)
 {
@@ -83,8 +98,7 @@ unescape_number(GString *out, const char *p, gboolean only_closed)
 
 /* `p` is after "&".  A name without a semicolon may be the beginning of a longer word. */
 static const char *
-unescape_name(GString *out, const char *p, gboolean only_closed, GHashTable *closed,
-              GHashTable *open)
+unescape_name(GString *out, const char *p, gboolean only_closed)
 {
     char name[33];
     const char *end = p;
@@ -96,13 +110,14 @@ unescape_name(GString *out, const char *p, gboolean only_closed, GHashTable *clo
     length = (int)MIN(end - p, 32);
     memcpy(name, p, length);
     name[length] = '\0';
-    const char *value = *end == ';' && end - p <= 32 ? g_hash_table_lookup(closed, name) : NULL;
+    const char *value =
+        *end == ';' && end - p <= 32 ? g_hash_table_lookup(entities(TRUE), name) : NULL;
     if (value) {
         g_string_append(out, value);
         return end + 1;
     }
     for (; !only_closed && length > 1; name[--length] = '\0') {
-        value = g_hash_table_lookup(open, name);
+        value = g_hash_table_lookup(entities(FALSE), name);
         if (value) {
             g_string_append(out, value);
             return p + length;
@@ -116,35 +131,29 @@ sana_markup_unescape(const char *text, gboolean only_closed)
 {
     if (!strchr(text, '&') || (only_closed && !strchr(text, ';')))
         return g_strdup(text);
-    GHashTable *closed = entities_new(closed_entities), *open = NULL;
     GString *out = g_string_sized_new(strlen(text) + 1);
-    if (!only_closed)
-        open = entities_new(open_entities);
     for (const char *p = text; *p;) {
         const char *end = NULL;
         if (*p == '&' && p[1] == '#')
             end = unescape_number(out, p + 2, only_closed);
         else if (*p == '&')
-            end = unescape_name(out, p + 1, only_closed, closed, open);
+            end = unescape_name(out, p + 1, only_closed);
         if (!end) {
             g_string_append_c(out, *p);
             end = p + 1;
         }
         p = end;
     }
-    g_hash_table_unref(closed);
-    g_clear_pointer(&open, g_hash_table_unref);
     return g_string_free(out, FALSE);
 }
 
 /* --- the text of markup ----------------------------------------------------------------------- */
 
 typedef struct {
-    GHashTable *closed, *open; /* entities */
-    GPtrArray *tags;           /* names of the open elements */
-    int hidden;                /* how many of them are not text */
-    const char *raw;           /* "script" or "style" while inside one, else NULL */
-    GString *chunk;            /* text since the last tag */
+    GPtrArray *tags; /* names of the open elements */
+    int hidden;      /* how many of them are not text */
+    const char *raw; /* "script" or "style" while inside one, else NULL */
+    GString *chunk;  /* text since the last tag */
     GString *out;
 } Soup;
 
@@ -390,9 +399,9 @@ parse_reference(Soup *s, const char *p)
         end--;
     }
     char *name = g_strndup(p + 1, end - p - 1);
-    const char *value = g_hash_table_lookup(s->closed, name);
+    const char *value = g_hash_table_lookup(entities(TRUE), name);
     if (!value)
-        value = g_hash_table_lookup(s->open, name);
+        value = g_hash_table_lookup(entities(FALSE), name);
     g_string_append_printf(s->chunk, "%s%s", value ? "" : "&", value ? value : name);
     g_free(name);
     return end + (*end == ';');
@@ -480,8 +489,6 @@ char *
 sana_markup_text(const char *html)
 {
     Soup s = {
-        .closed = entities_new(closed_entities),
-        .open = entities_new(open_entities),
         .tags = g_ptr_array_new_with_free_func(g_free),
         .chunk = g_string_new(NULL),
         .out = g_string_sized_new(strlen(html) + 1),
@@ -491,8 +498,6 @@ sana_markup_text(const char *html)
     if (!s.raw)
         g_string_append(s.chunk, rest);
     end_chunk(&s);
-    g_hash_table_unref(s.closed);
-    g_hash_table_unref(s.open);
     g_ptr_array_unref(s.tags);
     g_string_free(s.chunk, TRUE);
     return g_string_free(s.out, FALSE);
