@@ -189,11 +189,13 @@ append_repaired(GString *out, gunichar c)
         g_string_append_unichar(out, c);
 }
 
-/* One line, again and again until nothing changes: a repair may make room for another. */
+/* One line, again and again until nothing changes: a repair may make room for another, as each
+ * "amp;" of "&amp;amp;" does. */
 static char *
 repair_line(char *line)
 {
-    for (gboolean changed = TRUE; changed;) {
+    gboolean changed = TRUE;
+    for (int i = 0; changed && i < SANA_CAPTION_MAX_REPAIRS; i++) {
         GString *out = g_string_new(NULL);
         char *plain = strchr(line, '<') ? g_strdup(line) : sana_markup_unescape(line, TRUE);
         for (const char *p = plain; *p; p = g_utf8_next_char(p)) {

@@ -184,6 +184,30 @@ contrived_captions_end(void)
     }
 }
 
+/* A reference within a reference is repaired again and again, but not for minutes. */
+static void
+repairs_of_repairs_end(void)
+{
+    GError *error = NULL;
+    char *escapes = repeat("amp;", 4 * 20), *text = g_strconcat("a ＆", escapes, "lt; b", NULL);
+    char *result = sana_text_prepare(text, TRUE, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(result, ==, "a < b");
+    g_free(result);
+    g_free(text);
+    g_free(escapes);
+    escapes = repeat("amp;", SANA_CAPTION_MAX_BYTES - 16);
+    text = g_strconcat("＆", escapes, NULL);
+    const gint64 start = g_get_monotonic_time();
+    result = sana_text_prepare(text, TRUE, &error);
+    g_assert_true(result || g_error_matches(error, SANA_ERROR, SANA_ERROR_SETTINGS));
+    g_assert_cmpint(g_get_monotonic_time() - start, <, 5 * G_USEC_PER_SEC);
+    g_clear_error(&error);
+    g_free(result);
+    g_free(text);
+    g_free(escapes);
+}
+
 /* Fragments of markup in a random order never end it, and leave UTF-8. */
 static void
 random_captions_leave_text(void)
@@ -239,6 +263,7 @@ main(int argc, char **argv)
     g_test_add_func("/text/a_caption_too_long_to_clean_is_refused",
                     a_caption_too_long_to_clean_is_refused);
     g_test_add_func("/text/contrived_captions_end", contrived_captions_end);
+    g_test_add_func("/text/repairs_of_repairs_end", repairs_of_repairs_end);
     g_test_add_func("/text/random_captions_leave_text", random_captions_leave_text);
     g_test_add_func("/text/the_instruction_is_the_default_argument",
                     the_instruction_is_the_default_argument);
