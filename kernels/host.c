@@ -12,12 +12,19 @@
 void *
 sana_host_alloc(SanaDevice *dev, size_t bytes)
 {
-    size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : 64;
-    size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-    void *p = aligned_alloc(alignment, rounded);
+    const size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : 64;
+    void *p = NULL;
+    bytes = (bytes + 63) / 64 * 64;
+    if (posix_memalign(&p, alignment, bytes) != 0)
+        return NULL;
 #ifdef MADV_HUGEPAGE
-    if (p && alignment == HUGE_PAGE)
-        madvise(p, rounded, MADV_HUGEPAGE);
+    /* not what begins in the last one: plans count bytes, not the rest of a huge page */
+    const size_t tail = bytes % HUGE_PAGE;
+    if (alignment == HUGE_PAGE) {
+        madvise(p, bytes - tail, MADV_HUGEPAGE);
+        if (tail > 0)
+            madvise((char *)p + (bytes - tail), tail, MADV_NOHUGEPAGE);
+    }
 #endif
     return p;
 }

@@ -7,8 +7,10 @@
 #include "tests/testdir.h"
 
 #include <malloc.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define STEM "model"
 
@@ -177,6 +179,44 @@ shapes_of_the_past_take_no_memory(void)
     sana_device_unref(cpu);
 }
 
+/* Bytes of this process that are in memory. */
+static size_t
+resident_bytes(void)
+{
+    g_autofree char *text = NULL;
+    gulong all, resident;
+    g_assert_true(g_file_get_contents("/proc/self/statm", &text, NULL, NULL));
+    g_assert_cmpint(sscanf(text, "%lu %lu", &all, &resident), ==, 2);
+    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Where the machine has huge pages these are no larger for it. */
+static void
+blocks_take_what_is_counted(void)
+{
+    enum { BLOCKS = 32 };
+    const size_t bytes = ((size_t)2 << 20) + 4160;
+    if (!LIMITED) {
+        g_test_skip("a sanitizer has its own heap");
+        return;
+    }
+    SanaDevice *cpu = open_device("cpu");
+    SanaPool *pool = sana_pool_new(cpu);
+    const size_t none = resident_bytes();
+    for (int i = 0; i < BLOCKS; i++) {
+        SanaTensor x = sana_pool_tensor(pool, SANA_U8, 1, 1, (int)bytes);
+        g_assert_nonnull(x.data);
+        memset(x.data, 1, bytes);
+    }
+    const size_t taken = resident_bytes() - none;
+    g_test_message("%.1f MiB of %.1f are in memory", (double)taken / 1048576,
+                   (double)sana_pool_bytes(pool) / 1048576);
+    g_assert_cmpuint(sana_pool_bytes(pool), ==, BLOCKS * bytes);
+    g_assert_cmpuint(taken, <, BLOCKS * bytes * 9 / 8);
+    sana_pool_free(pool);
+    sana_device_unref(cpu);
+}
+
 /* A container's limit, and one above it, count as well as the machine's. */
 static void
 groups_limit_memory(void)
@@ -210,6 +250,7 @@ main(int argc, char **argv)
                     what_cannot_stay_in_the_file_is_counted);
     g_test_add_func("/plan/too-little-memory-for-a-copy-is-a-problem",
                     too_little_memory_for_a_copy_is_a_problem);
+    g_test_add_func("/plan/blocks-take-what-is-counted", blocks_take_what_is_counted);
     g_test_add_func("/plan/groups-limit-memory", groups_limit_memory);
     g_test_add_func("/plan/shapes-of-the-past-take-no-memory", shapes_of_the_past_take_no_memory);
     return g_test_run();
