@@ -170,9 +170,9 @@ SanaDevice *sana_stream_device(SanaStream *s);
 
 /*
  * The scratch stack: tensors that live until sana_pop() to a mark taken before.  Same calls in the
- * same order give the same addresses.  sana_stream_reserve() sets its size; it never grows by
- * itself: exceeding it is an error (the planner has no limit and remembers the peak).  To become
- * larger it is first given back.
+ * same order give the same addresses.  sana_stream_reserve() makes it at least so large: what is
+ * smaller is first given back.  It never grows by itself: exceeding it is an error (the planner has
+ * no limit and remembers the peak).
  */
 bool sana_stream_reserve(SanaStream *s, size_t bytes, GError **error);
 size_t sana_stream_reserved(const SanaStream *s);
