@@ -63,6 +63,9 @@ struct SanaBackend {
     SanaDType (*best_dtype)(const SanaDevice *dev);
     size_t (*free_memory)(const SanaDevice *dev);
 
+    /* The calling thread is about to compute or to pack weights.  NULL: nothing is done. */
+    void (*enter)(void);
+
     /* memory: 64-byte aligned, NULL when there is none */
     void *(*alloc)(SanaDevice *dev, size_t bytes);
     void (*free)(SanaDevice *dev, void *p);
@@ -133,6 +136,15 @@ struct SanaBackend {
     __typeof__(sana_video_store) *video_store;
 };
 
+/* The functions of a device that is about to compute or to pack weights on this thread. */
+static inline const SanaBackend *
+sana_backend_entered(const SanaDevice *dev)
+{
+    if (dev->backend->enter)
+        dev->backend->enter();
+    return dev->backend;
+}
+
 extern const SanaBackend sana_reference_backend;
 extern const SanaBackend sana_cpu_backend;
 extern const SanaBackend sana_planner_backend;
@@ -163,6 +175,12 @@ size_t sana_host_free_memory(const SanaDevice *dev);
 /* Bytes that a control group (cgroup v2) and those above it, up to `root`, leave; SIZE_MAX where
  * they set no limit.  Both are directories, `directory` is `root` or lies below it. */
 size_t sana_host_group_memory(const char *directory, const char *root);
+
+/* Threads that they have processor time for (cpu.max) and that one thread may make for itself
+ * without taking all that may be made (pids.max); INT_MAX where they set no limit. */
+int sana_host_group_threads(const char *directory, const char *root);
+int sana_host_threads(void); /* of this process's groups */
+
 void sana_host_copy_in(SanaStream *s, void *dst, const void *host, size_t pitch, size_t bytes,
                        size_t rows);
 void sana_host_copy_out(SanaStream *s, void *host, size_t pitch, const void *src, size_t bytes,

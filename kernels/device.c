@@ -312,8 +312,8 @@ sana_pool_linear(SanaPool *pool, SanaLinear *l, SanaDType dtype, const SanaTenso
     l->packed = NULL;
     if (is_planner(pool->device))
         return plan_packed(pool, &k, dtype);
-    void *packed =
-        pool->device->backend->pack_linear(pool->device, l, dtype, sources, n_sources, &bytes);
+    const SanaBackend *backend = sana_backend_entered(pool->device);
+    void *packed = backend->pack_linear(pool->device, l, dtype, sources, n_sources, &bytes);
     return keep_packed(pool, packed, &l->packed, bytes);
 }
 
@@ -336,7 +336,8 @@ sana_pool_conv(SanaPool *pool, SanaConv *k, SanaDType dtype, SanaTensor source)
     k->packed = NULL;
     if (is_planner(pool->device))
         return plan_packed(pool, k, dtype);
-    void *packed = pool->device->backend->pack_conv(pool->device, k, dtype, source, &bytes);
+    const SanaBackend *backend = sana_backend_entered(pool->device);
+    void *packed = backend->pack_conv(pool->device, k, dtype, source, &bytes);
     return keep_packed(pool, packed, &k->packed, bytes);
 }
 

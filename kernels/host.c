@@ -2,6 +2,7 @@
 /* Memory and streams of the devices that compute on the host. */
 #include "kernels/backend.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -49,9 +50,9 @@ number_in(const char *directory, const char *file, const char *key, guint64 abse
     return at && end != at + strlen(key) ? number : absent;
 }
 
-/* What one group leaves; G_MAXUINT64: it has no limit. */
+/* Bytes that one group leaves; G_MAXUINT64: it has no limit. */
 static guint64
-left_in(const char *group)
+bytes_left_in(const char *group)
 {
     const guint64 most = number_in(group, "memory.max", "", G_MAXUINT64);
     if (most == G_MAXUINT64)
@@ -62,35 +63,75 @@ left_in(const char *group)
     return most - MIN(most, used);
 }
 
-size_t
-sana_host_group_memory(const char *directory, const char *root)
+/* Threads that one group has time for, and half of those that it lets be made besides the one that
+ * asks: others of this process ask as well. */
+static guint64
+threads_left_in(const char *group)
+{
+    const guint64 time = number_in(group, "cpu.max", "", G_MAXUINT64);
+    const guint64 period = MAX(number_in(group, "cpu.max", " ", 100000), 1);
+    const guint64 most = number_in(group, "pids.max", "", G_MAXUINT64);
+    const guint64 made = number_in(group, "pids.current", "", 0);
+    return MIN(MAX(time / period + (time % period > 0), 1), (most - MIN(most, made)) / 2 + 1);
+}
+
+/* The least that the groups from `directory` up to `root` leave. */
+static guint64
+least_of(guint64 (*left_in)(const char *group), const char *directory, const char *root)
 {
     g_autofree char *group = g_strdup(directory);
-    guint64 least = SIZE_MAX;
+    guint64 least = G_MAXUINT64;
     while (g_str_has_prefix(group, root)) {
         least = MIN(least, left_in(group));
         char *above = g_path_get_dirname(group);
         g_free(group);
         group = above;
     }
-    return (size_t)least;
+    return least;
+}
+
+size_t
+sana_host_group_memory(const char *directory, const char *root)
+{
+    return (size_t)MIN(least_of(bytes_left_in, directory, root), SIZE_MAX);
+}
+
+int
+sana_host_group_threads(const char *directory, const char *root)
+{
+    return (int)MIN(least_of(threads_left_in, directory, root), INT_MAX);
+}
+
+#define GROUPS "/sys/fs/cgroup"
+
+/* The directory of this process's group, or NULL; g_free. */
+static char *
+own_group(void)
+{
+    g_autofree char *text = NULL;
+    const char *own =
+        g_file_get_contents("/proc/self/cgroup", &text, NULL, NULL) ? strstr(text, "0::/") : NULL;
+    if (!own)
+        return NULL;
+    g_autofree char *name = g_strndup(own + 3, strcspn(own + 3, "\n"));
+    return g_build_filename(GROUPS, name, NULL);
 }
 
 /* What the kernel believes can be had without swapping, and the groups of this process allow. */
 size_t
 sana_host_free_memory(const SanaDevice *dev)
 {
-    static const char root[] = "/sys/fs/cgroup";
     const guint64 kib = number_in("/proc", "meminfo", "MemAvailable:", G_MAXUINT64);
     const size_t available = kib == G_MAXUINT64 ? SIZE_MAX : (size_t)kib * 1024;
-    g_autofree char *text = NULL;
-    const char *own =
-        g_file_get_contents("/proc/self/cgroup", &text, NULL, NULL) ? strstr(text, "0::/") : NULL;
-    if (!own)
-        return available;
-    g_autofree char *name = g_strndup(own + 3, strcspn(own + 3, "\n"));
-    g_autofree char *group = g_build_filename(root, name, NULL);
-    return MIN(available, sana_host_group_memory(group, root));
+    g_autofree char *group = own_group();
+    return group ? MIN(available, sana_host_group_memory(group, GROUPS)) : available;
+}
+
+int
+sana_host_threads(void)
+{
+    g_autofree char *group = own_group();
+    return group ? sana_host_group_threads(group, GROUPS) : INT_MAX;
 }
 
 void

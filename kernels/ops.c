@@ -2,7 +2,7 @@
 /* Checks once, then dispatches; devices trust what comes through here. */
 #include "kernels/backend.h"
 
-#define OPS (s->device->backend)
+#define OPS sana_backend_entered(s->device)
 
 /* Ends the operation, with the failed condition as the error, unless the stream is already out of
  * order. */

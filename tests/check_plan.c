@@ -6,6 +6,7 @@
 #include "kernels/ops.h"
 #include "tests/testdir.h"
 
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -241,6 +242,34 @@ groups_limit_memory(void)
     testdir_free(root);
 }
 
+/* What it has time for, and half of what it lets be made. */
+static void
+groups_limit_threads(void)
+{
+    char *root = testdir_new();
+    g_autofree char *outer = testdir_path(root, "outer");
+    g_autofree char *inner = testdir_path(outer, "inner");
+    testdir_mkdir(root, "outer");
+    testdir_mkdir(outer, "inner");
+    g_assert_cmpint(sana_host_group_threads(inner, root), ==, INT_MAX);
+    testdir_write_text(inner, "cpu.max", "max 100000\n");
+    testdir_write_text(inner, "pids.max", "max\n");
+    testdir_write_text(inner, "pids.current", "7\n");
+    g_assert_cmpint(sana_host_group_threads(inner, root), ==, INT_MAX);
+    testdir_write_text(outer, "cpu.max", "650000 100000\n");
+    g_assert_cmpint(sana_host_group_threads(inner, root), ==, 7);
+    testdir_write_text(inner, "cpu.max", "100000 50000\n");
+    g_assert_cmpint(sana_host_group_threads(inner, root), ==, 2);
+    testdir_write_text(inner, "cpu.max", "1000 100000\n");
+    g_assert_cmpint(sana_host_group_threads(inner, root), ==, 1);
+    testdir_write_text(inner, "cpu.max", "max 100000\n");
+    testdir_write_text(inner, "pids.max", "15\n");
+    g_assert_cmpint(sana_host_group_threads(inner, root), ==, 5);
+    testdir_write_text(inner, "pids.current", "15\n");
+    g_assert_cmpint(sana_host_group_threads(inner, root), ==, 1);
+    testdir_free(root);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -252,6 +281,7 @@ main(int argc, char **argv)
                     too_little_memory_for_a_copy_is_a_problem);
     g_test_add_func("/plan/blocks-take-what-is-counted", blocks_take_what_is_counted);
     g_test_add_func("/plan/groups-limit-memory", groups_limit_memory);
+    g_test_add_func("/plan/groups-limit-threads", groups_limit_threads);
     g_test_add_func("/plan/shapes-of-the-past-take-no-memory", shapes_of_the_past_take_no_memory);
     return g_test_run();
 }

@@ -2,6 +2,7 @@
 #include "kernels/cpu/cpu.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,18 @@ cpu_close(SanaDevice *base)
     SanaCpuDevice *dev = (SanaCpuDevice *)base;
     sana_dnnl_close(dev->dnnl);
     g_free(dev);
+}
+
+/* How many threads a thread computes with is its own, for OpenMP and oneDNN alike: it may have been
+ * set to fewer, but neither knows of groups. */
+static void
+cpu_enter(void)
+{
+    static _Thread_local bool entered;
+    if (entered)
+        return;
+    entered = true;
+    omp_set_num_threads(MIN(omp_get_max_threads(), sana_host_threads()));
 }
 
 static bool
@@ -284,6 +297,7 @@ const SanaBackend sana_cpu_backend = {
     .supports = cpu_supports,
     .best_dtype = cpu_best_dtype,
     .free_memory = sana_host_free_memory,
+    .enter = cpu_enter,
     .alloc = sana_host_alloc,
     .free = sana_host_free,
     .upload_convert = cpu_upload_convert,
