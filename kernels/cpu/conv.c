@@ -230,15 +230,25 @@ conv_folded(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAc
 }
 
 static void
-conv_ours(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
+conv_strided(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
 {
-    const SanaCpuLoops *loops = sana_cpu_loops(s);
     const SanaCpuPacked *packed = k->packed;
-    bool strided = k->stride > 1;
-    size_t floats = strided ? sana_cpu_strided_floats(k) : sana_cpu_winograd_floats(k);
-    float *room = sana_cpu_workspace(s, (size_t)omp_get_max_threads() * floats * sizeof *room);
+    size_t floats = (size_t)omp_get_max_threads() * sana_cpu_strided_floats(k);
+    float *room = sana_cpu_workspace(s, floats * sizeof *room);
     if (room)
-        (strided ? loops->strided : loops->winograd)(y, x, k, packed->points, act, room);
+        sana_cpu_loops(s)->strided(y, x, k, packed->points, act, room);
+}
+
+/* y = act(k ∗ x + bias), or with a norm y += norm(k ∗ x + bias). */
+static void
+conv_winograd(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act,
+              const SanaNorm *norm)
+{
+    const SanaCpuPacked *packed = k->packed;
+    size_t floats = (size_t)omp_get_max_threads() * sana_cpu_winograd_floats(k);
+    float *room = sana_cpu_workspace(s, floats * sizeof *room);
+    if (room)
+        sana_cpu_loops(s)->winograd(y, x, k, packed->points, act, norm, room);
 }
 
 /* Whatever else is enlarged first; no published network does. */
@@ -271,8 +281,10 @@ sana_cpu_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, Sana
     if (is_product(k)) {
         SanaLinear l = as_linear(k);
         sana_cpu_linear(s, y, x, &l, act, SANA_NONE);
+    } else if (packed->points && k->stride > 1) {
+        conv_strided(s, y, x, k, act);
     } else if (packed->points) {
-        conv_ours(s, y, x, k, act);
+        conv_winograd(s, y, x, k, act, NULL);
     } else if (is_folded(k)) {
         conv_folded(s, y, x, k, act);
     } else if (k->upsample == 2) {
@@ -282,4 +294,15 @@ sana_cpu_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, Sana
     } else {
         conv_plain(s, y, x, k, act);
     }
+}
+
+bool
+sana_cpu_conv_norm_add(SanaStream *s, SanaTensor x, SanaTensor y, const SanaConv *k,
+                       const SanaNorm *norm)
+{
+    const SanaCpuPacked *packed = k->packed;
+    if (!packed->points || k->stride > 1)
+        return false;
+    conv_winograd(s, x, y, k, SANA_ACT_NONE, norm);
+    return true;
 }
