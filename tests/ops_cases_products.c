@@ -2,6 +2,8 @@
 /* Cases of linear, conv and glu_depthwise. */
 #include "ops_case.h"
 
+#include <string.h>
+
 /* --- linear: y, x, residual ------------------------------------------------------------------ */
 
 static void
@@ -80,6 +82,11 @@ check_linear(Runner *r)
     r->run(r, &stacked);
     stacked.source = FIXED_BF16;
     r->run(r, &stacked);
+
+    /* more than is converted at a time; the last rows are no whole block */
+    Case large = linear(7, 1152, 1000);
+    large.source = FIXED_BF16;
+    r->run(r, &large);
 }
 
 static void
@@ -288,6 +295,10 @@ check_conv_norm_add(Runner *r)
     c = cases[2];
     c.number = 400; /* of the size of the sums' squares */
     r->run(r, &c);
+    if (strcmp(sana_device_name(r->device), "cpu") == 0) { /* which takes large maps in strips */
+        c = conv_norm_add(1030, 1030, 3, 2, 3);
+        r->run(r, &c);
+    }
 }
 
 static void

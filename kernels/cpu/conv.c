@@ -296,13 +296,36 @@ sana_cpu_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, Sana
     }
 }
 
+/* Strip by strip, so that what is normed is still in the cache. */
+static void
+conv_plain_norm_add(SanaStream *s, SanaTensor x, SanaTensor y, const SanaConv *k,
+                    const SanaNorm *norm)
+{
+    SanaDnnlShape whole = conv_shape(k, sana_cpu_multiplied(k->packed, y), y.dtype, y.h, y.w);
+    int step = strip_rows(&whole), skipped;
+    SanaTensor z = sana_tensor(NULL, x.dtype, step, x.w, x.c);
+    size_t reserved = sana_cpu_align(sana_bytes(z));
+    for (int first = 0; first < whole.out_h; first += step) {
+        z.h = MIN(step, whole.out_h - first);
+        SanaDnnlShape strip = strip_of(&whole, first, z.h, &skipped);
+        if (!convolve(s, NULL, y, k, &strip, skipped, reserved))
+            return;
+        z.data = ((SanaCpuStream *)s)->workspace;
+        SanaTensor to = sana_rows(x, first * x.w, z.h * x.w);
+        sana_cpu_loops(s)->norm(s, to, z, norm, SANA_ACT_NONE, to);
+    }
+}
+
 bool
 sana_cpu_conv_norm_add(SanaStream *s, SanaTensor x, SanaTensor y, const SanaConv *k,
                        const SanaNorm *norm)
 {
     const SanaCpuPacked *packed = k->packed;
-    if (!packed->points || k->stride > 1)
+    if (packed->taps || is_product(k) || k->upsample > 1 || k->stride > 1)
         return false;
-    conv_winograd(s, x, y, k, SANA_ACT_NONE, norm);
+    if (packed->points)
+        conv_winograd(s, x, y, k, SANA_ACT_NONE, norm);
+    else
+        conv_plain_norm_add(s, x, y, k, norm);
     return true;
 }
