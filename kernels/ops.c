@@ -28,17 +28,17 @@ is_shape(SanaTensor x)
     return x.h > 0 && x.w > 0 && x.c > 0 && x.stride >= x.c;
 }
 
-/* A tensor of floats that the operation reads or writes. */
+/* A tensor of floats that the operation reads or writes, in a type that the device computes in. */
 static bool
-valid(SanaTensor x)
+valid(const SanaStream *s, SanaTensor x)
 {
-    return is_shape(x) && is_float(x);
+    return is_shape(x) && is_float(x) && sana_device_supports(s->device, x.dtype);
 }
 
 static bool
-valid_dense(SanaTensor x)
+valid_dense(const SanaStream *s, SanaTensor x)
 {
-    return valid(x) && sana_is_dense(x);
+    return valid(s, x) && sana_is_dense(x);
 }
 
 static bool
@@ -54,9 +54,9 @@ same_shape(SanaTensor a, SanaTensor b)
 }
 
 static bool
-is_vector(SanaTensor x, int c)
+is_vector(const SanaStream *s, SanaTensor x, int c)
 {
-    return valid(x) && sana_positions(x) == 1 && x.c == c;
+    return valid(s, x) && sana_positions(x) == 1 && x.c == c;
 }
 
 /* Bytes from x's first element to behind its last. */
@@ -96,10 +96,10 @@ void
 sana_linear(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, SanaAct act,
             SanaTensor residual)
 {
-    REQUIRE(valid(x) && valid(y) && same_positions(x, y));
+    REQUIRE(valid(s, x) && valid(s, y) && same_positions(x, y));
     REQUIRE(x.c == l->in && y.c == l->out);
     REQUIRE(y.dtype == x.dtype || y.dtype == SANA_F32);
-    REQUIRE(sana_is_none(residual) || (valid(residual) && same_shape(residual, y)));
+    REQUIRE(sana_is_none(residual) || (valid(s, residual) && same_shape(residual, y)));
     REQUIRE(sana_is_none(residual) || residual.dtype == y.dtype);
     REQUIRE(apart(y, x) && same_or_apart(y, residual));
     OPS->linear(s, y, x, l, act, residual);
@@ -115,7 +115,7 @@ conv_fits(SanaTensor y, SanaTensor x, const SanaConv *k)
 void
 sana_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
 {
-    REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
+    REQUIRE(valid_dense(s, x) && valid_dense(s, y) && x.dtype == y.dtype);
     REQUIRE(x.h <= INT32_MAX / 4 && x.w <= INT32_MAX / 4);
     REQUIRE(conv_fits(y, x, k));
     REQUIRE(apart(y, x));
@@ -125,7 +125,7 @@ sana_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct 
 void
 sana_glu_depthwise(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k)
 {
-    REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
+    REQUIRE(valid_dense(s, x) && valid_dense(s, y) && x.dtype == y.dtype);
     REQUIRE(k->kernel == 3 && k->groups == k->in && k->out == k->in);
     REQUIRE(k->stride == 1 && k->upsample == 1);
     REQUIRE(x.c == k->in && x.c == 2 * y.c && x.h == y.h && x.w == y.w);
@@ -138,7 +138,7 @@ sana_glu_depthwise(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k)
 void
 sana_linear_attention(SanaStream *s, SanaTensor y, SanaTensor qkv, int head_dim, SanaQkvOrder order)
 {
-    REQUIRE(valid(y) && valid_dense(qkv) && same_positions(y, qkv));
+    REQUIRE(valid(s, y) && valid_dense(s, qkv) && same_positions(y, qkv));
     REQUIRE(head_dim > 0 && y.c % head_dim == 0 && qkv.c == 3 * y.c);
     REQUIRE(apart(y, qkv));
     OPS->linear_attention(s, y, qkv, head_dim, order);
@@ -156,8 +156,8 @@ void
 sana_attention(SanaStream *s, SanaTensor y, SanaTensor q, SanaTensor k, SanaTensor v,
                SanaAttention a)
 {
-    REQUIRE(valid(y) && valid(q) && same_shape(y, q));
-    REQUIRE(valid(k) && valid(v) && same_shape(k, v) && k.dtype == v.dtype);
+    REQUIRE(valid(s, y) && valid(s, q) && same_shape(y, q));
+    REQUIRE(valid(s, k) && valid(s, v) && same_shape(k, v) && k.dtype == v.dtype);
     REQUIRE(attention_fits(q, k, a));
     REQUIRE(apart(y, q) && apart(y, k) && apart(y, v));
     OPS->attention(s, y, q, k, v, a);
@@ -166,7 +166,7 @@ sana_attention(SanaStream *s, SanaTensor y, SanaTensor q, SanaTensor k, SanaTens
 void
 sana_rope(SanaStream *s, SanaTensor x, int head_dim, int first, float theta)
 {
-    REQUIRE(valid(x) && head_dim > 0 && head_dim % 2 == 0 && x.c % head_dim == 0);
+    REQUIRE(valid(s, x) && head_dim > 0 && head_dim % 2 == 0 && x.c % head_dim == 0);
     REQUIRE(first >= 0 && theta > 0);
     OPS->rope(s, x, head_dim, first, theta);
 }
@@ -175,20 +175,21 @@ sana_rope(SanaStream *s, SanaTensor x, int head_dim, int first, float theta)
 
 /* Whether vectors and groups of a norm go with c channels. */
 static bool
-norm_fits(const SanaNorm *norm, int c)
+norm_fits(const SanaStream *s, const SanaNorm *norm, int c)
 {
-    return norm->groups >= 0 && c % sana_norm_groups(norm) == 0 && is_vector(norm->weight, c) &&
+    return norm->groups >= 0 && c % sana_norm_groups(norm) == 0 && is_vector(s, norm->weight, c) &&
            norm->weight.dtype == SANA_F32 &&
-           (sana_is_none(norm->bias) || (is_vector(norm->bias, c) && norm->bias.dtype == SANA_F32));
+           (sana_is_none(norm->bias) ||
+            (is_vector(s, norm->bias, c) && norm->bias.dtype == SANA_F32));
 }
 
 void
 sana_norm(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, SanaAct act,
           SanaTensor residual)
 {
-    REQUIRE(valid(x) && valid(y) && same_shape(x, y));
-    REQUIRE(norm_fits(norm, x.c));
-    REQUIRE(sana_is_none(residual) || (valid(residual) && same_shape(residual, y)));
+    REQUIRE(valid(s, x) && valid(s, y) && same_shape(x, y));
+    REQUIRE(norm_fits(s, norm, x.c));
+    REQUIRE(sana_is_none(residual) || (valid(s, residual) && same_shape(residual, y)));
     REQUIRE(same_or_apart(y, x) && same_or_apart(y, residual));
     OPS->norm(s, y, x, norm, act, residual);
 }
@@ -197,10 +198,10 @@ void
 sana_conv_norm_add(SanaStream *s, SanaTensor x, SanaTensor y, const SanaConv *k,
                    const SanaNorm *norm)
 {
-    REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype && apart(x, y));
+    REQUIRE(valid_dense(s, x) && valid_dense(s, y) && x.dtype == y.dtype && apart(x, y));
     REQUIRE(x.h <= INT32_MAX / 4 && x.w <= INT32_MAX / 4);
     REQUIRE(conv_fits(x, y, k) && same_positions(x, y));
-    REQUIRE(norm_fits(norm, x.c));
+    REQUIRE(norm_fits(s, norm, x.c));
     size_t mark = sana_mark(s);
     SanaTensor z = sana_scratch(s, x.dtype, x.h, x.w, x.c);
     if (!sana_stream_ok(s) || !OPS->conv_norm_add || !OPS->conv_norm_add(s, x, y, k, norm)) {
@@ -214,8 +215,8 @@ void
 sana_norm_modulate(SanaStream *s, SanaTensor y, SanaTensor x, SanaTensor shift, SanaTensor scale,
                    float eps)
 {
-    REQUIRE(valid(x) && valid(y) && same_shape(x, y));
-    REQUIRE(is_vector(shift, x.c) && is_vector(scale, x.c));
+    REQUIRE(valid(s, x) && valid(s, y) && same_shape(x, y));
+    REQUIRE(is_vector(s, shift, x.c) && is_vector(s, scale, x.c));
     REQUIRE(same_or_apart(y, x) && apart(y, shift) && apart(y, scale));
     OPS->norm_modulate(s, y, x, shift, scale, eps);
 }
@@ -223,8 +224,8 @@ sana_norm_modulate(SanaStream *s, SanaTensor y, SanaTensor x, SanaTensor shift, 
 void
 sana_add_gated(SanaStream *s, SanaTensor x, SanaTensor y, SanaTensor gate)
 {
-    REQUIRE(valid(x) && valid(y) && same_shape(x, y));
-    REQUIRE(is_vector(gate, x.c));
+    REQUIRE(valid(s, x) && valid(s, y) && same_shape(x, y));
+    REQUIRE(is_vector(s, gate, x.c));
     REQUIRE(apart(x, y) && apart(x, gate));
     OPS->add_gated(s, x, y, gate);
 }
@@ -234,7 +235,7 @@ sana_add_gated(SanaStream *s, SanaTensor x, SanaTensor y, SanaTensor gate)
 void
 sana_activate(SanaStream *s, SanaTensor y, SanaTensor x, SanaAct act)
 {
-    REQUIRE(valid(x) && valid(y) && same_shape(x, y));
+    REQUIRE(valid(s, x) && valid(s, y) && same_shape(x, y));
     REQUIRE(same_or_apart(y, x));
     OPS->activate(s, y, x, act);
 }
@@ -242,8 +243,8 @@ sana_activate(SanaStream *s, SanaTensor y, SanaTensor x, SanaAct act)
 void
 sana_add(SanaStream *s, SanaTensor y, SanaTensor a, SanaTensor b)
 {
-    REQUIRE(valid_dense(y) && valid_dense(a) && valid_dense(b) && same_shape(y, a));
-    REQUIRE(same_shape(a, b) || is_vector(b, a.c));
+    REQUIRE(valid_dense(s, y) && valid_dense(s, a) && valid_dense(s, b) && same_shape(y, a));
+    REQUIRE(same_shape(a, b) || is_vector(s, b, a.c));
     REQUIRE(same_or_apart(y, a) && same_or_apart(y, b));
     OPS->add(s, y, a, b);
 }
@@ -251,9 +252,9 @@ sana_add(SanaStream *s, SanaTensor y, SanaTensor a, SanaTensor b)
 void
 sana_mix(SanaStream *s, SanaTensor y, SanaTensor a, SanaTensor b, SanaTensor coef)
 {
-    REQUIRE(valid_dense(y) && valid_dense(a) && valid_dense(b));
+    REQUIRE(valid_dense(s, y) && valid_dense(s, a) && valid_dense(s, b));
     REQUIRE(same_shape(y, a) && same_shape(y, b));
-    REQUIRE(is_vector(coef, 2) && coef.dtype == SANA_F32);
+    REQUIRE(is_vector(s, coef, 2) && coef.dtype == SANA_F32);
     REQUIRE(same_or_apart(y, a) && same_or_apart(y, b));
     OPS->mix(s, y, a, b, coef);
 }
@@ -261,7 +262,7 @@ sana_mix(SanaStream *s, SanaTensor y, SanaTensor a, SanaTensor b, SanaTensor coe
 void
 sana_geglu(SanaStream *s, SanaTensor y, SanaTensor x)
 {
-    REQUIRE(valid_dense(x) && valid_dense(y) && same_positions(x, y) && x.c == 2 * y.c);
+    REQUIRE(valid_dense(s, x) && valid_dense(s, y) && same_positions(x, y) && x.c == 2 * y.c);
     REQUIRE(apart(y, x));
     OPS->geglu(s, y, x);
 }
@@ -269,7 +270,8 @@ sana_geglu(SanaStream *s, SanaTensor y, SanaTensor x)
 void
 sana_embed_tokens(SanaStream *s, SanaTensor y, SanaTensor table, const int32_t *ids, float scale)
 {
-    REQUIRE(valid_dense(y) && valid_dense(table) && y.c == table.c);
+    REQUIRE(valid_dense(s, y) && y.c == table.c && is_shape(table));
+    REQUIRE(is_float(table) && sana_is_dense(table)); /* on the host, of any type */
     for (size_t i = 0; i < sana_positions(y); i++)
         REQUIRE(ids[i] >= 0 && (size_t)ids[i] < sana_positions(table));
     OPS->embed_tokens(s, y, table, ids, scale);
@@ -278,8 +280,8 @@ sana_embed_tokens(SanaStream *s, SanaTensor y, SanaTensor table, const int32_t *
 void
 sana_timestep_embedding(SanaStream *s, SanaTensor y, SanaTensor t)
 {
-    REQUIRE(is_vector(t, 1) && t.dtype == SANA_F32);
-    REQUIRE(valid_dense(y) && sana_positions(y) == 1 && y.c % 2 == 0);
+    REQUIRE(is_vector(s, t, 1) && t.dtype == SANA_F32);
+    REQUIRE(valid_dense(s, y) && sana_positions(y) == 1 && y.c % 2 == 0);
     REQUIRE(apart(y, t));
     OPS->timestep_embedding(s, y, t);
 }
@@ -289,7 +291,7 @@ sana_timestep_embedding(SanaStream *s, SanaTensor y, SanaTensor t)
 void
 sana_pixel_unshuffle(SanaStream *s, SanaTensor y, SanaTensor x)
 {
-    REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
+    REQUIRE(valid_dense(s, x) && valid_dense(s, y) && x.dtype == y.dtype);
     REQUIRE(x.h == 2 * y.h && x.w == 2 * y.w && y.c == 4 * x.c);
     REQUIRE(apart(y, x));
     OPS->pixel_unshuffle(s, y, x);
@@ -298,7 +300,7 @@ sana_pixel_unshuffle(SanaStream *s, SanaTensor y, SanaTensor x)
 void
 sana_pixel_shuffle(SanaStream *s, SanaTensor y, SanaTensor x)
 {
-    REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
+    REQUIRE(valid_dense(s, x) && valid_dense(s, y) && x.dtype == y.dtype);
     REQUIRE(y.h == 2 * x.h && y.w == 2 * x.w && x.c == 4 * y.c);
     REQUIRE(apart(y, x));
     OPS->pixel_shuffle(s, y, x);
@@ -315,7 +317,7 @@ is_enlarged(SanaTensor large, SanaTensor small)
 void
 sana_add_unshuffled_mean(SanaStream *s, SanaTensor y, SanaTensor x)
 {
-    REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
+    REQUIRE(valid_dense(s, x) && valid_dense(s, y) && x.dtype == y.dtype);
     REQUIRE(is_enlarged(x, y));
     REQUIRE((size_t)x.c * (size_t)(x.h / y.h * (x.h / y.h)) % (size_t)y.c == 0);
     REQUIRE(apart(y, x));
@@ -325,7 +327,7 @@ sana_add_unshuffled_mean(SanaStream *s, SanaTensor y, SanaTensor x)
 void
 sana_add_shuffled_repeat(SanaStream *s, SanaTensor y, SanaTensor x)
 {
-    REQUIRE(valid_dense(x) && valid_dense(y) && x.dtype == y.dtype);
+    REQUIRE(valid_dense(s, x) && valid_dense(s, y) && x.dtype == y.dtype);
     REQUIRE(is_enlarged(y, x));
     REQUIRE((size_t)y.c * (size_t)(y.h / x.h * (y.h / x.h)) % (size_t)x.c == 0);
     REQUIRE(apart(y, x));
@@ -344,7 +346,7 @@ is_picture(SanaTensor x)
 void
 sana_image_load(SanaStream *s, SanaTensor y, SanaTensor x)
 {
-    REQUIRE(is_picture(x) && valid_dense(y) && y.c == 3 && x.h == y.h && x.w == y.w);
+    REQUIRE(is_picture(x) && valid_dense(s, y) && y.c == 3 && x.h == y.h && x.w == y.w);
     REQUIRE(apart(y, x));
     OPS->image_load(s, y, x);
 }
@@ -352,7 +354,7 @@ sana_image_load(SanaStream *s, SanaTensor y, SanaTensor x)
 void
 sana_image_store(SanaStream *s, SanaTensor y, SanaTensor x)
 {
-    REQUIRE(is_picture(y) && valid_dense(x) && x.c == 3 && x.h == y.h && x.w == y.w);
+    REQUIRE(is_picture(y) && valid_dense(s, x) && x.c == 3 && x.h == y.h && x.w == y.w);
     REQUIRE(apart(y, x));
     OPS->image_store(s, y, x);
 }
@@ -383,7 +385,7 @@ is_inside(SanaRectangle r, SanaTensor x)
 void
 sana_video_load(SanaStream *s, SanaTensor y, const SanaVideo *x)
 {
-    REQUIRE(is_video(x) && valid_dense(y) && y.c == 3 && is_inside(x->content, y));
+    REQUIRE(is_video(x) && valid_dense(s, y) && y.c == 3 && is_inside(x->content, y));
     REQUIRE(sana_video_scales(x->width, x->content.w));
     REQUIRE(sana_video_scales(x->height, x->content.h));
     OPS->video_load(s, y, x);
@@ -392,7 +394,7 @@ sana_video_load(SanaStream *s, SanaTensor y, const SanaVideo *x)
 void
 sana_video_store(SanaStream *s, const SanaVideo *y, SanaTensor x)
 {
-    REQUIRE(is_video(y) && valid_dense(x) && x.c == 3 && is_inside(y->content, x));
+    REQUIRE(is_video(y) && valid_dense(s, x) && x.c == 3 && is_inside(y->content, x));
     REQUIRE(sana_video_scales(y->width, y->content.w));
     REQUIRE(sana_video_scales(y->height, y->content.h));
     OPS->video_store(s, y, x);

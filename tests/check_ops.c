@@ -139,6 +139,33 @@ test_rows(gconstpointer name)
     sana_device_unref(dev);
 }
 
+/* A type that the device does not compute in is refused: it would be taken for another. */
+static void
+test_types(gconstpointer name)
+{
+    GError *error = NULL;
+    SanaDevice *dev = open_or_skip(name);
+    if (!dev)
+        return;
+    SanaStream *s = sana_stream_new(dev, &error);
+    g_assert_no_error(error);
+    SanaPool *pool = sana_pool_new(dev);
+    SanaTensor time = sana_pool_tensor(pool, SANA_F32, 1, 1, 1);
+    sana_upload(s, time, &(float){0.5f});
+    for (size_t t = 0; t < G_N_ELEMENTS(dtypes); t++) {
+        SanaTensor y = sana_pool_tensor(pool, dtypes[t], 1, 1, 64);
+        const bool supported = sana_device_supports(dev, dtypes[t]) && dtypes[t] != SANA_S8;
+        sana_timestep_embedding(s, y, time);
+        g_assert_cmpint(sana_stream_finish(s, supported ? NULL : &error), ==, supported);
+        if (!supported)
+            g_assert_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_FAILED);
+        g_clear_error(&error);
+    }
+    sana_pool_free(pool);
+    sana_stream_free(s);
+    sana_device_unref(dev);
+}
+
 /* Products of ones, at the last sum of integers of 8 bits that fits 32 and beyond. */
 static void
 test_long_sums(gconstpointer name)
@@ -239,6 +266,7 @@ main(int argc, char **argv)
         register_device(devices[i]);
         register_plain(devices[i], "rows", test_rows);
         register_plain(devices[i], "long-sums", test_long_sums);
+        register_plain(devices[i], "types", test_types);
         ops_refusal_register(devices[i]);
     }
     register_device("cuda-host");
