@@ -127,7 +127,8 @@ pack_rows(SanaCpuDevice *dev, const CpuWeights *w, const SanaDnnlShape *shape, i
     return status;
 }
 
-/* All sources one after the other through a plain copy, where a block straddles two of them. */
+/* All sources one after the other through a plain copy, where parts that are written apart cut a
+ * block in two. */
 static int
 pack_joined(SanaCpuDevice *dev, const CpuWeights *w, int out, size_t row, const SanaTensor *sources,
             int n_sources)
@@ -177,13 +178,13 @@ sana_cpu_packed_new(SanaCpuDevice *dev, const SanaDnnlShape *shape, const SanaTe
     size_t row = (size_t)(shape->in / MAX(shape->groups, 1)) * taps;
     *bytes = sana_dnnl_layout_bytes(layout);
     /* parts of a block are written one after the other: what lies behind the last is padding */
-    if (n_sources > 1)
+    if (n_sources > 1 || (gint32)sources[0].dtype != shape->x_dtype)
         memset(data, 0, *bytes);
     for (int i = 0; i < n_sources && !status; i++) {
         status = pack_rows(dev, w, shape, first, sources[i], row);
         first += (int)(sana_positions(sources[i]) * (size_t)sources[i].c / row);
     }
-    if (status && n_sources > 1)
+    if (status && status != sana_dnnl_no_memory())
         status = pack_joined(dev, w, shape->out, row, sources, n_sources);
     if (status) {
         sana_cpu_packed_free(NULL, p);
