@@ -4,6 +4,7 @@
  *
  * To f32 is exact.  From f32 rounds to nearest, ties to even; what is too large becomes infinity,
  * a NaN stays a (quiet) NaN of the same sign, subnormals and signed zeros are kept.
+ * Operations of a device need not keep subnormals.
  */
 #ifndef SANA_KERNELS_CONVERT_H
 #define SANA_KERNELS_CONVERT_H

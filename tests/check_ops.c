@@ -9,6 +9,7 @@
  */
 #include "ops_case.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "cuda_host/cuda_host.h"
@@ -166,6 +167,40 @@ test_types(gconstpointer name)
     sana_device_unref(dev);
 }
 
+/* SiLU of what is so large that its power of two overflows, and of what has overflowed. */
+static void
+test_overflow(gconstpointer name)
+{
+    enum { N = 64 };
+    static const SanaDType stored[] = {SANA_F32, SANA_BF16};
+    GError *error = NULL;
+    SanaDevice *dev = open_or_skip(name);
+    if (!dev)
+        return;
+    SanaStream *s = sana_stream_new(dev, &error);
+    g_assert_no_error(error);
+    SanaPool *pool = sana_pool_new(dev);
+    SanaTensor x = sana_pool_tensor(pool, SANA_F32, 1, 1, N);
+    for (size_t t = 0; t < G_N_ELEMENTS(stored); t++) {
+        if (!sana_device_supports(dev, stored[t]))
+            continue;
+        SanaTensor y = sana_pool_tensor(pool, stored[t], 1, 1, N);
+        float values[N];
+        for (int i = 0; i < N; i++)
+            values[i] = i % 2 ? INFINITY : 0x1.8p127f;
+        sana_upload(s, x, values);
+        sana_activate(s, y, x, SANA_ACT_SILU);
+        sana_activate(s, x, y, SANA_ACT_NONE);
+        sana_download(s, values, x);
+        g_assert_true(sana_stream_finish(s, &error));
+        for (int i = 0; i < N; i++)
+            g_assert_cmpfloat(values[i], ==, i % 2 ? INFINITY : 0x1.8p127f);
+    }
+    sana_pool_free(pool);
+    sana_stream_free(s);
+    sana_device_unref(dev);
+}
+
 /* Products of ones, at the last sum of integers of 8 bits that fits 32 and beyond. */
 static void
 test_long_sums(gconstpointer name)
@@ -267,6 +302,7 @@ main(int argc, char **argv)
         register_plain(devices[i], "rows", test_rows);
         register_plain(devices[i], "long-sums", test_long_sums);
         register_plain(devices[i], "types", test_types);
+        register_plain(devices[i], "overflow", test_overflow);
         ops_refusal_register(devices[i]);
     }
     register_device("cuda-host");

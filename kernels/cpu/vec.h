@@ -8,7 +8,8 @@
  * as wide as the instruction set has, with accumulators that stay in registers.
  *
  * A NaN goes in and a NaN comes out everywhere: maxima and clamps are written so that a comparison
- * with NaN keeps it.
+ * with NaN keeps it.  Where bf16 is rounded by an instruction of its own (AVX512_BF16), subnormals
+ * become zeros of their sign, which convert.h keeps.
  */
 #ifndef SANA_KERNELS_CPU_VEC_H
 #define SANA_KERNELS_CPU_VEC_H
@@ -176,6 +177,8 @@ silu_for_bf16(float *restrict v, int n)
     for (; i + 16 <= n; i += 16) {
         __m512 x = _mm512_loadu_ps(v + i);
         __m512 t = _mm512_mul_ps(x, _mm512_set1_ps(-1.44269504f));
+        /* beyond are 0 and 1 for any x; the difference below must not be that of infinities */
+        t = _mm512_min_ps(_mm512_set1_ps(128), _mm512_max_ps(_mm512_set1_ps(-128), t));
         __m512 whole = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
         __m512 r = _mm512_sub_ps(t, whole);
         __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(0.0096181f), r, _mm512_set1_ps(0.0555041f));
