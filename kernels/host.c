@@ -58,8 +58,9 @@ bytes_left_in(const char *group)
     if (most == G_MAXUINT64)
         return most;
     guint64 used = number_in(group, "memory.current", "", 0);
-    /* pages of files that the kernel drops first */
+    /* pages of files can be had again, those that are mapped and in use among them */
     used -= MIN(used, number_in(group, "memory.stat", "\ninactive_file ", 0));
+    used -= MIN(used, number_in(group, "memory.stat", "\nactive_file ", 0));
     return most - MIN(most, used);
 }
 

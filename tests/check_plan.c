@@ -234,8 +234,9 @@ groups_limit_memory(void)
     testdir_write_text(outer, "memory.max", "1000\n");
     testdir_write_text(outer, "memory.current", "800\n");
     g_assert_cmpuint(sana_host_group_memory(inner, root), ==, 200);
-    testdir_write_text(outer, "memory.stat", "anon 300\nfile 500\ninactive_file 450\n");
-    g_assert_cmpuint(sana_host_group_memory(inner, root), ==, 650);
+    testdir_write_text(outer, "memory.stat",
+                       "anon 300\nfile 500\ninactive_file 450\nactive_file 40\n");
+    g_assert_cmpuint(sana_host_group_memory(inner, root), ==, 690);
     testdir_write_text(inner, "memory.max", "600\n");
     g_assert_cmpuint(sana_host_group_memory(inner, root), ==, 0);
     g_assert_cmpuint(sana_host_group_memory(root, root), ==, SIZE_MAX);
