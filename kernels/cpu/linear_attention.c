@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Both passes walk all heads of some positions before the next ones, so that the map is read as
- * it lies; each thread sums its own share of positions, and the shares are added in between.
+ * it lies; each share of positions, one for each thread, is summed by itself, and the shares are
+ * added in between.
  */
 #include <omp.h>
 
@@ -16,8 +17,8 @@ typedef struct {
     int d, heads;
     int rows, cols; /* d rounded up: rows of S, one per k; columns, one per v */
     size_t sum;     /* floats of one head: S, then Σ k */
-    float *sums;    /* per thread, heads × sum */
-    float *buffers; /* per thread: two of SPAN × cols, and SPAN × cols of results */
+    float *sums;    /* per share, heads × sum */
+    float *buffers; /* per share: two of SPAN × cols, and SPAN × cols of results */
 } Work;
 
 static int
@@ -102,16 +103,24 @@ apply_positions(const Work *w, const float *sums, float *buffer, size_t first, i
     }
 }
 
-/* Adds the other threads' sums to the first one's. */
+/* Adds the other shares' sums to the first one's. */
 static void
-gather(const Work *w, int threads)
+gather(const Work *w, size_t shares)
 {
     size_t n = (size_t)w->heads * w->sum;
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static)
     for (size_t begin = 0; begin < n; begin += BLOCK)
-        for (int t = 1; t < threads; t++)
+        for (size_t share = 1; share < shares; share++)
             for (size_t i = begin; i < n && i < begin + BLOCK; i++)
-                w->sums[i] += w->sums[(size_t)t * n + i];
+                w->sums[i] += w->sums[share * n + i];
+}
+
+/* Positions of a span, out of n. */
+static int
+span_of(size_t n, size_t span)
+{
+    size_t left = n - span * SPAN;
+    return (int)(left < SPAN ? left : SPAN);
 }
 
 void
@@ -120,30 +129,26 @@ LOOP(linear_attention)(SanaStream *s, SanaTensor y, SanaTensor qkv, int head_dim
 {
     Work w = {.y = y, .qkv = qkv, .order = order, .d = head_dim, .heads = y.c / head_dim};
     size_t n = sana_positions(y), spans = (n + SPAN - 1) / SPAN;
-    int threads = omp_get_max_threads();
-    threads = spans < (size_t)threads ? (int)spans : threads;
+    /* not a smaller team: OpenMP ends threads that are left out and makes them anew afterwards */
+    size_t threads = (size_t)omp_get_max_threads(), shares = spans < threads ? spans : threads;
     w.cols = w.rows = padded(head_dim);
     w.sum = (size_t)(w.rows + 1) * (size_t)w.cols;
-    size_t sums = (size_t)threads * (size_t)w.heads * w.sum;
-    size_t buffer = (size_t)(3 * SPAN * w.cols);
-    size_t bytes = (sums + (size_t)threads * buffer) * sizeof(float);
+    size_t all = (size_t)w.heads * w.sum, buffer = (size_t)(3 * SPAN * w.cols);
+    size_t bytes = shares * (all + buffer) * sizeof(float);
     w.sums = sana_cpu_workspace(s, bytes);
     if (!w.sums)
         return;
     memset(w.sums, 0, bytes);
-    w.buffers = w.sums + sums;
+    w.buffers = w.sums + shares * all;
 
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (size_t span = 0; span < spans; span++) {
-        size_t t = (size_t)omp_get_thread_num(), first = span * SPAN;
-        sum_positions(&w, w.sums + t * (size_t)w.heads * w.sum, w.buffers + t * buffer, first,
-                      (int)(n - first < SPAN ? n - first : SPAN));
-    }
-    gather(&w, threads);
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (size_t span = 0; span < spans; span++) {
-        size_t t = (size_t)omp_get_thread_num(), first = span * SPAN;
-        apply_positions(&w, w.sums, w.buffers + t * buffer, first,
-                        (int)(n - first < SPAN ? n - first : SPAN));
-    }
+#pragma omp parallel for schedule(static)
+    for (size_t share = 0; share < shares; share++)
+        for (size_t span = spans * share / shares; span < spans * (share + 1) / shares; span++)
+            sum_positions(&w, w.sums + share * all, w.buffers + share * buffer, span * SPAN,
+                          span_of(n, span));
+    gather(&w, shares);
+#pragma omp parallel for schedule(static)
+    for (size_t share = 0; share < shares; share++)
+        for (size_t span = spans * share / shares; span < spans * (share + 1) / shares; span++)
+            apply_positions(&w, w.sums, w.buffers + share * buffer, span * SPAN, span_of(n, span));
 }
