@@ -48,7 +48,13 @@ prepare_head(const Work *w, int head)
         for (int i = 0; i < w->d; i++)
             turned[(size_t)i * (size_t)w->keys + (size_t)j] = row[i];
         load(row, w->v, (size_t)j, ch, w->d);
+        memset(row + w->d, 0, (size_t)(w->cols - w->d) * sizeof *row);
     }
+    /* rows of values behind the last meet weights of 0, and 0·NaN is a NaN */
+    const size_t behind = (size_t)(w->keys - w->t);
+    memset(values + (size_t)w->t * (size_t)w->cols, 0, behind * (size_t)w->cols * sizeof *values);
+    for (int i = 0; i < w->d; i++)
+        memset(turned + (size_t)i * (size_t)w->keys + w->t, 0, behind * sizeof *turned);
 }
 
 /* Scores to weights; whatever lies outside [first, end) becomes 0 within [0, until). */
@@ -127,8 +133,6 @@ LOOP(attention)(SanaStream *s, SanaTensor y, SanaTensor q, SanaTensor k, SanaTen
     w.k_turned = sana_cpu_workspace(s, bytes);
     if (!w.k_turned)
         return;
-    /* what is padding must be 0: rows of values there meet weights of 0, and 0·NaN is a NaN */
-    memset(w.k_turned, 0, bytes);
     w.values = w.k_turned + turned;
     w.buffers = w.values + values;
 
