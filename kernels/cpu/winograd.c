@@ -169,10 +169,12 @@ INLINE void
 draw_tiles(const Job *j, int first, float *room, const int side, const SanaDType dtype)
 {
     const int in = j->x.c, out = j->y.c, points = side * side;
+    const int left = j->tiles - first < j->step ? j->tiles - first : j->step;
+    const int count = (left + PAD_ROWS - 1) / PAD_ROWS * PAD_ROWS;
     const size_t v_point = (size_t)j->step * (size_t)in, m_point = (size_t)j->step * (size_t)out;
     float *zeros = room, *v = zeros + in, *m = v + (size_t)points * v_point;
     memset(zeros, 0, (size_t)in * sizeof *zeros);
-    for (int t = 0; t < j->step; t++)
+    for (int t = 0; t < count; t++)
         transform_window(v + (size_t)t * (size_t)in, v_point, j, first + t, zeros, side, dtype);
     for (int p = 0; p < points; p++)
         for (int o = 0; o < out; o += SANA_CPU_PANEL)
@@ -184,8 +186,8 @@ draw_tiles(const Job *j, int first, float *room, const int side, const SanaDType
                                .b = j->points + ((size_t)p * (size_t)out + (size_t)o) * (size_t)in,
                                .b_row = SANA_CPU_PANEL,
                                .steps = in},
-                     j->step, SANA_CPU_PANEL);
-    for (int t = 0; t < j->step && first + t < j->tiles; t++, m += out) {
+                     count, SANA_CPU_PANEL);
+    for (int t = 0; t < left; t++, m += out) {
         if (j->norm)
             add_normed(j, first + t, m, m_point, side);
         else
@@ -198,7 +200,10 @@ LOOP(winograd)(SanaTensor y, SanaTensor x, const SanaConv *k, const float *point
                const SanaNorm *norm, float *room)
 {
     const int across = (y.w + OUTS - 1) / OUTS, tiles = across * ((y.h + OUTS - 1) / OUTS);
-    const int step = sana_cpu_winograd_tiles(k);
+    /* fewer at a time where some threads would have none */
+    const int threads = omp_get_max_threads(), most = sana_cpu_winograd_tiles(k);
+    const int share = ((tiles + threads - 1) / threads + PAD_ROWS - 1) / PAD_ROWS * PAD_ROWS;
+    const int step = share < most ? share : most;
     const Job j = {y, x, k, points, act, norm, across, tiles, step};
     PARALLEL_FOR(int, n, (tiles + step - 1) / step, sana_positions(y) * (size_t)y.c)
     {
