@@ -14,11 +14,14 @@ static const SanaCpuLoops *
 choose_loops(void)
 {
 #ifdef __x86_64__
-    if (__builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    /* what they are compiled for (meson.build) */
+    const bool narrow = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                        __builtin_cpu_supports("bmi2");
+    if (narrow && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512f") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
         return &sana_cpu_loops_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("bmi2"))
+    if (narrow)
         return &sana_cpu_loops_avx2;
 #endif
     return &sana_cpu_loops_plain;
