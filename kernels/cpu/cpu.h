@@ -71,12 +71,6 @@ sana_cpu_multiplied(const SanaCpuPacked *packed, SanaTensor x)
     return packed->scales ? SANA_S8 : x.dtype;
 }
 
-static inline SanaCpuDevice *
-sana_cpu_device(SanaStream *s)
-{
-    return (SanaCpuDevice *)s->device;
-}
-
 static inline const SanaCpuLoops *
 sana_cpu_loops(SanaStream *s)
 {

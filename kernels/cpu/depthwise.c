@@ -22,12 +22,6 @@ typedef struct {
     int i, first, count, ch;
 } Place;
 
-INLINE Vec
-load_vec(const void *from, SanaDType dtype)
-{
-    return dtype == SANA_BF16 ? vec_load_bf16(from) : vec_load(from);
-}
-
 /*
  * Outputs (i, first … first + count − 1) of channels ch … ch + vectors·LANES − 1 to out, a row of
  * vectors·LANES per output.  kernel and vectors are constants where this is inlined.

@@ -59,12 +59,9 @@ INLINE float
 dot(const float *a, const float *b, int cols)
 {
     Vec sum = {0};
-    float total = 0;
     for (int i = 0; i < cols; i += LANES)
         sum += vec_load(a + i) * vec_load(b + i);
-    for (int i = 0; i < LANES; i++)
-        total += sum[i];
-    return total;
+    return vec_sum(sum);
 }
 
 static void

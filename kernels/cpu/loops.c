@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "kernels/cpu/loops.h"
 
-#define NAME2(isa) #isa
-#define NAME(isa) NAME2(isa)
-
 const SanaCpuLoops LOOP(loops) = {
-    .name = NAME(SANA_ISA),
     .finish = LOOP(finish),
     .depthwise = LOOP(depthwise),
     .glu_depthwise = LOOP(glu_depthwise),

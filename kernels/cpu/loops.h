@@ -102,7 +102,6 @@ typedef void SanaCpuLinearRows(SanaTensor y, SanaTensor x, SanaTensor w, const f
 typedef float SanaCpuQuantise(int8_t *y, SanaTensor x);
 
 typedef struct {
-    const char *name;
     SanaCpuFinish *finish;
     SanaCpuDepthwise *depthwise;
     SanaCpuGlu *glu_depthwise;
