@@ -46,7 +46,6 @@ typedef struct {
 typedef struct SanaCpuPacked SanaCpuPacked;
 struct SanaCpuPacked {
     guint id;
-    SanaDType dtype;
     GMutex lock;         /* of copies */
     GPtrArray *copies;   /* in their layouts; the first from load, none is ever removed */
     SanaTensor in_place; /* (1, out, in), or SANA_NONE */
@@ -86,7 +85,7 @@ SanaCpuPacked *sana_cpu_packed_new(SanaCpuDevice *dev, const SanaDnnlShape *shap
 SanaCpuPacked *sana_cpu_packed_in_place(SanaCpuDevice *dev, const SanaDnnlShape *shape,
                                         SanaTensor weights);
 /* Takes the array. */
-SanaCpuPacked *sana_cpu_packed_parts(SanaCpuDevice *dev, SanaDType dtype, GPtrArray *parts);
+SanaCpuPacked *sana_cpu_packed_parts(SanaCpuDevice *dev, GPtrArray *parts);
 SanaCpuPacked *sana_cpu_packed_taps(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype,
                                     SanaTensor source, size_t *bytes);
 /* Of a dense 3×3, for SanaCpuWinograd and SanaCpuStrided. */
@@ -112,8 +111,7 @@ bool sana_cpu_check(SanaStream *s, const SanaDnnlShape *shape, int status);
 
 /* Weights with one layout and nothing in it yet, of which every copy is to be made.  NULL without
  * memory. */
-SanaCpuPacked *sana_cpu_packed_empty(SanaCpuDevice *dev, SanaDType dtype, SanaDnnlLayout *layout,
-                                     void **data);
+SanaCpuPacked *sana_cpu_packed_empty(SanaCpuDevice *dev, SanaDnnlLayout *layout, void **data);
 
 /* Some elements of a source as f32. */
 void sana_cpu_source_to_f32(float *dst, SanaTensor src, size_t first, size_t count);

@@ -40,6 +40,14 @@ typedef struct {
     gint32 kernel, stride, groups, top, left, out_h, out_w;
 } SanaDnnlShape;
 
+/* Weights of one output. */
+static inline size_t
+sana_dnnl_row(const SanaDnnlShape *s)
+{
+    size_t side = (size_t)MAX(s->kernel, 1);
+    return (size_t)(s->in / MAX(s->groups, 1)) * side * side;
+}
+
 /* NULL when oneDNN has no engine on this machine. */
 SanaDnnl *sana_dnnl_open(void);
 void sana_dnnl_close(SanaDnnl *d);

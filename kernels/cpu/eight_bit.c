@@ -61,11 +61,10 @@ SanaCpuPacked *
 sana_cpu_packed_eight_bit(SanaCpuDevice *dev, const SanaDnnlShape *shape, const SanaTensor *sources,
                           int n_sources, size_t *bytes)
 {
-    size_t taps = shape->kernel ? (size_t)shape->kernel * (size_t)shape->kernel : 1;
     SanaDnnlLayout *layout = sana_dnnl_layout_plain(shape);
     void *levels;
     /* in checkpoint order: oneDNN makes its own layouts, with sums beside them, from no other */
-    SanaCpuPacked *p = layout ? sana_cpu_packed_empty(dev, SANA_S8, layout, &levels) : NULL;
+    SanaCpuPacked *p = layout ? sana_cpu_packed_empty(dev, layout, &levels) : NULL;
     if (!p)
         return NULL;
     *bytes = sana_cpu_packed_eight_bit_bytes(shape, sana_dnnl_layout_bytes(layout));
@@ -74,7 +73,7 @@ sana_cpu_packed_eight_bit(SanaCpuDevice *dev, const SanaDnnlShape *shape, const 
         sana_cpu_packed_free(NULL, p);
         return NULL;
     }
-    quantise_weights(levels, p->scales, sources, n_sources, (size_t)shape->in * taps);
+    quantise_weights(levels, p->scales, sources, n_sources, sana_dnnl_row(shape));
     return p;
 }
 

@@ -69,7 +69,7 @@ sana_cpu_linear_in_place(SanaDevice *base, const SanaLinear *l, SanaDType dtype,
         }
         g_ptr_array_add(parts, p);
     }
-    return sana_cpu_packed_parts(dev, dtype, parts);
+    return sana_cpu_packed_parts(dev, parts);
 }
 
 /* Where a strip passes through the workspace, by bytes from its start, each a multiple of 64. */

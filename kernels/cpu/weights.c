@@ -49,11 +49,10 @@ weights_new(SanaDnnlLayout *layout)
 }
 
 static SanaCpuPacked *
-packed_alloc(SanaCpuDevice *dev, SanaDType dtype)
+packed_alloc(SanaCpuDevice *dev)
 {
     SanaCpuPacked *p = g_new0(SanaCpuPacked, 1);
     p->id = (guint)g_atomic_int_add(&dev->next_id, 1);
-    p->dtype = dtype;
     p->copies = g_ptr_array_new_with_free_func(weights_free);
     g_mutex_init(&p->lock);
     return p;
@@ -148,12 +147,12 @@ pack_joined(SanaCpuDevice *dev, const CpuWeights *w, int out, size_t row, const 
 }
 
 SanaCpuPacked *
-sana_cpu_packed_empty(SanaCpuDevice *dev, SanaDType dtype, SanaDnnlLayout *layout, void **data)
+sana_cpu_packed_empty(SanaCpuDevice *dev, SanaDnnlLayout *layout, void **data)
 {
     CpuWeights *w = weights_new(layout);
     if (!w)
         return NULL;
-    SanaCpuPacked *p = packed_alloc(dev, dtype);
+    SanaCpuPacked *p = packed_alloc(dev);
     g_ptr_array_add(p->copies, w);
     *data = w->data;
     return p;
@@ -168,14 +167,12 @@ sana_cpu_packed_new(SanaCpuDevice *dev, const SanaDnnlShape *shape, const SanaTe
     int status, first = 0;
     SanaDnnlLayout *layout = sana_dnnl_layout_for(dev->dnnl, shape, &status);
     void *data;
-    SanaCpuPacked *p =
-        layout ? sana_cpu_packed_empty(dev, (SanaDType)shape->x_dtype, layout, &data) : NULL;
+    SanaCpuPacked *p = layout ? sana_cpu_packed_empty(dev, layout, &data) : NULL;
     if (!p)
         return NULL;
 
     const CpuWeights *w = g_ptr_array_index(p->copies, 0);
-    size_t taps = shape->kernel ? (size_t)shape->kernel * (size_t)shape->kernel : 1;
-    size_t row = (size_t)(shape->in / MAX(shape->groups, 1)) * taps;
+    const size_t row = sana_dnnl_row(shape);
     *bytes = sana_dnnl_layout_bytes(layout);
     /* parts of a block are written one after the other: what lies behind the last is padding */
     if (n_sources > 1 || (gint32)sources[0].dtype != shape->x_dtype)
@@ -196,9 +193,8 @@ sana_cpu_packed_new(SanaCpuDevice *dev, const SanaDnnlShape *shape, const SanaTe
 size_t
 sana_cpu_packed_new_bytes(const SanaCpuDevice *dev, const SanaDnnlShape *shape)
 {
-    size_t taps = shape->kernel ? (size_t)shape->kernel * (size_t)shape->kernel : 1;
-    size_t bytes = (size_t)shape->out * (size_t)(shape->in / MAX(shape->groups, 1)) * taps *
-                   sana_dtype_size((SanaDType)shape->x_dtype);
+    size_t bytes = (size_t)shape->out * sana_dnnl_row(shape);
+    bytes *= sana_dtype_size((SanaDType)shape->x_dtype);
     if (shape->x_dtype == SANA_S8)
         return sana_cpu_packed_eight_bit_bytes(shape, bytes);
     int status;
@@ -217,16 +213,16 @@ sana_cpu_packed_in_place(SanaCpuDevice *dev, const SanaDnnlShape *shape, SanaTen
         return NULL;
     CpuWeights *w = g_new0(CpuWeights, 1);
     *w = (CpuWeights){.layout = layout, .data = weights.data, .borrowed = true};
-    SanaCpuPacked *p = packed_alloc(dev, (SanaDType)shape->x_dtype);
+    SanaCpuPacked *p = packed_alloc(dev);
     p->in_place = weights;
     g_ptr_array_add(p->copies, w);
     return p;
 }
 
 SanaCpuPacked *
-sana_cpu_packed_parts(SanaCpuDevice *dev, SanaDType dtype, GPtrArray *parts)
+sana_cpu_packed_parts(SanaCpuDevice *dev, GPtrArray *parts)
 {
-    SanaCpuPacked *p = packed_alloc(dev, dtype);
+    SanaCpuPacked *p = packed_alloc(dev);
     p->parts = parts;
     return p;
 }
@@ -243,7 +239,7 @@ sana_cpu_packed_taps(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype, San
 {
     size_t taps = (size_t)k->kernel * (size_t)k->kernel, out = (size_t)k->out;
     float *row = g_new(float, taps);
-    SanaCpuPacked *p = packed_alloc(dev, dtype);
+    SanaCpuPacked *p = packed_alloc(dev);
     *bytes = sana_cpu_packed_taps_bytes(k);
     p->taps = sana_host_alloc(NULL, *bytes);
     for (size_t ch = 0; ch < out && p->taps; ch++) {
@@ -305,7 +301,7 @@ sana_cpu_packed_points(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype, S
     const float(*g)[3] = k->stride > 1 ? identity : winograd;
     const int side = points_side(k);
     float *plain = sana_host_alloc(NULL, out * row * sizeof(float));
-    SanaCpuPacked *p = packed_alloc(dev, dtype);
+    SanaCpuPacked *p = packed_alloc(dev);
     *bytes = sana_cpu_packed_points_bytes(k);
     p->points = sana_host_alloc(NULL, *bytes);
     if (plain && p->points) {
