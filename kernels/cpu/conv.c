@@ -245,8 +245,9 @@ conv_winograd(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, Sana
               const SanaNorm *norm)
 {
     const SanaCpuPacked *packed = k->packed;
-    size_t floats = (size_t)omp_get_max_threads() * sana_cpu_winograd_floats(k);
-    float *room = sana_cpu_workspace(s, floats * sizeof *room);
+    int threads = omp_get_max_threads();
+    size_t floats = sana_cpu_winograd_floats(k, y, threads);
+    float *room = sana_cpu_workspace(s, (size_t)threads * floats * sizeof *room);
     if (room)
         sana_cpu_loops(s)->winograd(y, x, k, packed->points, act, norm, room);
 }

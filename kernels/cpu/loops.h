@@ -56,22 +56,35 @@ typedef void SanaCpuStrided(SanaTensor y, SanaTensor x, const SanaConv *k, const
 #define SANA_CPU_WINDOW 6
 #define SANA_CPU_WINDOW_ENLARGED 5
 
+static inline int
+sana_cpu_winograd_side(const SanaConv *k)
+{
+    return k->upsample == 2 ? SANA_CPU_WINDOW_ENLARGED : SANA_CPU_WINDOW;
+}
+
+/* Outputs of a tile each way. */
+#define SANA_CPU_TILE 4
+
 /*
- * Tiles that winograd takes at a time: as many as half the rows of the square product of these
- * widths, so that the weights cross the caches as often as windows and results; more than 64 gain
- * nothing.
+ * Tiles of y that winograd takes at a time, a multiple of 8: as many as half the rows of the square
+ * product of these widths, so that the weights cross the caches as often as windows and results;
+ * more than 64 gain nothing.  Fewer where some of the threads would have none.
  */
 static inline int
-sana_cpu_winograd_tiles(const SanaConv *k)
+sana_cpu_winograd_tiles(const SanaConv *k, SanaTensor y, int threads)
 {
     size_t in = (size_t)k->in, out = (size_t)k->out, even = in * out / (in + out) / 2;
-    return (int)CLAMP((even + 7) / 8 * 8, 16, 64);
+    size_t rows = ((size_t)y.h + SANA_CPU_TILE - 1) / SANA_CPU_TILE;
+    size_t tiles = ((size_t)y.w + SANA_CPU_TILE - 1) / SANA_CPU_TILE * rows;
+    size_t share = (tiles + (size_t)threads - 1) / (size_t)threads;
+    return (int)MIN((share + 7) / 8 * 8, CLAMP((even + 7) / 8 * 8, 16, 64));
 }
 
 static inline size_t
-sana_cpu_winograd_floats(const SanaConv *k)
+sana_cpu_winograd_floats(const SanaConv *k, SanaTensor y, int threads)
 {
-    size_t points = SANA_CPU_WINDOW * SANA_CPU_WINDOW * (size_t)sana_cpu_winograd_tiles(k);
+    size_t side = (size_t)sana_cpu_winograd_side(k);
+    size_t points = side * side * (size_t)sana_cpu_winograd_tiles(k, y, threads);
     return (size_t)k->in + points * (size_t)(k->in + k->out);
 }
 

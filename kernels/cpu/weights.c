@@ -283,7 +283,7 @@ transform_taps(float *u, size_t u_point, const float (*g)[3], int side, const fl
 static int
 points_side(const SanaConv *k)
 {
-    return k->stride > 1 ? 3 : k->upsample == 2 ? SANA_CPU_WINDOW_ENLARGED : SANA_CPU_WINDOW;
+    return k->stride > 1 ? 3 : sana_cpu_winograd_side(k);
 }
 
 size_t

@@ -17,7 +17,7 @@
 #include <omp.h>
 
 #define SIDE SANA_CPU_WINDOW /* of a window */
-#define OUTS 4               /* of a tile, each way */
+#define OUTS SANA_CPU_TILE   /* of a tile, each way */
 #define INPUTS (SIDE * SIDE)
 
 typedef struct {
@@ -200,14 +200,12 @@ LOOP(winograd)(SanaTensor y, SanaTensor x, const SanaConv *k, const float *point
                const SanaNorm *norm, float *room)
 {
     const int across = (y.w + OUTS - 1) / OUTS, tiles = across * ((y.h + OUTS - 1) / OUTS);
-    /* fewer at a time where some threads would have none */
-    const int threads = omp_get_max_threads(), most = sana_cpu_winograd_tiles(k);
-    const int share = ((tiles + threads - 1) / threads + PAD_ROWS - 1) / PAD_ROWS * PAD_ROWS;
-    const int step = share < most ? share : most;
+    const int threads = omp_get_max_threads(), step = sana_cpu_winograd_tiles(k, y, threads);
+    const size_t floats = sana_cpu_winograd_floats(k, y, threads);
     const Job j = {y, x, k, points, act, norm, across, tiles, step};
     PARALLEL_FOR(int, n, (tiles + step - 1) / step, sana_positions(y) * (size_t)y.c)
     {
-        float *mine = room + (size_t)omp_get_thread_num() * sana_cpu_winograd_floats(k);
+        float *mine = room + (size_t)omp_get_thread_num() * floats;
         if (k->upsample == 2 && x.dtype == SANA_BF16)
             draw_tiles(&j, n * step, mine, SANA_CPU_WINDOW_ENLARGED, SANA_BF16);
         else if (k->upsample == 2)
