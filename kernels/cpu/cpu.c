@@ -17,10 +17,12 @@ choose_loops(void)
     /* what they are compiled for (meson.build) */
     const bool narrow = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                         __builtin_cpu_supports("bmi2");
-    if (narrow && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512f") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
-        return &sana_cpu_loops_avx512;
+    const bool wide = narrow && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vl");
+    if (wide)
+        return __builtin_cpu_supports("avx512bf16") ? &sana_cpu_loops_avx512_bf16
+                                                    : &sana_cpu_loops_avx512;
     if (narrow)
         return &sana_cpu_loops_avx2;
 #endif

@@ -148,6 +148,7 @@ extern const SanaCpuLoops sana_cpu_loops_plain;
 #ifdef __x86_64__
 extern const SanaCpuLoops sana_cpu_loops_avx2;
 extern const SanaCpuLoops sana_cpu_loops_avx512;
+extern const SanaCpuLoops sana_cpu_loops_avx512_bf16;
 #endif
 
 #ifdef SANA_ISA /* inside a file of loops */
