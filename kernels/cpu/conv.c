@@ -230,26 +230,16 @@ conv_folded(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAc
 }
 
 static void
-conv_strided(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
+conv_ours(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
 {
+    const SanaCpuLoops *loops = sana_cpu_loops(s);
     const SanaCpuPacked *packed = k->packed;
-    size_t floats = (size_t)omp_get_max_threads() * sana_cpu_strided_floats(k);
-    float *room = sana_cpu_workspace(s, floats * sizeof *room);
-    if (room)
-        sana_cpu_loops(s)->strided(y, x, k, packed->points, act, room);
-}
-
-/* y = act(k ∗ x + bias), or with a norm y += norm(k ∗ x + bias). */
-static void
-conv_winograd(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act,
-              const SanaNorm *norm)
-{
-    const SanaCpuPacked *packed = k->packed;
+    bool strided = k->stride > 1;
     int threads = omp_get_max_threads();
-    size_t floats = sana_cpu_winograd_floats(k, y, threads);
+    size_t floats = strided ? sana_cpu_strided_floats(k) : sana_cpu_winograd_floats(k, y, threads);
     float *room = sana_cpu_workspace(s, (size_t)threads * floats * sizeof *room);
     if (room)
-        sana_cpu_loops(s)->winograd(y, x, k, packed->points, act, norm, room);
+        (strided ? loops->strided : loops->winograd)(y, x, k, packed->points, act, room);
 }
 
 /* Whatever else is enlarged first; no published network does. */
@@ -282,10 +272,8 @@ sana_cpu_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, Sana
     if (is_product(k)) {
         SanaLinear l = as_linear(k);
         sana_cpu_linear(s, y, x, &l, act, SANA_NONE);
-    } else if (packed->points && k->stride > 1) {
-        conv_strided(s, y, x, k, act);
     } else if (packed->points) {
-        conv_winograd(s, y, x, k, act, NULL);
+        conv_ours(s, y, x, k, act);
     } else if (is_folded(k)) {
         conv_folded(s, y, x, k, act);
     } else if (k->upsample == 2) {
@@ -295,38 +283,4 @@ sana_cpu_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, Sana
     } else {
         conv_plain(s, y, x, k, act);
     }
-}
-
-/* Strip by strip, so that what is normed is still in the cache. */
-static void
-conv_plain_norm_add(SanaStream *s, SanaTensor x, SanaTensor y, const SanaConv *k,
-                    const SanaNorm *norm)
-{
-    SanaDnnlShape whole = conv_shape(k, sana_cpu_multiplied(k->packed, y), y.dtype, y.h, y.w);
-    int step = strip_rows(&whole), skipped;
-    SanaTensor z = sana_tensor(NULL, x.dtype, step, x.w, x.c);
-    size_t reserved = sana_cpu_align(sana_bytes(z));
-    for (int first = 0; first < whole.out_h; first += step) {
-        z.h = MIN(step, whole.out_h - first);
-        SanaDnnlShape strip = strip_of(&whole, first, z.h, &skipped);
-        if (!convolve(s, NULL, y, k, &strip, skipped, reserved))
-            return;
-        z.data = ((SanaCpuStream *)s)->workspace;
-        SanaTensor to = sana_rows(x, first * x.w, z.h * x.w);
-        sana_cpu_loops(s)->norm(s, to, z, norm, SANA_ACT_NONE, to);
-    }
-}
-
-bool
-sana_cpu_conv_norm_add(SanaStream *s, SanaTensor x, SanaTensor y, const SanaConv *k,
-                       const SanaNorm *norm)
-{
-    const SanaCpuPacked *packed = k->packed;
-    if (packed->taps || is_product(k) || k->upsample > 1 || k->stride > 1)
-        return false;
-    if (packed->points)
-        conv_winograd(s, x, y, k, SANA_ACT_NONE, norm);
-    else
-        conv_plain_norm_add(s, x, y, k, norm);
-    return true;
 }

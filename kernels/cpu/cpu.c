@@ -317,7 +317,6 @@ const SanaBackend sana_cpu_backend = {
     .copy_in = sana_host_copy_in,
     .copy_out = sana_host_copy_out,
     .finish = cpu_finish,
-    .conv_norm_add = sana_cpu_conv_norm_add,
     .linear = sana_cpu_linear,
     .conv = sana_cpu_conv,
     .glu_depthwise = cpu_glu_depthwise,

@@ -38,7 +38,7 @@ typedef struct {
  * Packed weights.  Dense and grouped ones lie in the layout of the primitive that is likely to
  * use them; a shape whose primitive insists on another gets a further copy, made once and shared
  * by all streams.  Depthwise ones are f32 taps: tap t, channel ch at t·out + ch.  Dense
- * ones of 3×3 that oneDNN is slower at are what SanaCpuWinograd and SanaCpuStrided multiply by.
+ * ones of 3×3 that oneDNN is slower at are what SanaCpuDense multiplies by.
  *
  * Weights in place are somebody else's memory in checkpoint order, one part for each source, and
  * there is never a copy of them.
@@ -88,7 +88,7 @@ SanaCpuPacked *sana_cpu_packed_in_place(SanaCpuDevice *dev, const SanaDnnlShape 
 SanaCpuPacked *sana_cpu_packed_parts(SanaCpuDevice *dev, GPtrArray *parts);
 SanaCpuPacked *sana_cpu_packed_taps(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype,
                                     SanaTensor source, size_t *bytes);
-/* Of a dense 3×3, for SanaCpuWinograd and SanaCpuStrided. */
+/* Of a dense 3×3, for SanaCpuDense. */
 SanaCpuPacked *sana_cpu_packed_points(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype,
                                       SanaTensor source, size_t *bytes);
 /* As a convolution of the small map; k has kernel 3, stride 1, upsample 2, groups 1. */
@@ -157,7 +157,5 @@ size_t sana_cpu_packed_bytes(const SanaDevice *dev, const SanaConv *k, SanaDType
 size_t sana_cpu_linear_bytes(const SanaDevice *dev, const SanaLinear *l, SanaDType dtype);
 __typeof__(sana_linear) sana_cpu_linear;
 __typeof__(sana_conv) sana_cpu_conv;
-bool sana_cpu_conv_norm_add(SanaStream *s, SanaTensor x, SanaTensor y, const SanaConv *k,
-                            const SanaNorm *norm); /* see backend.h */
 
 #endif

@@ -42,15 +42,12 @@ typedef void SanaCpuSpread(SanaTensor y, SanaTensor windows, int first);
 
 /*
  * y (h', w', out) = act(k ∗ x + bias), F32 or both BF16, k dense, 3×3; in a multiple of 16, out of
- * SANA_CPU_PANEL.  winograd: stride 1, points of winograd.c, and with a norm, which may be NULL,
- * y += norm(k ∗ x + bias) of no other size than x; strided: F32, no enlarging, the taps for points.
- * Point p of weight (o, i) at ((p·out + o − o % PANEL)·in + i·PANEL + o % PANEL).
+ * SANA_CPU_PANEL.  winograd: stride 1, points of winograd.c; strided: F32, no enlarging, the taps
+ * for points.  Point p of weight (o, i) at ((p·out + o − o % PANEL)·in + i·PANEL + o % PANEL).
  * room: the floats that sana_cpu_…_floats() says, for as many threads as there may be.
  */
-typedef void SanaCpuWinograd(SanaTensor y, SanaTensor x, const SanaConv *k, const float *points,
-                             SanaAct act, const SanaNorm *norm, float *room);
-typedef void SanaCpuStrided(SanaTensor y, SanaTensor x, const SanaConv *k, const float *taps,
-                            SanaAct act, float *room);
+typedef void SanaCpuDense(SanaTensor y, SanaTensor x, const SanaConv *k, const float *points,
+                          SanaAct act, float *room);
 
 /* Points of a window each way: of F(4×4, 3×3), and where the last is zero, on an enlarged map. */
 #define SANA_CPU_WINDOW 6
@@ -120,8 +117,8 @@ typedef struct {
     SanaCpuGlu *glu_depthwise;
     SanaCpuEnlarge *enlarge;
     SanaCpuSpread *spread;
-    SanaCpuWinograd *winograd;
-    SanaCpuStrided *strided;
+    SanaCpuDense *winograd;
+    SanaCpuDense *strided;
     SanaCpuLinearRows *linear_rows;
     SanaCpuQuantise *quantise;
     __typeof__(sana_linear_attention) *linear_attention;
@@ -162,8 +159,8 @@ SanaCpuDepthwise LOOP(depthwise);
 SanaCpuGlu LOOP(glu_depthwise);
 SanaCpuEnlarge LOOP(enlarge);
 SanaCpuSpread LOOP(spread);
-SanaCpuWinograd LOOP(winograd);
-SanaCpuStrided LOOP(strided);
+SanaCpuDense LOOP(winograd);
+SanaCpuDense LOOP(strided);
 SanaCpuLinearRows LOOP(linear_rows);
 SanaCpuQuantise LOOP(quantise);
 __typeof__(sana_linear_attention) LOOP(linear_attention);
@@ -184,9 +181,6 @@ __typeof__(sana_image_load) LOOP(image_load);
 __typeof__(sana_image_store) LOOP(image_store);
 __typeof__(sana_video_load) LOOP(video_load);
 __typeof__(sana_video_store) LOOP(video_store);
-
-/* x (n, c) += norm(z) on this thread alone; what other loops end with. */
-void LOOP(norm_add)(SanaTensor x, SanaTensor z, const SanaNorm *norm);
 
 #endif
 #endif

@@ -90,27 +90,13 @@ norm_group(SanaTensor y, SanaTensor x, const SanaNorm *norm, SanaAct act, SanaTe
     }
 }
 
-INLINE void
-norm_row(SanaTensor y, SanaTensor x, const SanaNorm *norm, SanaAct act, SanaTensor residual,
-         size_t row)
-{
-    for (int first = 0; first < x.c; first += x.c / sana_norm_groups(norm))
-        norm_group(y, x, norm, act, residual, row, first);
-}
-
 void
 LOOP(norm)(SanaStream *s, SanaTensor y, SanaTensor x, const SanaNorm *norm, SanaAct act,
            SanaTensor residual)
 {
     FOR_ROWS(x)
-    norm_row(y, x, norm, act, residual, row);
-}
-
-void
-LOOP(norm_add)(SanaTensor x, SanaTensor z, const SanaNorm *norm)
-{
-    for (size_t row = 0; row < sana_positions(x); row++)
-        norm_row(x, z, norm, SANA_ACT_NONE, x, row);
+    for (int first = 0; first < x.c; first += x.c / sana_norm_groups(norm))
+        norm_group(y, x, norm, act, residual, row, first);
 }
 
 void

@@ -25,7 +25,6 @@ typedef struct {
     const SanaConv *k;
     const float *points;
     SanaAct act;
-    const SanaNorm *norm;    /* or NULL */
     int across, tiles, step; /* tiles in a row of them, in all, at once */
 } Job;
 
@@ -95,32 +94,15 @@ transform_window(float *v, size_t v_point, const Job *j, int tile, const void *z
     }
 }
 
-/* Where a tile's results go: rows and columns of them that the map has, the bytes between. */
-typedef struct {
-    char *data;
-    size_t row, position;
-    int rows, columns;
-} Place;
-
-/* In y. */
-INLINE Place
-place_of(const Job *j, int tile)
-{
-    const size_t position = (size_t)j->y.stride * sana_dtype_size(j->y.dtype);
-    int top = tile / j->across * OUTS, left = tile % j->across * OUTS;
-    return (Place){.data = address(j->y, (size_t)top * (size_t)j->y.w + (size_t)left, 0),
-                   .row = (size_t)j->y.w * position,
-                   .position = position,
-                   .rows = j->y.h - top < OUTS ? j->y.h - top : OUTS,
-                   .columns = j->y.w - left < OUTS ? j->y.w - left : OUTS};
-}
-
-/* Aᵀ m A of a tile, m of side × side points, and what follows, to its place; points m_point
- * apart. */
+/* Aᵀ m A of a tile, m of side × side points, and what follows to y; points m_point apart. */
 INLINE void
-transform_results(const Job *j, Place to, const float *m, size_t m_point, const int side,
+transform_results(const Job *j, int tile, const float *m, size_t m_point, const int side,
                   const SanaDType dtype)
 {
+    const size_t position = (size_t)j->y.stride * sana_dtype_size(dtype);
+    int top = tile / j->across * OUTS, left = tile % j->across * OUTS;
+    int rows = j->y.h - top < OUTS ? j->y.h - top : OUTS;
+    int columns = j->y.w - left < OUTS ? j->y.w - left : OUTS;
     const float *bias = j->k->bias.data;
     for (int ch = 0; ch < j->y.c; ch += LANES) {
         Vec d[INPUTS] = {0}, b = bias ? vec_load(bias + ch) : (Vec){0};
@@ -131,37 +113,18 @@ transform_results(const Job *j, Place to, const float *m, size_t m_point, const 
                 d[r * SIDE + c] = vec_load(m + (size_t)(r * side + c) * m_point + ch);
             result_pass(d + c, SIDE);
         }
-        char *at = to.data + (size_t)ch * sana_dtype_size(dtype);
 #pragma GCC unroll 4
-        for (int r = 0; r < OUTS; r++, at += to.row) {
+        for (int r = 0; r < OUTS; r++) {
             result_pass(d + r * SIDE, 1);
-            if (r >= to.rows)
+            if (r >= rows)
                 break;
+            char *to = address(j->y, (size_t)(top + r) * (size_t)j->y.w + (size_t)left, ch);
 #pragma GCC unroll 4
             for (int c = 0; c < OUTS; c++)
-                if (c < to.columns)
-                    vec_write(at + (size_t)c * to.position, dtype,
+                if (c < columns)
+                    vec_write(to + (size_t)c * position, dtype,
                               vec_activate(d[r * SIDE + c] + b, j->act, dtype), LANES);
         }
-    }
-}
-
-/* y += norm of a tile's results, which take the place of its first points in m meanwhile: those of
- * a channel are read before any is written. */
-INLINE void
-add_normed(const Job *j, int tile, float *m, size_t m_point, const int side)
-{
-    const Place to = place_of(j, tile);
-    Place here = {.data = (char *)m, .rows = to.rows, .columns = to.columns};
-    here.position = m_point * sizeof *m;
-    here.row = OUTS * here.position;
-    transform_results(j, here, m, m_point, side, SANA_F32);
-    for (int r = 0; r < to.rows; r++) {
-        SanaTensor z =
-            sana_tensor(here.data + (size_t)r * here.row, SANA_F32, 1, to.columns, j->y.c);
-        SanaTensor y = sana_tensor(to.data + (size_t)r * to.row, j->y.dtype, 1, to.columns, j->y.c);
-        z.stride = (int)m_point;
-        LOOP(norm_add)(y, z, j->norm);
     }
 }
 
@@ -187,22 +150,18 @@ draw_tiles(const Job *j, int first, float *room, const int side, const SanaDType
                                .b_row = SANA_CPU_PANEL,
                                .steps = in},
                      count, SANA_CPU_PANEL);
-    for (int t = 0; t < left; t++, m += out) {
-        if (j->norm)
-            add_normed(j, first + t, m, m_point, side);
-        else
-            transform_results(j, place_of(j, first + t), m, m_point, side, dtype);
-    }
+    for (int t = 0; t < left; t++)
+        transform_results(j, first + t, m + (size_t)t * (size_t)out, m_point, side, dtype);
 }
 
 void
 LOOP(winograd)(SanaTensor y, SanaTensor x, const SanaConv *k, const float *points, SanaAct act,
-               const SanaNorm *norm, float *room)
+               float *room)
 {
     const int across = (y.w + OUTS - 1) / OUTS, tiles = across * ((y.h + OUTS - 1) / OUTS);
     const int threads = omp_get_max_threads(), step = sana_cpu_winograd_tiles(k, y, threads);
     const size_t floats = sana_cpu_winograd_floats(k, y, threads);
-    const Job j = {y, x, k, points, act, norm, across, tiles, step};
+    const Job j = {y, x, k, points, act, across, tiles, step};
     PARALLEL_FOR(int, n, (tiles + step - 1) / step, sana_positions(y) * (size_t)y.c)
     {
         float *mine = room + (size_t)omp_get_thread_num() * floats;
