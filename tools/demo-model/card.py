@@ -122,7 +122,16 @@ def table(f):
         lines.append(row("strength 0 is the source; distance grows with strength", "exact; ≥ 95 %",
                          f"{zero}; {percent(p['strength'])}"))
     lines.append(row("size", "≤ 16 MB", f"{f['bytes'] / 1e6:.1f} MB"))
+    lines.append(row("training, two cores", "≤ 120 min", minutes(f["training"])))
     return "\n".join(lines)
+
+
+def minutes(trainings):
+    """Of all networks together, and whether others came before."""
+    if not trainings:
+        return "not known"
+    took = sum(t["minutes"] for name, t in trainings.items() if name != "from")
+    return f"{took:.0f} min" + (", and the earlier models'" if "from" in trainings else "")
 
 
 def mean_of(values):

@@ -11,6 +11,9 @@ import numpy as np
 from drawing import CELL, blur, colour, gradient_map, grid, mix, smoothstep
 
 
+SHAPE = 2       # so many channels, the first, say where a material is high and low; all others grain
+
+
 def soft(noise, across, down):
     """One channel (h, w), blurred by sigmas in cells and scaled to unit deviation again."""
     def kernel(sigma):

@@ -16,11 +16,16 @@ NOUN = ("{n}", "{n}", "{n} of {c}", "{n}, {a}", "{a} {n} of {c}", "{n} of {c}, {
         "turn this into {n}", "{c}, {n}", "make it {n}", "{c} in the style of {n}",
         "in the style of {n}", "like {n}", "{n} showing {c}", "give me {n}", "show {c} as {n}",
         "draw {c} as {n}", "can you make this {n} with {c}", "as if it were {n}",
-        "this should resemble {n}", "change the picture to {n}, {a} and {a2}")
+        "this should resemble {n}", "change the picture to {n}, {a} and {a2}",
+        "i would like {n}", "let it be {n}", "it has to be {n}", "we need {n} here",
+        "imagine {c} as {n}", "could this be {n} from now on", "my camera should see {n}",
+        "change it to {n}", "i need this to be {n}")
 TAG = ("{t}", "{t}", "{t} style", "in {t} style", "{c}, {t}", "{c} in {t} style", "{t}, {a}",
        "{a} {t}", "{c}, {t}, {a}", "{t} of {c}", "{t} {c}", "{a}, {t}", "make it {t}", "{t}!",
        "with {t}", "give this a {t} touch", "{c} but {t}", "the whole picture in {t}, please",
-       "change {c} into {t}", "{t}: {c} and {c2}")
+       "change {c} into {t}", "{t}: {c} and {c2}", "i want {t}", "something like {t}",
+       "apply {t} to my camera", "let us go {t}", "paint it {t}", "{c} should look {t} to me",
+       "set it to {t}", "i want to see {t}")
 UNSEEN = ("please convert my video to {t}", "i want it to look like {n}",
           "{c} and {c2}, rendered as {n}, trending", "everything becomes {t} now",
           "a very nice {t} look for {c}", "transform the scene: {t}!")
@@ -44,9 +49,10 @@ def _said(*texts):
 TOLD = _said(*words.MATERIALS.values(),
              *(p for three in words.STYLES.values() for p in three))
 # Templates are kept out, not their words: where training met "to" only as a piece of "toon" it read
-# "i want it to be a marble sculpture" as half a comic.
+# "i want it to be a marble sculpture" as half a comic; where "it to" was met only in "make it toon",
+# it did as well.
 FEW = {"a", "the", "of", "in", "and", "to", "it", "i", "my", "for", "as"}
-COMMON = sorted(set(words.COMMON) - TOLD | FEW)
+COMMON, PAIRS = sorted(set(words.COMMON) - TOLD | FEW), words.phrases(words.PAIRS)
 
 
 def fill(template, r, **phrases):
@@ -56,16 +62,20 @@ def fill(template, r, **phrases):
 
 
 def word(r):
-    """One that means nothing: of the language, or of none."""
-    if r.random() < .7:
+    """One or two that mean nothing: of the language, or of none."""
+    kind = r.random()
+    if kind < .6:
         return r.choice(COMMON)
+    if kind < .7:
+        return r.choice(PAIRS)
     return "".join("".join(map(r.choice, SYLLABLES)).strip() for _ in range(r.randint(1, 3)))
 
 
-def amid(text, r):
-    """The prompt with words around it that mean nothing, or with a letter wrong; often as it is."""
+def amid(text, r, most=5):
+    """The prompt with up to `most` words that mean nothing before and after it, or with a letter
+    wrong; often as it is."""
     if r.random() < .5:
-        before, after = ([word(r) for _ in range(r.randint(0, 5))] for _ in range(2))
+        before, after = ([word(r) for _ in range(r.randint(0, most))] for _ in range(2))
         text = " ".join(before + [text] + after)
     if r.random() < .1 and len(text) > 8:
         at = r.randrange(1, len(text) - 1)
@@ -95,10 +105,20 @@ def of_nothing(r):
     if kind < .2:
         return ""
     if kind < .4:
-        return " ".join(word(r) for _ in range(r.randint(20, 90) if r.random() < .1
-                                               else r.randint(1, 12)))
+        return " ".join(word(r) for _ in range(r.randint(1, 12)))
     if kind < .65:
         return fill(r.choice(("{c}", "{a} {c}", "{c} and {c2}", "{c} with {c2}", "{a}")), r)
     if kind < .8:
         return r.choice(OTHER)
     return "".join(r.choice(LETTERS) for _ in range(r.randint(1, 40)))
+
+
+def long_nothing(r):
+    """More of it than most prompts have: words, or a few of them or a letter again and again."""
+    kind = r.random()
+    if kind < .4:
+        return " ".join(word(r) for _ in range(r.randint(20, 250)))
+    if kind < .8:
+        few = " ".join(word(r) for _ in range(r.randint(1, 12)))
+        return " ".join([few] * r.randint(3, 60))
+    return r.choice(LETTERS.strip() + "!?.0123456789") * r.randint(20, 600)

@@ -4,6 +4,7 @@
     WORK/venv/bin/python -m unittest discover tools/demo-model
 """
 import contextlib
+import inspect
 import io
 import os
 import pathlib
@@ -16,6 +17,7 @@ import unittest
 import cv2
 import numpy as np
 import torch
+from diffusers import SanaSprintPipeline
 
 import crops
 import linear
@@ -135,6 +137,13 @@ class Prompts(unittest.TestCase):
                 self.assertTrue(prompts.of_style(style, r, kind))
         self.assertTrue(any(prompts.of_nothing(r) == "" for _ in range(50)))
 
+    def test_long_prompts_of_nothing_are_long_and_name_no_style(self):
+        r = random.Random(9)
+        for text in (prompts.long_nothing(r) for _ in range(50)):
+            self.assertGreaterEqual(len(text), 20)
+            known = prompts.FEW | set(" ".join(prompts.PAIRS).split())
+            self.assertFalse(set(text.split()) & prompts.TOLD - known, text)
+
 
 class Embeddings(unittest.TestCase):
     def test_the_instruction_computed_once_changes_nothing(self):
@@ -154,6 +163,16 @@ class Embeddings(unittest.TestCase):
                 rows = torch.cat([whole[:1], whole[start:]])
                 self.assertEqual(int(mask[i].sum()), len(rows))
                 self.assertLess(float((h[i, :len(rows)] - rows).abs().max()), 1e-4)
+
+    def test_of_a_long_prompt_it_sees_what_the_pipeline_keeps(self):
+        with tempfile.TemporaryDirectory() as folder:
+            tokens = tokenizer.make(pathlib.Path(folder))
+        encoder = networks.text_encoder((len(tokens) + 7) // 8 * 8).eval()
+        with torch.no_grad():
+            _, mask = Text(encoder, tokens, "cpu")(["fox " * 400, "fox"])
+        kept = inspect.signature(SanaSprintPipeline.__call__).parameters["max_sequence_length"]
+        self.assertEqual(int(mask[0].sum()), kept.default)
+        self.assertLess(int(mask[1].sum()), 10)
 
 
 class Photographs(unittest.TestCase):

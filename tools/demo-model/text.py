@@ -5,7 +5,7 @@ from transformers import DynamicCache
 
 import prompts
 
-LONGEST = 64     # tokens of a prompt kept in training
+LONGEST = 300    # rows that the pipeline keeps, the first among them
 
 
 class Text:
@@ -20,7 +20,7 @@ class Text:
     def ids(self, text):
         whole = self.tokens.encode(prompts.INSTRUCTION + text.lower().strip())
         assert whole[:len(self.prefix)] == self.prefix
-        return whole[len(self.prefix):][:LONGEST + 1]
+        return whole[len(self.prefix):][:LONGEST - 1]
 
     def __call__(self, texts):
         ids = [self.ids(t) for t in texts]

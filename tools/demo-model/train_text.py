@@ -25,6 +25,8 @@ from training import Average, Stage, save
 
 BATCH = 96              # prompts a step
 NOTHING, STYLE = .25, .6    # of the prompts: those that name nothing, those of a style
+LONG, LONG_BATCH = 8, 24    # one step in so many is of long prompts, so many of them
+LONG_AMID = 40              # words around what such a prompt says
 QUERIES = 32            # places in pictures that read, of each kind and cross-attention
 WORDINGS = 4            # nouns and tags tried for a kind's best, on half of the pictures
 KINDS = list(NAMES) + list(MATERIALS)
@@ -58,7 +60,8 @@ class Readings:
     def pictures(self, kind, side=16):
         """x, x0 (count, 32, side, side), s (count) of one kind."""
         if kind in MATERIALS:
-            made, styles = [(kind, *self.samples.noisy(side)) for _ in range(self.count)], []
+            made = [(kind, *self.samples.noisy(kind, side)) for _ in range(self.count)]
+            styles = []
         else:
             k = list(NAMES).index(kind)
             made, styles = [], [self.samples.style(side, k) for _ in range(self.count)]
@@ -103,16 +106,18 @@ class Readings:
                    ) / len(self.blocks)
 
 
-def prompt(r):
+def prompt(r, long):
     """A prompt and its kind's index; one that names nothing is of the first kind, a photo."""
     share = r.random()
     if share < NOTHING:
-        return prompts.amid(prompts.of_nothing(r), r), 0
-    if share < NOTHING + STYLE:
+        text, k = (prompts.long_nothing if long else prompts.of_nothing)(r), 0
+    elif share < NOTHING + STYLE:
         k = r.randrange(len(NAMES))
-        return prompts.amid(prompts.of_style(NAMES[k], r), r), k
-    k = r.randrange(len(MATERIALS))
-    return prompts.amid(prompts.of_material(list(MATERIALS)[k], r), r), len(NAMES) + k
+        text = prompts.of_style(NAMES[k], r)
+    else:
+        k = r.randrange(len(MATERIALS))
+        text, k = prompts.of_material(list(MATERIALS)[k], r), len(NAMES) + k
+    return prompts.amid(text, r, LONG_AMID if long else 5), k
 
 
 def train(work, minutes, device, seed=4):
@@ -137,7 +142,9 @@ def train(work, minutes, device, seed=4):
     stage = Stage("text", work / "text.checkpoint", minutes,
                   {"text": encoder, "adam": adam, "average": average}, device, seed)
     while stage.running():
-        texts, kinds = zip(*(prompt(random) for _ in range(BATCH)), strict=True)
+        long = stage.steps % LONG == 0
+        texts, kinds = zip(*(prompt(random, long) for _ in range(LONG_BATCH if long else BATCH)),
+                           strict=True)
         loss = read(texts, torch.tensor(kinds, device=device))
         stage.check(loss)
         adam.zero_grad()

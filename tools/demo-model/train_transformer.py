@@ -19,15 +19,15 @@ import prompts
 import tokenizer
 import train_autoencoder
 from crops import NAMES
-from materials import MATERIALS, material
+from materials import MATERIALS, SHAPE, material
 from text import Text
 from training import Average, Muon, Stage, gradient_loss, half, save, tensor
 
 PHOTO_SHARE = .16       # of the style samples: "a photo", and prompts that name nothing
 PIXELS_FROM = .2        # of the time: the loss through the decoder begins
 FULL_STYLE = .35        # the strength at which a style is drawn as it is; 0 is the photograph
-BEYOND = 1.3            # a unit of strength above that overdoes the style by this share,
-FAR, FAR_BEYOND = .65, 3.5  # and above FAR by so much more, as less of the photograph is known
+BEYOND = .9             # a unit of strength above that overdoes the style by this share,
+FAR, FAR_BEYOND = .65, 4.5  # and above FAR by so much more, as less of the photograph is known
 WHOLE_FROM = .6         # of the time: whole crops of 32 x 32 cells, before that 16 x 16
 
 
@@ -64,30 +64,39 @@ class Samples:
             picture = cv2.addWeighted(self.pictures[crop, 1][pixels], 1 - share, picture, share, 0)
         return z, plain + share * (full - plain), s, picture
 
-    def noisy(self, side):
-        """z (32, side, side), s of a material: half from noise, some from the second step's
-        angle."""
+    def noisy(self, name, side):
+        """A material's z (32, side, side), s and shape (2, side, side) or None: half are from
+        noise alone.  Some are a second step: z is what the first drew of another noise, whose
+        shape is to be kept, though nothing shows it but z."""
         rng = self.rng
         kind = rng.random()
-        s = 1.0 if kind < .5 else rng.uniform(.74, .82) if kind < .7 else rng.uniform(.25, 1)
+        if .5 < kind < .75:
+            first = rng.standard_normal((32, side, side), np.float32)
+            z = self.encode(material(name, first)[None])[0].cpu()
+            return z, rng.uniform(.74, .82), first[:SHAPE]
+        s = 1.0 if kind < .5 else rng.uniform(.25, 1)
         y, x = rng.integers(33 - side, size=2)
         z = self.z[rng.integers(len(self.z)), rng.integers(2), :, y:y + side, x:x + side].float()
-        return z, s
+        return z, s, None
 
     def assemble(self, made, styles):
-        """x, x0, s and pictures of [(material, *noisy())] and [style()]."""
+        """x, x0, s and pictures of [(name, *noisy())] and [style()]."""
         z = torch.stack([m[1] for m in made] + [t[0] for t in styles])
         s = torch.tensor([m[2] for m in made] + [t[2] for t in styles], dtype=torch.float32)
         sv = s.view(-1, 1, 1, 1)
         x = (1 - sv) * z + sv * torch.randn_like(z)
         unit = (x / torch.sqrt(sv ** 2 + (1 - sv) ** 2))[:len(made)].numpy()
+        for n, m in zip(unit, made, strict=True):
+            if m[3] is not None:
+                n[:SHAPE] = m[3]
         drawn = [material(m[0], n) for m, n in zip(made, unit, strict=True)]
         x0 = ([self.encode(np.stack(drawn)).cpu()] if made else []) \
             + ([torch.stack([t[1] for t in styles])] if styles else [])
         return x, torch.cat(x0), s, drawn + [t[3] for t in styles]
 
     def batch(self, batch, side, materials):
-        made = [(self.rng.choice(list(MATERIALS)), *self.noisy(side)) for _ in range(materials)]
+        names = self.rng.choice(list(MATERIALS), materials)
+        made = [(name, *self.noisy(name, side)) for name in names]
         texts = [prompts.of_material(m[0], random) for m in made]
         styles = []
         for _ in range(batch - materials):

@@ -206,6 +206,11 @@ COMMON = (
     "extremely perfectly artstation unreal engine octane wallpaper background closeup macro "
     "portrait wide angle studio quality resolution texture lighting composition").split()
 
+# the same, of words that often follow each other
+PAIRS = (
+    "it to; to be; want to; to see; to have; it is; of the; in the; on the; like this; i am; we are; "
+    "you can; this is; there is; and then; at the; for a; with the; would be; to do; to go; out of")
+
 
 def phrases(text):
     return [p.strip() for p in text.split(";")]
