@@ -146,6 +146,12 @@ sana_device_has_own_memory(const SanaDevice *dev)
 }
 
 bool
+sana_device_replays(const SanaDevice *dev)
+{
+    return dev->backend->replay != NULL;
+}
+
+bool
 sana_device_supports(const SanaDevice *dev, SanaDType dtype)
 {
     return dtype == SANA_F32 || dev->backend->supports(dev, dtype);

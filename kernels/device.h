@@ -54,6 +54,9 @@ const char *sana_device_name(const SanaDevice *dev);
 /* Whether the device has memory of its own, so that pixels are best brought there as they are. */
 bool sana_device_has_own_memory(const SanaDevice *dev);
 
+/* Whether sana_stream_replay() repeats: from a forward's third run on, not at the first two. */
+bool sana_device_replays(const SanaDevice *dev);
+
 /* Whether the device computes in this type (F32 always). */
 bool sana_device_supports(const SanaDevice *dev, SanaDType dtype);
 

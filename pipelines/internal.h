@@ -135,6 +135,10 @@ gboolean sana_session_finish(SanaSession *s, GError **error);
  * finishes both, so that a cancellation ends with it. */
 gboolean sana_session_end(SanaSession *s, gboolean ok);
 
+/* Draws as often as it takes until the next picture is as fast as any; args are run's. */
+typedef gboolean (*SanaFirstRun)(SanaSession *s, void *args, GError **error);
+gboolean sana_session_run_first(SanaSession *s, SanaFirstRun run, void *args, GError **error);
+
 /* Checks prompt and params, and makes s->frame ready for n_images pictures of this size. */
 gboolean sana_session_begin(SanaSession *s, SanaPrompt *prompt, const SanaParams *params, int width,
                             int height, GError **error);

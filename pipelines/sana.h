@@ -267,9 +267,12 @@ typedef struct {
 void sana_resolution_bin(int *width, int *height);
 
 /*
- * Plans and allocates for pictures of this size and runs once, so that the next frame is as fast as
- * any.  SANA_ERROR_MEMORY before anything is allocated if there is not enough.  Optional: the calls
- * below do it when the size is new.
+ * Plans and allocates for pictures of this size and draws one, so that the next frame is as fast as
+ * any.  sana_session_times() tells how fast, with its parts apart.  A device that replays what it
+ * has drawn draws three; the steps it replays are those of one prompt, so the first two frames
+ * with another take somewhat longer, without measuring anything again.  SANA_ERROR_MEMORY before
+ * anything is allocated if there is not enough.  Optional: the calls below do it when the size is
+ * new.
  */
 gboolean sana_session_prepare(SanaSession *session, int width, int height, GError **error);
 

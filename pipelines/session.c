@@ -305,6 +305,35 @@ reserve_size(SanaSession *s, const SanaPrompt *prompt, int width, int height, in
     return TRUE;
 }
 
+/* What replays runs plainly, is recorded, and only then is as fast as it will be: parts are told
+ * apart for the last time, of which sana_session_times() tells. */
+gboolean
+sana_session_run_first(SanaSession *s, SanaFirstRun run, void *args, GError **error)
+{
+    const int runs = sana_device_replays(s->model->device) ? 3 : 1;
+    const gboolean separate = s->separate;
+    gboolean ok = TRUE;
+    for (int i = 1; i <= runs && ok; i++) {
+        s->separate = separate || (runs > 1 && i == runs);
+        ok = run(s, args, error);
+    }
+    s->separate = separate;
+    return ok;
+}
+
+typedef struct {
+    SanaPrompt *prompt;
+    const SanaParams *params;
+    const SanaImage *image;
+} FirstImage;
+
+static gboolean
+first_image(SanaSession *s, void *args, GError **error)
+{
+    const FirstImage *f = args;
+    return sana_session_image_to_image(s, f->prompt, f->params, f->image, f->image, error);
+}
+
 gboolean
 sana_session_prepare(SanaSession *s, int width, int height, GError **error)
 {
@@ -321,7 +350,8 @@ sana_session_prepare(SanaSession *s, int width, int height, GError **error)
         g_autofree void *pixels =
             sana_session_host_memory(s, row * (size_t)height, 0, &image, error);
         image.pixels = pixels;
-        ok = pixels && sana_session_image_to_image(s, blank, &params, &image, &image, error);
+        FirstImage first = {blank, &params, &image};
+        ok = pixels && sana_session_run_first(s, first_image, &first, error);
     }
     sana_prompt_unref(blank);
     return sana_session_end(s, ok);

@@ -351,6 +351,19 @@ flat(const SanaVideoImage *v, void *row)
     return image;
 }
 
+typedef struct {
+    SanaPrompt *prompt;
+    const SanaParams *params;
+    const SanaVideoPair *pair;
+} FirstVideo;
+
+static gboolean
+first_video(SanaSession *s, void *args, GError **error)
+{
+    const FirstVideo *f = args;
+    return sana_restyle_video(s, f->prompt, f->params, f->pair, error);
+}
+
 gboolean
 sana_session_prepare_video(SanaSession *s, const SanaVideoImage *source,
                            const SanaVideoImage *target, const SanaContent *content, GError **error)
@@ -363,7 +376,8 @@ sana_session_prepare_video(SanaSession *s, const SanaVideoImage *source,
     SanaPrompt *blank = check_pair(&pair, error) ? sana_prompt_blank(s, error) : NULL;
     if (!blank)
         return sana_session_end(s, FALSE);
-    gboolean ok = sana_restyle_video(s, blank, &params, &pair, error);
+    FirstVideo first = {blank, &params, &pair};
+    gboolean ok = sana_session_run_first(s, first_video, &first, error);
     sana_prompt_unref(blank);
     return sana_session_end(s, ok);
 }
