@@ -66,7 +66,10 @@ struct SanaBackend {
     /* The calling thread is about to compute or to pack weights.  NULL: nothing is done. */
     void (*enter)(void);
 
-    /* memory: 64-byte aligned, NULL when there is none */
+    /* whether nothing works on it any more; NULL: never */
+    bool (*is_lost)(const SanaDevice *dev);
+
+    /* memory: 64-byte aligned, NULL when there is none, or when the device is lost */
     void *(*alloc)(SanaDevice *dev, size_t bytes);
     void (*free)(SanaDevice *dev, void *p);
     /* dst on the device ← src on the host, dense, converting dtypes; at load time only.  False

@@ -146,6 +146,17 @@ sana_device_has_own_memory(const SanaDevice *dev)
 }
 
 bool
+sana_device_check(SanaDevice *dev, GError **error)
+{
+    if (!dev->backend->is_lost || !dev->backend->is_lost(dev))
+        return true;
+    g_set_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_FAILED,
+                "device %s was lost to this program by an earlier failure; start it again",
+                dev->name);
+    return false;
+}
+
+bool
 sana_device_replays(const SanaDevice *dev)
 {
     return dev->backend->replay != NULL;
@@ -242,7 +253,7 @@ sana_pool_error(const SanaPool *pool)
 static void
 pool_fail(SanaPool *pool, const char *what, size_t bytes)
 {
-    if (pool->error)
+    if (pool->error || !sana_device_check(pool->device, &pool->error))
         return;
     g_set_error(&pool->error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MEMORY,
                 "out of memory on device %s: %s of %.1f MiB after %.1f MiB; free memory or choose "
@@ -351,7 +362,8 @@ SanaTensor
 sana_pool_upload(SanaPool *pool, SanaTensor host, SanaDType dtype)
 {
     SanaTensor x = sana_pool_tensor(pool, dtype, host.h, host.w, host.c);
-    if (x.data && !pool->device->backend->upload_convert(pool->device, x, host) && !pool->error)
+    if (x.data && !pool->device->backend->upload_convert(pool->device, x, host) && !pool->error &&
+        sana_device_check(pool->device, &pool->error))
         g_set_error(&pool->error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_FAILED,
                     "device %s failed while a tensor was copied to it", pool->device->name);
     return x;
@@ -404,7 +416,7 @@ sana_stream_reserve(SanaStream *s, size_t bytes, GError **error)
         backend->free(s->device, s->scratch);
     s->scratch = backend->alloc(s->device, align_up(bytes));
     s->size = s->scratch ? align_up(bytes) : 0;
-    if (!s->scratch)
+    if (!s->scratch && sana_device_check(s->device, error))
         g_set_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MEMORY,
                     "out of memory on device %s: %.1f MiB of scratch; choose a smaller size",
                     s->device->name, (double)bytes / (1 << 20));

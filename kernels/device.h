@@ -54,6 +54,9 @@ const char *sana_device_name(const SanaDevice *dev);
 /* Whether the device has memory of its own, so that pixels are best brought there as they are. */
 bool sana_device_has_own_memory(const SanaDevice *dev);
 
+/* False with SANA_DEVICE_ERROR_FAILED when the device is beyond repair: it has no memory either. */
+bool sana_device_check(SanaDevice *dev, GError **error);
+
 /* Whether sana_stream_replay() repeats: from a forward's third run on, not at the first two. */
 bool sana_device_replays(const SanaDevice *dev);
 

@@ -291,6 +291,10 @@ reserve_size(SanaSession *s, const SanaPrompt *prompt, int width, int height, in
         !plan_size(s, prompt, width, height, n_images, &plan, error))
         return FALSE;
     sana_frame_clear(f, s->stream);
+    if (!sana_device_check(s->model->device, &cause)) {
+        sana_error_translate(error, cause);
+        return FALSE;
+    }
     if (!check_memory(s, prompt, &plan, width, height, n_images, error))
         return FALSE;
     if (!sana_stream_reserve(s->stream, plan.scratch, &cause)) {

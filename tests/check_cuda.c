@@ -294,6 +294,40 @@ loses_a_broken_context_once(void)
     frame_close(&f);
 }
 
+static void
+expect_lost(const GError *error)
+{
+    g_assert_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_FAILED);
+    g_assert_nonnull(strstr(error->message, "device cuda:0 was lost to this program"));
+}
+
+/* Whatever call is the first to say so: what comes later is no lack of memory. */
+static void
+tells_a_lost_context_from_a_lack_of_memory(void)
+{
+    const char *const calls[] = {"cudaMalloc", "cudaMemcpy", "cudaMemGetInfo"};
+    const float host[4] = {1, 2, 3, 4};
+    for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) {
+        Frame f;
+        GError *error = NULL;
+        frame_open(&f);
+        g_assert_true(sana_device_check(f.dev, NULL));
+        cuda_host.fail = calls[i];
+        cuda_host.nth = 1;
+        cuda_host.with = ILLEGAL_ADDRESS;
+        sana_device_free_memory(f.dev);
+        sana_pool_upload(f.pool, sana_tensor((void *)host, SANA_F32, 1, 1, 4), SANA_F32);
+        expect_lost(sana_pool_error(f.pool));
+        g_assert_false(sana_stream_reserve(f.stream, 1 << 20, &error));
+        expect_lost(error);
+        g_clear_error(&error);
+        g_assert_false(sana_device_check(f.dev, &error));
+        expect_lost(error);
+        g_clear_error(&error);
+        frame_close(&f);
+    }
+}
+
 /* Those of which NVIDIA says that the process must be terminated and launched again. */
 static void
 loses_the_context_by_every_error_that_stays(void)
@@ -513,6 +547,8 @@ main(int argc, char **argv)
                     gives_weights_back_when_one_does_not_fit);
     g_test_add_func("/cuda/multiplies_without_the_library", multiplies_without_the_library);
     g_test_add_func("/cuda/loses_a_broken_context_once", loses_a_broken_context_once);
+    g_test_add_func("/cuda/tells_a_lost_context_from_a_lack_of_memory",
+                    tells_a_lost_context_from_a_lack_of_memory);
     g_test_add_func("/cuda/loses_the_context_by_every_error_that_stays",
                     loses_the_context_by_every_error_that_stays);
     g_test_add_func("/cuda/goes_on_after_a_refused_launch", goes_on_after_a_refused_launch);

@@ -189,7 +189,16 @@ cuda_free_memory(const SanaDevice *base)
 {
     size_t available = 0, total;
     cudaSetDevice(((const SanaCudaDevice *)base)->ordinal);
-    return forget(cudaMemGetInfo(&available, &total)) == cudaSuccess ? available : 0;
+    cudaError_t status = cudaMemGetInfo(&available, &total);
+    return sana_cuda_forget((SanaDevice *)base, status) == cudaSuccess ? available : 0;
+}
+
+/* It may be another's work that is the first to fail: asks for anything at all. */
+static bool
+cuda_is_lost(const SanaDevice *base)
+{
+    cuda_free_memory(base);
+    return g_atomic_int_get(&((const SanaCudaDevice *)base)->lost) != 0;
 }
 
 void *
@@ -197,14 +206,14 @@ sana_cuda_alloc(SanaDevice *base, size_t bytes)
 {
     void *p = NULL;
     cudaSetDevice(((SanaCudaDevice *)base)->ordinal);
-    return forget(cudaMalloc(&p, bytes)) == cudaSuccess ? p : NULL;
+    return sana_cuda_forget(base, cudaMalloc(&p, bytes)) == cudaSuccess ? p : NULL;
 }
 
 void
 sana_cuda_free(SanaDevice *base, void *p)
 {
     cudaSetDevice(((SanaCudaDevice *)base)->ordinal);
-    forget(cudaFree(p));
+    sana_cuda_forget(base, cudaFree(p));
 }
 
 /* --- the table -------------------------------------------------------------------------------- */
@@ -218,6 +227,7 @@ static const SanaBackend cuda_backend = {
     .supports = cuda_supports,
     .best_dtype = cuda_best_dtype,
     .free_memory = cuda_free_memory,
+    .is_lost = cuda_is_lost,
     .alloc = sana_cuda_alloc,
     .free = sana_cuda_free,
     .upload_convert = sana_cuda_upload_convert,

@@ -109,6 +109,9 @@ sana_cuda_stream(SanaStream *s)
  */
 bool sana_cuda_check(SanaStream *s, cudaError_t status, const char *what);
 
+/* status, which the next call does not report again; marks the device as lost where it says so. */
+cudaError_t sana_cuda_forget(SanaDevice *dev, cudaError_t status);
+
 /* Device memory of this stream, 256-byte aligned, until the next call; NULL after sana_fail().
  * Nothing is kept between operations. */
 void *sana_cuda_workspace(SanaStream *s, size_t bytes);

@@ -54,15 +54,24 @@ loses_context(cudaError_t status)
     }
 }
 
+cudaError_t
+sana_cuda_forget(SanaDevice *base, cudaError_t status)
+{
+    if (status != cudaSuccess)
+        cudaGetLastError();
+    if (loses_context(status))
+        g_atomic_int_set(&((SanaCudaDevice *)base)->lost, 1);
+    return status;
+}
+
 bool
 sana_cuda_check(SanaStream *s, cudaError_t status, const char *what)
 {
     if (status == cudaSuccess)
         return true;
     SanaCudaDevice *dev = sana_cuda_device(s);
-    cudaGetLastError(); /* not to be reported by the next call again */
+    sana_cuda_forget(&dev->base, status);
     if (loses_context(status)) {
-        g_atomic_int_set(&dev->lost, 1);
         sana_fail(s, SANA_DEVICE_ERROR_FAILED,
                   "device %s is lost to this program (%s: %s); start it again", dev->base.name,
                   what, cudaGetErrorString(status));

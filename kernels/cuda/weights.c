@@ -26,9 +26,7 @@ copy(SanaDevice *dev, void *dst, const void *src, size_t bytes)
     /* it may return while the last part is on its way, and our streams wait for no other */
     if (status == cudaSuccess)
         status = cudaStreamSynchronize(NULL);
-    if (status != cudaSuccess)
-        cudaGetLastError();
-    return status == cudaSuccess;
+    return sana_cuda_forget(dev, status) == cudaSuccess;
 }
 
 bool

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What preparing a size leaves to do on a device that replays: nothing but the steps of a new
- * prompt.  Counts what the cuda device of tests/cuda_host did; without that the tests are skipped.
+ * Sessions on the cuda device of tests/cuda_host, which counts what it did and fails when it is
+ * told to; without that the tests are skipped.
  */
 #include "cuda_host/cuda_host.h"
 #include "tests/testdir.h"
@@ -145,12 +145,35 @@ prepared_video_is_replayed(Fixture *f, gconstpointer data)
     g_free(image.pixels);
 }
 
+/* --- failures --------------------------------------------------------------------------------- */
+
+/* Another size, and another prompt, want memory that a lost device has not: that is not why. */
+static void
+a_lost_device_is_named(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    if (!f->host)
+        return;
+    sana_session_prepare(f->session, SIDE, SIDE, &error);
+    g_assert_no_error(error);
+    f->host->fail = "cudaGraphLaunch";
+    f->host->nth = 1;
+    f->host->with = 700; /* cudaErrorIllegalAddress */
+    g_assert_false(sana_session_prepare(f->session, SIDE, SIDE, &error));
+    tiny_expect(&error, SANA_ERROR_FAILED, "device cuda:0 is lost to this program");
+    g_assert_false(sana_session_prepare(f->session, 2 * SIDE, SIDE, &error));
+    tiny_expect(&error, SANA_ERROR_FAILED, "device cuda:0 was lost to this program");
+    g_assert_null(sana_session_encode(f->session, "another", NULL, &error));
+    tiny_expect(&error, SANA_ERROR_FAILED, "device cuda:0", "lost to this program");
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-#define ADD(name, func) g_test_add("/prepare/" name, Fixture, NULL, set_up, func, tear_down)
+#define ADD(name, func) g_test_add("/cuda-session/" name, Fixture, NULL, set_up, func, tear_down)
     ADD("a-prepared-image-is-replayed", a_prepared_image_is_replayed);
     ADD("prepared-video-is-replayed", prepared_video_is_replayed);
+    ADD("a-lost-device-is-named", a_lost_device_is_named); /* it stays so: the last */
     return g_test_run();
 }
