@@ -46,6 +46,7 @@ struct _GstSanaEncoder
   SanaPrompt *from;             /* from here; NULL: they are there */
   GstClockTime begin;           /* since then, in running time */
   SanaPrompt *shown;            /* what the last job was computed with */
+  GSList *dropped;              /* references that the thread is to give up */
 };
 
 GType
@@ -65,11 +66,26 @@ gst_sana_text_encoder_memory_get_type (void)
   return type;
 }
 
+/* On a GPU a prompt's last reference waits for what runs there, once for each of
+ * its layers: that is not done while frames wait for the lock. */
 static void
-kept_clear (Kept * kept)
+drop_locked (GstSanaEncoder * self, SanaPrompt ** prompt)
+{
+  if (*prompt)
+    self->dropped = g_slist_prepend (self->dropped, g_steal_pointer (prompt));
+}
+
+static void
+free_dropped (GSList * dropped)
+{
+  g_slist_free_full (dropped, (GDestroyNotify) sana_prompt_unref);
+}
+
+static void
+kept_clear_locked (GstSanaEncoder * self, Kept * kept)
 {
   gst_sana_settings_clear (&kept->settings);
-  g_clear_pointer (&kept->prompt, sana_prompt_unref);
+  drop_locked (self, &kept->prompt);
   g_clear_error (&kept->refusal);
   kept->used = 0;
 }
@@ -102,7 +118,7 @@ make_place_locked (GstSanaEncoder * self)
     if (self->kept[i].used < oldest->used)
       oldest = &self->kept[i];
   }
-  kept_clear (oldest);
+  kept_clear_locked (self, oldest);
   oldest->used = ++self->uses;
   return oldest;
 }
@@ -112,7 +128,7 @@ set_newest_locked (GstSanaEncoder * self, const Kept * kept)
 {
   if (self->newest.prompt == kept->prompt)
     return;
-  kept_clear (&self->newest);
+  kept_clear_locked (self, &self->newest);
   gst_sana_settings_copy (&self->newest.settings, &kept->settings);
   self->newest.prompt = sana_prompt_ref (kept->prompt);
 }
@@ -180,6 +196,17 @@ idle_locked (GstSanaEncoder * self)
   g_mutex_lock (self->lock);
 }
 
+/* Lets go of the lock meanwhile. */
+static void
+free_dropped_locked (GstSanaEncoder * self)
+{
+  GSList *dropped = g_steal_pointer (&self->dropped);
+
+  g_mutex_unlock (self->lock);
+  free_dropped (dropped);
+  g_mutex_lock (self->lock);
+}
+
 static gpointer
 encoder_thread (gpointer data)
 {
@@ -191,6 +218,10 @@ encoder_thread (gpointer data)
     SanaPrompt *prompt;
     GError *error = NULL, *told = NULL;
 
+    if (self->dropped) {
+      free_dropped_locked (self);
+      continue;
+    }
     if (next == NULL) {
       idle_locked (self);
       continue;
@@ -270,11 +301,12 @@ gst_sana_encoder_free (GstSanaEncoder * self)
   if (self->thread)
     g_thread_join (self->thread);
   for (i = 0; i < N_KEPT; i++)
-    kept_clear (&self->kept[i]);
-  kept_clear (&self->newest);
-  g_clear_pointer (&self->to, sana_prompt_unref);
-  g_clear_pointer (&self->from, sana_prompt_unref);
-  g_clear_pointer (&self->shown, sana_prompt_unref);
+    kept_clear_locked (self, &self->kept[i]);
+  kept_clear_locked (self, &self->newest);
+  drop_locked (self, &self->to);
+  drop_locked (self, &self->from);
+  drop_locked (self, &self->shown);
+  free_dropped (self->dropped);
   gst_sana_settings_clear (&self->wanted);
   gst_sana_settings_clear (&self->ahead);
   sana_session_free (self->session);
@@ -302,7 +334,7 @@ want_locked (GstSanaEncoder * self, const GstSanaJob * job)
   /* wanted anew, so worth another try */
   if (kept && kept->refusal &&
       !gst_sana_settings_same_prompt (&self->wanted, &job->settings)) {
-    kept_clear (kept);
+    kept_clear_locked (self, kept);
     kept = NULL;
   }
   gst_sana_settings_clear (&self->wanted);
@@ -338,21 +370,21 @@ go_on_locked (GstSanaEncoder * self, GstSanaJob * job)
   gdouble progress;
 
   if (self->to != self->newest.prompt) {
-    g_clear_pointer (&self->from, sana_prompt_unref);
+    drop_locked (self, &self->from);
     self->from = g_steal_pointer (&self->shown);
     self->begin = job->running_time;
-    g_clear_pointer (&self->to, sana_prompt_unref);
+    drop_locked (self, &self->to);
     self->to = sana_prompt_ref (self->newest.prompt);
   }
   progress = progress_locked (self, job);
   if (progress < 1)
     now = sana_prompt_blend (self->from, self->to, progress, NULL);
   if (!now) {
-    g_clear_pointer (&self->from, sana_prompt_unref);
+    drop_locked (self, &self->from);
     now = sana_prompt_ref (self->to);
   }
   job->blending = self->from != NULL;
-  g_clear_pointer (&self->shown, sana_prompt_unref);
+  drop_locked (self, &self->shown);
   self->shown = sana_prompt_ref (now);
   return now;
 }
