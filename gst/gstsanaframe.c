@@ -70,7 +70,9 @@ restyle_video (GstSanaFrame * frame, SanaSession * session,
   ok = gst_sana_map_picture (&out, out_info, frame->out, GST_MAP_WRITE |
       where (target), error);
   if (ok) {
-    /* mapping may have begun a copy of what the processor had written there */
+    /* mapping may have begun a copy of what the processor had written there; of
+     * what is mapped to be written, all that was queued on the memory's own stream
+     * is waited for, those who still read the picture before too */
     if (source->in_device_memory)
       gst_sana_cuda_wait (frame->in);
     if (target->in_device_memory)
