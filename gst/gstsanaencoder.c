@@ -211,7 +211,12 @@ static gpointer
 encoder_thread (gpointer data)
 {
   GstSanaEncoder *self = data;
+  const SanaModelInfo *info =
+      sana_model_info (sana_session_get_model (self->session));
 
+  /* else it was started by a thread that does, or has a GPU compute */
+  if (info->own_memory && strcmp (info->text_device, info->device) != 0)
+    gst_sana_worker_come_after_others ();
   g_mutex_lock (self->lock);
   while (!self->stopping) {
     const GstSanaSettings *next = next_locked (self);

@@ -16,7 +16,7 @@ GST_DEBUG_CATEGORY (gst_sana_worker_debug);
 
 /* How long stop() waits for a computation to notice that it is cancelled. */
 #define PATIENCE (300 * G_TIME_SPAN_MILLISECOND)
-/* Of the compute thread, added to that of the process. */
+/* Of a thread that computes, added to that of the process. */
 #define NICENESS 10
 
 static void
@@ -161,11 +161,8 @@ work (GstSanaWorker * worker, GstSanaJob * job)
 
 /* --- the thread ----------------------------------------------------------- */
 
-/* Who captures, shows or encodes on the same processor has little to do and has
- * to be in time; computing takes what is left.  Threads that this one starts,
- * OpenMP's too, take after it. */
-static void
-come_after_others (void)
+void
+gst_sana_worker_come_after_others (void)
 {
 #ifdef __linux__
   setpriority (PRIO_PROCESS, 0, getpriority (PRIO_PROCESS, 0) + NICENESS);
@@ -178,7 +175,6 @@ compute_thread (gpointer data)
   GstSanaWorker *worker = data;
   GstSanaJob *job;
 
-  come_after_others ();
   gst_sana_worker_open (worker);
 
   g_mutex_lock (&worker->lock);

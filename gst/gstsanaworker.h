@@ -136,5 +136,11 @@ void gst_sana_worker_flush (GstSanaWorker * worker);
  */
 void gst_sana_worker_stop (GstSanaWorker * worker);
 
+/* Of a thread, and those that it starts from here on, OpenMP's too: who captures,
+ * shows or encodes on the same processor has little to do and has to be in time;
+ * computing there takes what is left.  A thread that feeds a GPU does not: it has
+ * little to do itself. */
+void gst_sana_worker_come_after_others (void);
+
 G_END_DECLS
 #endif /* GST_SANA_WORKER_H */

@@ -43,13 +43,15 @@ open_sessions (GstSanaWorker * worker, GError ** error)
 
   if (model == NULL)
     return FALSE;
+  worker->info = sana_model_info (model);
+  if (!worker->info->own_memory)
+    gst_sana_worker_come_after_others ();
   worker->draw_session = sana_session_new (model, error);
   if (worker->draw_session == NULL)
     return FALSE;
   text_session = sana_session_new (model, error);
   if (text_session == NULL)
     return FALSE;
-  worker->info = sana_model_info (model);
   g_mutex_lock (&worker->lock);
   gst_sana_encoder_start_locked (worker->encoder, text_session);
   g_mutex_unlock (&worker->lock);

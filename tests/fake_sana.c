@@ -214,17 +214,20 @@ sana_model_load(const char *path, const SanaModelOptions *options, GCancellable 
     }
     if (fails(spec.open, path, error))
         return NULL;
+    const char *device = spec.cuda ? "cuda:0" : "cpu", *text = options->text_device;
     SanaModel *model = g_new0(SanaModel, 1);
     model->refs = 1;
     model->spec = spec;
-    model->info = (SanaModelInfo){.factor = spec.factor,
-                                  .native_size = spec.native,
-                                  .latent_channels = 4,
-                                  .caption_channels = 8,
-                                  .device = spec.cuda ? "cuda:0" : "cpu",
-                                  .precision = SANA_PRECISION_F32,
-                                  .weight_bytes = FAKE_SANA_WEIGHT_BYTES,
-                                  .own_memory = spec.own_memory};
+    model->info = (SanaModelInfo){
+        .factor = spec.factor,
+        .native_size = spec.native,
+        .latent_channels = 4,
+        .caption_channels = 8,
+        .device = device,
+        .text_device = text && strcmp(text, "auto") != 0 ? g_intern_string(text) : device,
+        .precision = SANA_PRECISION_F32,
+        .weight_bytes = FAKE_SANA_WEIGHT_BYTES,
+        .own_memory = spec.own_memory};
     count(&fake.counts.models, 1);
     return model;
 }
