@@ -305,6 +305,7 @@ main(int argc, char **argv)
         register_plain(devices[i], "overflow", test_overflow);
         ops_refusal_register(devices[i]);
     }
+    ops_many_tiles_register();
     register_device("cuda-host");
     register_plain("cuda-host", "rows", test_rows);
     ops_refusal_register("cuda-host");

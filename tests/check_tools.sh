@@ -48,6 +48,7 @@ for type in bf16 f32; do
         grep -q '\"cores\" : [1-9]' $type.json"
     ok "its report names a commit, or claims none" sh -c "! grep '\"commit\"' $type.json ||
         grep -qE '\"commit\" : \"[0-9a-f]{12,40}(-dirty)?\"' $type.json"
+    ok "one request is one picture" sh -c "[ \$(grep -c '\"differing_frames\" : 0' $type.json) = 2 ]"
 done
 # a directory where a file was: the last of the weights cannot be written
 rm "a f32 model/text_encoder/model.safetensors"

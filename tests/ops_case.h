@@ -131,4 +131,9 @@ void ops_measure(Runner *r, const Case *c);
 void ops_truth_register(void);
 void ops_refusal_register(const char *device);
 
+/* Products and convolutions of more tiles than a GPU has multiprocessors, with odd edges. */
+void ops_cases_many_tiles(Runner *r);
+/* Registers the test that runs them on a GPU, kernel against kernel. */
+void ops_many_tiles_register(void);
+
 #endif

@@ -310,6 +310,23 @@ bench_conv_norm_add(Runner *r)
     r->run(r, &c);
 }
 
+void
+ops_cases_many_tiles(Runner *r)
+{
+    Case c = linear(40001, 256, 648);
+    c.bias = true;
+    c.act = SANA_ACT_SILU; /* what the library does not do */
+    r->run(r, &c);
+    run_conv(r, 509, 515, (SanaConv){.in = 64, .out = 128, .kernel = 3});
+    run_conv(r, 253, 261, (SanaConv){.in = 64, .out = 256, .kernel = 3});
+    run_conv(r, 253, 261, (SanaConv){.in = 64, .out = 128, .kernel = 3, .upsample = 2});
+    run_conv(r, 509, 515, (SanaConv){.in = 64, .out = 128, .kernel = 3, .stride = 2});
+    c = conv_norm_add(509, 515, 64, 128, 3);
+    r->run(r, &c);
+    c = conv_norm_add(253, 261, 64, 256, 3);
+    r->run(r, &c);
+}
+
 static void
 check_conv_depthwise(Runner *r)
 {

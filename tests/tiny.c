@@ -9,10 +9,17 @@
 
 /* --- directories ------------------------------------------------------------------------------ */
 
+static const char *
+golden_dir(void)
+{
+    const char *given = g_getenv("SANA_GOLDEN_DIR");
+    return given ? given : SANA_GOLDEN_DIR;
+}
+
 static void
 copy(const char *dir, const char *part, const char *from)
 {
-    g_autofree char *source = g_build_filename(SANA_GOLDEN_DIR, from, NULL);
+    g_autofree char *source = g_build_filename(golden_dir(), from, NULL);
     g_autoptr(GError) error = NULL;
     const char *name;
     testdir_mkdir(dir, part);
@@ -32,7 +39,7 @@ tiny_copy(void)
 {
     gsize length;
     char *dir = testdir_new();
-    g_autofree char *index = tiny_read(SANA_GOLDEN_DIR, "model_index.json", &length);
+    g_autofree char *index = tiny_read(golden_dir(), "model_index.json", &length);
     testdir_write(dir, "model_index.json", index, length);
     copy(dir, "scheduler", "scheduler/sprint");
     copy(dir, "text_encoder", "text_encoder/gemma");

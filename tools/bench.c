@@ -166,6 +166,7 @@ bench_text(SanaModel *model, const Options *o, BenchText *text, GError **error)
 typedef struct {
     SanaImage source, image;
     SanaParams params;
+    void *first; /* the pixels of its first picture, or NULL */
 } Canvas;
 
 static Canvas
@@ -186,6 +187,18 @@ canvas_clear(Canvas *c)
 {
     g_free(c->source.pixels);
     g_free(c->image.pixels);
+    g_free(c->first);
+}
+
+/* One request is one picture, also where a device repeats what it recorded: the first run is none
+ * of those. */
+static void
+compare(Canvas *c, BenchSize *r)
+{
+    const gsize bytes = c->image.stride * (gsize)c->image.height;
+    if (!c->first)
+        c->first = g_memdup2(c->image.pixels, bytes);
+    r->differing += memcmp(c->first, c->image.pixels, bytes) != 0;
 }
 
 static gboolean
@@ -291,6 +304,7 @@ bench_size(SanaModel *model, const Options *o, BenchSize *r, GError **error)
             bench_series_add(r->step, t->transformer / o->steps);
             bench_series_add(r->decode, t->decode);
         }
+        compare(&c, r);
     }
     r->steps = o->steps;
     r->host = busy / o->frames;
@@ -449,6 +463,18 @@ check_sizes(const Options *o, GError **error)
 }
 
 static gboolean
+is_repeated(const BenchSize *r, GError **error)
+{
+    if (r->differing == 0)
+        return TRUE;
+    g_set_error(error, SANA_ERROR, SANA_ERROR_FAILED,
+                "%d pictures of %d×%d differ from the first of the same request; the device "
+                "computes something else when it repeats",
+                r->differing, r->width, r->height);
+    return FALSE;
+}
+
+static gboolean
 run(Options *o, GError **error)
 {
     SanaModelOptions options = {.device = o->device};
@@ -487,6 +513,8 @@ run(Options *o, GError **error)
     }
     if (ok && o->json)
         ok = bench_write_json(&report, o->json, error);
+    for (guint i = 0; ok && i < report.sizes->len; i++)
+        ok = is_repeated(report.sizes->pdata[i], error);
     bench_report_clear(&report);
     sana_model_unref(model);
     return ok;

@@ -268,6 +268,7 @@ add_size(JsonBuilder *b, const BenchSize *s)
     add_double(b, "step_flop", s->cost.step_flop);
     add_double(b, "decode_flop", s->cost.decode_flop);
     add_double(b, "buffer_bytes", (double)s->cost.buffer_bytes);
+    add_double(b, "differing_frames", s->differing);
     add_double(b, "first_s", s->first);
     add_double(b, "host_s", s->host);
     add_double(b, "peak_rss_gib", s->peak_rss);

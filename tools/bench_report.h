@@ -25,6 +25,7 @@ typedef struct {
     BenchSeries *prompted; /* as frame, while another thread encodes a prompt, */
     BenchSeries *prompt;   /* which takes so long meanwhile */
     SanaCost cost;
+    int differing;       /* pictures that are not, bit by bit, what the first of the series was */
     double first;        /* seconds of the first picture of a session, and its prompt */
     double host;         /* seconds of this machine's processor a picture, all threads together */
     double peak_rss;     /* GiB, of the process so far */
