@@ -196,6 +196,9 @@ multiply(const Job &job, Shared<BN> &shared, int group, uint64_t *led, float (&s
                 x_read = !job.bordered || last ? shared.x.read() : NULL;
             }
     products_wait<0>();
+#pragma unroll
+    for (int part = 0; part < PARTS; part++)
+        products_read(sum[part]);
     release(w_read, job.pair);
     release(x_read, 1);
 }

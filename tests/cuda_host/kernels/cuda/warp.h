@@ -76,6 +76,12 @@ products_wait(void)
     cuda_host_products_wait(N);
 }
 
+template <int N>
+void
+products_read(float (&d)[N])
+{
+}
+
 void multiply_add_64(float (&d)[64], uint64_t a, uint64_t b, int more);
 void multiply_add_64(float (&d)[128], uint64_t a, uint64_t b, int more);
 void multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
