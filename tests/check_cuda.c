@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The cuda device on a driver that does as it is told: what is said where there is no usable GPU,
- * where memory ends and where a kernel fails; and that a frame is repeated as a graph, without an
- * allocation and without waiting.
+ * The cuda device on a driver that does as it is told: what is said where memory ends and where a
+ * kernel fails; and that a frame is repeated as a graph, without an allocation and without waiting.
  */
 #include <string.h>
 
@@ -14,9 +13,6 @@
 #define TENSOR_MEMORY_LEAK 721
 #define MPS_CLIENT_TERMINATED 810
 #define EXTERNAL_DEVICE 911
-#define NO_KERNEL_IMAGE 209
-#define NO_DEVICE 100
-#define INSUFFICIENT_DRIVER 35
 #define INVALID_CONFIGURATION 9
 #define OUT_OF_MEMORY 2
 #define CUBLAS_STATUS_NOT_SUPPORTED 15
@@ -38,81 +34,6 @@ open_stream(SanaDevice *dev)
     SanaStream *s = sana_stream_new(dev, &error);
     g_assert_no_error(error);
     return s;
-}
-
-/* --- opening ---------------------------------------------------------------------------------- */
-
-static void
-refuses(const char *which, const char *sentence)
-{
-    char *why = NULL;
-    g_assert_null(cuda_host_open(which, &why));
-    g_assert_cmpstr(why, ==, sentence);
-    g_free(why);
-}
-
-static void
-says_that_there_is_no_driver(void)
-{
-    cuda_host_reset();
-    cuda_host.status = INSUFFICIENT_DRIVER;
-    cuda_host.driver = 0;
-    refuses("", "there is no NVIDIA driver on this machine; install one or choose cpu");
-    g_assert_false(cuda_host_present());
-}
-
-static void
-says_that_the_driver_is_too_old(void)
-{
-    cuda_host_reset();
-    cuda_host.status = INSUFFICIENT_DRIVER;
-    cuda_host.driver = 12040;
-    refuses("", "the NVIDIA driver is for CUDA 12.4 and this build needs 13.0 or later; update the "
-                "driver");
-    g_assert_true(cuda_host_present());
-}
-
-static void
-says_that_there_is_no_gpu(void)
-{
-    cuda_host_reset();
-    cuda_host.status = NO_DEVICE;
-    refuses("", "the NVIDIA driver finds no GPU; choose cpu");
-    g_assert_false(cuda_host_present());
-}
-
-static void
-says_that_the_gpu_is_too_old(void)
-{
-    cuda_host_reset();
-    cuda_host.capability = 75;
-    refuses("", "Processor has compute capability 7.5 and 8.0 is needed; choose cpu");
-    refuses("0", "Processor has compute capability 7.5 and 8.0 is needed; choose cpu");
-    g_assert_true(cuda_host_present());
-}
-
-static void
-says_that_the_build_is_for_other_gpus(void)
-{
-    cuda_host_reset();
-    cuda_host.code = NO_KERNEL_IMAGE;
-    refuses("", "Processor has compute capability 9.0, which this build holds no code for; build "
-                "with ptx in -Dgpu_archs");
-}
-
-static void
-knows_gpus_by_number(void)
-{
-    char *why = NULL;
-    cuda_host_reset();
-    refuses("9", "this machine has 1 GPU, numbered from 0");
-    refuses("-1", "\"-1\" is not the number of a GPU");
-    refuses("0x", "\"0x\" is not the number of a GPU");
-    cuda_host.gpus = 2;
-    refuses("2", "this machine has 2 GPUs, numbered from 0");
-    SanaDevice *dev = cuda_host_open("1", &why);
-    g_assert_cmpstr(sana_device_name(dev), ==, "cuda:1");
-    sana_device_unref(dev);
 }
 
 /* --- memory ----------------------------------------------------------------------------------- */
@@ -328,6 +249,29 @@ tells_a_lost_context_from_a_lack_of_memory(void)
     }
 }
 
+/* cuBLASLt has no words for it, and says that execution failed. */
+static void
+loses_the_context_in_a_product(void)
+{
+    const float host[4] = {1, 2, 3, 4};
+    GError *error = NULL;
+    Frame f;
+    frame_open(&f);
+    SanaLinear l = {.in = 4, .out = 4};
+    float weights[16] = {1};
+    SanaTensor source = sana_tensor(weights, SANA_F32, 1, 4, 4);
+    g_assert_true(sana_pool_linear(f.pool, &l, SANA_F32, &source, 1));
+    sana_upload(f.stream, f.x, host);
+    cuda_host.fail = "cublasLtMatmul";
+    cuda_host.nth = 1;
+    cuda_host.with = ILLEGAL_ADDRESS;
+    sana_linear(f.stream, f.y, f.x, &l, SANA_ACT_NONE, SANA_NONE);
+    g_assert_false(sana_stream_finish(f.stream, &error));
+    g_assert_nonnull(strstr(error->message, "device cuda:0 is lost to this program (multiplying"));
+    g_clear_error(&error);
+    frame_close(&f);
+}
+
 /* Those of which NVIDIA says that the process must be terminated and launched again. */
 static void
 loses_the_context_by_every_error_that_stays(void)
@@ -483,6 +427,31 @@ cancel_ends_a_capture(void)
     frame_close(&f);
 }
 
+/* What waits has no place in what is repeated. */
+static void
+forward_and_wait(SanaStream *s, void *user)
+{
+    float host[4];
+    forward(s, user);
+    sana_download(s, host, ((Frame *)user)->y);
+}
+
+static void
+says_that_a_capture_cannot_wait(void)
+{
+    GError *error = NULL;
+    Frame f;
+    frame_open(&f);
+    sana_stream_replay(f.stream, &f.replay, forward_and_wait, &f);
+    assert_y(&f, 2);
+    sana_stream_replay(f.stream, &f.replay, forward_and_wait, &f);
+    g_assert_false(sana_stream_finish(f.stream, &error));
+    g_assert_nonnull(strstr(error->message, "not permitted when stream is capturing"));
+    g_clear_error(&error);
+    g_assert_cmpint(cuda_host.replays, ==, 0);
+    frame_close(&f);
+}
+
 /* --- order ------------------------------------------------------------------------------------ */
 
 /* Those that do not wait for the one before them must not come before it has ended. */
@@ -535,18 +504,12 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/cuda/says_that_there_is_no_driver", says_that_there_is_no_driver);
-    g_test_add_func("/cuda/says_that_the_driver_is_too_old", says_that_the_driver_is_too_old);
-    g_test_add_func("/cuda/says_that_there_is_no_gpu", says_that_there_is_no_gpu);
-    g_test_add_func("/cuda/says_that_the_gpu_is_too_old", says_that_the_gpu_is_too_old);
-    g_test_add_func("/cuda/says_that_the_build_is_for_other_gpus",
-                    says_that_the_build_is_for_other_gpus);
-    g_test_add_func("/cuda/knows_gpus_by_number", knows_gpus_by_number);
     g_test_add_func("/cuda/says_when_memory_ends", says_when_memory_ends);
     g_test_add_func("/cuda/gives_weights_back_when_one_does_not_fit",
                     gives_weights_back_when_one_does_not_fit);
     g_test_add_func("/cuda/multiplies_without_the_library", multiplies_without_the_library);
     g_test_add_func("/cuda/loses_a_broken_context_once", loses_a_broken_context_once);
+    g_test_add_func("/cuda/loses_the_context_in_a_product", loses_the_context_in_a_product);
     g_test_add_func("/cuda/tells_a_lost_context_from_a_lack_of_memory",
                     tells_a_lost_context_from_a_lack_of_memory);
     g_test_add_func("/cuda/loses_the_context_by_every_error_that_stays",
@@ -557,6 +520,7 @@ main(int argc, char **argv)
                     captures_again_when_the_scratch_moves);
     g_test_add_func("/cuda/runs_plainly_while_a_tap_listens", runs_plainly_while_a_tap_listens);
     g_test_add_func("/cuda/captures_again_after_a_failure", captures_again_after_a_failure);
+    g_test_add_func("/cuda/says_that_a_capture_cannot_wait", says_that_a_capture_cannot_wait);
     g_test_add_func("/cuda/cancel_ends_a_capture", cancel_ends_a_capture);
     g_test_add_func("/cuda/lets_kernels_come_early_only_where_they_wait",
                     lets_kernels_come_early_only_where_they_wait);

@@ -128,6 +128,17 @@ advise(cublasLtHandle_t blas, Plan *p, const Shape *s, uint64_t workspace)
     return status;
 }
 
+/* cuBLASLt keeps to itself what CUDA said: any other call says it again where it stays so. */
+static void
+library_failed(SanaStream *s, const Shape *shape, cublasStatus_t status)
+{
+    size_t available, total;
+    if (sana_cuda_check(s, cudaMemGetInfo(&available, &total), "multiplying"))
+        sana_fail(s, SANA_DEVICE_ERROR_FAILED,
+                  "product of %d rows, %d to %d channels: cuBLASLt says %s", shape->rows, shape->in,
+                  shape->out, cublasLtGetStatusString(status));
+}
+
 /* The plan of this shape, made the first time; NULL after sana_fail(). */
 static const Plan *
 plan_for(SanaStream *base, const Shape *shape)
@@ -147,9 +158,7 @@ plan_for(SanaStream *base, const Shape *shape)
     if (status == CUBLAS_STATUS_SUCCESS)
         status = advise(sana_cuda_device(base)->blas, p, shape, s->plans->workspace);
     if (status != CUBLAS_STATUS_SUCCESS && status != CUBLAS_STATUS_NOT_SUPPORTED) {
-        sana_fail(base, SANA_DEVICE_ERROR_FAILED,
-                  "product of %d rows, %d to %d channels: cuBLASLt says %s", shape->rows, shape->in,
-                  shape->out, cublasLtGetStatusString(status));
+        library_failed(base, shape, status);
         plan_free(p);
         return NULL;
     }
@@ -234,9 +243,7 @@ product_by_library(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *
                            p->x, &kept, add ? residual.data : y.data, p->residual, y.data, p->y,
                            &p->algorithm, workspace, workspace_bytes, sana_cuda_stream(s));
     if (status != CUBLAS_STATUS_SUCCESS)
-        sana_fail(s, SANA_DEVICE_ERROR_FAILED,
-                  "product of %d rows, %d to %d channels: cuBLASLt says %s", shape.rows, shape.in,
-                  shape.out, cublasLtGetStatusString(status));
+        library_failed(s, &shape, status);
     return true;
 }
 

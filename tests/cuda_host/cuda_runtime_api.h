@@ -43,6 +43,7 @@ typedef enum {
     cudaErrorTensorMemoryLeak = 721,
     cudaErrorMpsClientTerminated = 810,
     cudaErrorStreamCaptureUnsupported = 900,
+    cudaErrorStreamCaptureInvalidated = 901,
     cudaErrorExternalDevice = 911,
     cudaErrorUnknown = 999,
 } cudaError_t;

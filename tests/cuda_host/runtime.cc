@@ -22,7 +22,7 @@
 typedef std::vector<std::function<void()>> Work;
 
 struct CUstream_st {
-    bool capturing;
+    bool capturing, invalid;
     Work work;
 };
 
@@ -81,6 +81,26 @@ enter(const char *name)
     }
     return cudaSuccess;
 }
+
+/* Which stream of this thread captures.  Other calls that wait or allocate end that. */
+static thread_local cudaStream_t captures;
+
+static cudaError_t
+enter_outside(const char *name)
+{
+    cudaError_t refused = enter(name);
+    if (refused || !captures)
+        return refused;
+    captures->invalid = true;
+    return fail(cudaErrorStreamCaptureUnsupported);
+}
+
+#define OUTSIDE_OF_CAPTURES                            \
+    do {                                               \
+        cudaError_t refused = enter_outside(__func__); \
+        if (refused)                                   \
+            return refused;                            \
+    } while (0)
 
 #define ENTER                                  \
     do {                                       \
@@ -244,7 +264,7 @@ cudaMemGetInfo(size_t *available, size_t *total)
 cudaError_t
 cudaMalloc(void **p, size_t bytes)
 {
-    ENTER;
+    OUTSIDE_OF_CAPTURES;
     cuda_host.mallocs++;
     *p = nullptr;
     if (bytes > cuda_host.memory - cuda_host.used)
@@ -275,7 +295,7 @@ cudaFree(void *p)
 cudaError_t
 cudaMallocHost(void **p, size_t bytes)
 {
-    ENTER;
+    OUTSIDE_OF_CAPTURES;
     *p = malloc(bytes);
     return *p ? cudaSuccess : fail(cudaErrorMemoryAllocation);
 }
@@ -290,7 +310,7 @@ cudaFreeHost(void *p)
 cudaError_t
 cudaMemcpy(void *dst, const void *src, size_t bytes, enum cudaMemcpyKind kind)
 {
-    ENTER;
+    OUTSIDE_OF_CAPTURES;
     memcpy(dst, src, bytes);
     return cudaSuccess;
 }
@@ -366,14 +386,14 @@ cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 cudaError_t
 cudaEventSynchronize(cudaEvent_t event)
 {
-    ENTER;
+    OUTSIDE_OF_CAPTURES;
     return cudaSuccess;
 }
 
 cudaError_t
 cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
 {
-    ENTER;
+    OUTSIDE_OF_CAPTURES;
     *ms = std::chrono::duration<float, std::milli>(to->when - from->when).count();
     return cudaSuccess;
 }
@@ -393,6 +413,8 @@ cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode)
     ENTER;
     cuda_host.captures++;
     stream->capturing = true;
+    stream->invalid = false;
+    captures = stream;
     stream->work.clear();
     return cudaSuccess;
 }
@@ -402,6 +424,10 @@ cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 {
     ENTER;
     stream->capturing = false;
+    captures = nullptr;
+    *graph = nullptr;
+    if (stream->invalid)
+        return fail(cudaErrorStreamCaptureInvalidated);
     *graph = new CUgraph_st{stream->work};
     return cudaSuccess;
 }
