@@ -121,12 +121,14 @@ same_result(const Sample *a, const Sample *b, bool bf16)
     return error <= 1e-3 * power;
 }
 
-/* Milliseconds of one run, or a negative number after sana_fail(). */
+/* Milliseconds of one run, after one that loads code and fills caches; or a negative number after
+ * sana_fail(). */
 static float
 measure(SanaStream *s, const SanaCudaGemmKernel *kernel, const SanaCudaGemm *g, cudaEvent_t *mark)
 {
     cudaStream_t stream = sana_cuda_stream(s);
     float best = -1;
+    kernel->run(s, g);
     for (int i = 0; i < TRIALS && sana_stream_ok(s); i++) {
         float ms = 0;
         cudaError_t status = cudaEventRecord(mark[0], stream);
@@ -179,32 +181,49 @@ fastest(SanaStream *s, const SanaCudaGemmKernel *const *list, const SanaCudaGemm
     return sana_stream_ok(s) ? best : NULL;
 }
 
+/* The kernel that was chosen for this shape, or NULL. */
+static const SanaCudaGemmKernel *
+find_choice(SanaCudaDevice *dev, const Choice *key)
+{
+    g_mutex_lock(&dev->lock);
+    const Choice *known = g_hash_table_lookup(dev->choices, key);
+    const SanaCudaGemmKernel *kernel = known ? known->kernel : NULL;
+    g_mutex_unlock(&dev->lock);
+    return kernel;
+}
+
+/* The same, measured if need be: one stream at a time, as two would slow each other down. */
+static const SanaCudaGemmKernel *
+choose(SanaStream *s, const SanaCudaGemmKernel *const *list, const SanaCudaGemm *g)
+{
+    SanaCudaDevice *dev = sana_cuda_device(s);
+    Choice key = key_of(g);
+    const SanaCudaGemmKernel *kernel = find_choice(dev, &key);
+    if (kernel) /* strides are no part of the key */
+        return kernel->takes(dev, g) ? kernel : list[0];
+    if (((SanaCudaStream *)s)->capturing)
+        return list[0];
+    g_mutex_lock(&dev->measuring);
+    kernel = find_choice(dev, &key); /* meanwhile */
+    if (!kernel && (kernel = key.kernel = fastest(s, list, g))) {
+        g_mutex_lock(&dev->lock);
+        g_hash_table_add(dev->choices, g_memdup2(&key, sizeof key));
+        g_mutex_unlock(&dev->lock);
+    }
+    g_mutex_unlock(&dev->measuring);
+    return !kernel || kernel->takes(dev, g) ? kernel : list[0];
+}
+
 void
 sana_cuda_gemm(SanaStream *s, const SanaCudaGemm *g)
 {
-    SanaCudaDevice *dev = sana_cuda_device(s);
     const SanaCudaGemmKernel *list[KERNELS + 1];
-    Choice key = key_of(g);
-    candidates(dev, g, list);
-    const SanaCudaGemmKernel *chosen = list[0];
-    if (list[1] && g->residual != g->y) {
-        g_mutex_lock(&dev->lock);
-        const Choice *known = g_hash_table_lookup(dev->choices, &key);
-        if (known && known->kernel->takes(dev, g)) /* strides are no part of the key */
-            chosen = known->kernel;
-        g_mutex_unlock(&dev->lock);
-        if (!known && !((SanaCudaStream *)s)->capturing) {
-            /* two streams may measure at once, and the later finds what it likes */
-            key.kernel = fastest(s, list, g);
-            if (!key.kernel)
-                return;
-            g_mutex_lock(&dev->lock);
-            g_hash_table_add(dev->choices, g_memdup2(&key, sizeof key));
-            g_mutex_unlock(&dev->lock);
-            chosen = key.kernel; /* the last that was measured may be wrong */
-        }
-    }
-    chosen->run(s, g);
+    candidates(sana_cuda_device(s), g, list);
+    /* after measuring, too: the last that ran may be wrong */
+    const SanaCudaGemmKernel *kernel =
+        list[1] && g->residual != g->y ? choose(s, list, g) : list[0];
+    if (kernel)
+        kernel->run(s, g);
 }
 
 /* --- convolutions ----------------------------------------------------------------------------- */

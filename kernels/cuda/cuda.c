@@ -142,6 +142,7 @@ cuda_close(SanaDevice *base)
         cublasLtDestroy(dev->blas);
     g_hash_table_unref(dev->choices);
     g_mutex_clear(&dev->lock);
+    g_mutex_clear(&dev->measuring);
     g_free(dev);
 }
 
@@ -160,6 +161,7 @@ cuda_open(const char *which, char **why)
     }
     find_describe_map(dev);
     g_mutex_init(&dev->lock);
+    g_mutex_init(&dev->measuring);
     dev->choices = sana_cuda_choices_new();
     cublasStatus_t status = cublasLtCreate(&dev->blas);
     if (status == CUBLAS_STATUS_SUCCESS)

@@ -55,6 +55,7 @@ typedef struct {
     cublasLtHandle_t blas;
     __typeof__(cuTensorMapEncodeTiled) *describe_map; /* the driver's; NULL below 9.0 */
     gint lost;           /* atomic; the context is beyond repair: see sana_cuda_check() */
+    GMutex measuring;    /* held by the stream that measures; taken before lock */
     GMutex lock;         /* of choices */
     GHashTable *choices; /* which kernel a shape runs; conv.c */
 } SanaCudaDevice;
