@@ -8,6 +8,7 @@
 #include "cuda_host/cuda_host.h"
 #include "kernels/convert.h"
 #include "kernels/cuda/gemm.h"
+#include "kernels/ops.h"
 
 /* In place of a bias: without one. */
 #define UNBIASED ((const float *)sizeof(float[2]))
@@ -246,12 +247,71 @@ every_kernel_on_tensor_cores_agrees_with_the_plain_one(void)
     sana_device_unref(dev);
 }
 
+/* What a convolution of a picture's channels makes of a map, its rows gathered in strips of so many
+ * bytes. */
+static uint16_t *
+convolved(SanaDevice *dev, SanaConv k, SanaTensor weights, SanaTensor map, size_t strip, size_t *n)
+{
+    SanaPool *pool = sana_pool_new(dev);
+    SanaStream *s = sana_stream_new(dev, NULL);
+    GError *error = NULL;
+    ((SanaCudaStream *)s)->strip_bytes = strip;
+    g_assert_true(sana_pool_conv(pool, &k, SANA_BF16, weights));
+    SanaTensor x = sana_pool_upload(pool, map, SANA_BF16);
+    SanaTensor y = sana_pool_tensor(pool, SANA_BF16, (map.h - 1) / k.stride + 1,
+                                    (map.w - 1) / k.stride + 1, k.out);
+    *n = sana_bytes(y);
+    memset(y.data, 0xff, *n);
+    uint16_t *values = g_malloc(*n);
+    sana_conv(s, y, x, &k, SANA_ACT_SILU);
+    sana_download(s, values, y);
+    sana_stream_finish(s, &error);
+    g_assert_no_error(error);
+    sana_stream_free(s);
+    sana_pool_free(pool);
+    return values;
+}
+
+/* A row has 64 bytes a position; no strip but the last kind divides the map. */
+static void
+a_picture_is_gathered_in_strips(void)
+{
+    enum { H = 29, W = 21, OUT = 24 };
+    static const size_t strips[] = {64 * W * 7, 64 * W * 4, 1};
+    float map[H * W * 3], weights[OUT * 3 * 9];
+    for (size_t i = 0; i < G_N_ELEMENTS(map); i++)
+        map[i] = (float)g_test_rand_double_range(-1, 1);
+    for (size_t i = 0; i < G_N_ELEMENTS(weights); i++)
+        weights[i] = (float)g_test_rand_double_range(-1, 1);
+    cuda_host_reset();
+    SanaDevice *dev = cuda_host_open("", NULL);
+    g_setenv("SANA_CUDA_GEMM", "mma 64x64", TRUE);
+    for (int stride = 1; stride <= 2; stride++) {
+        SanaConv k = {3, OUT, 3, .stride = stride, .groups = 1, .upsample = 1};
+        SanaTensor x = sana_tensor(map, SANA_F32, H, W, 3);
+        SanaTensor w = sana_tensor(weights, SANA_F32, OUT, 3, 9);
+        size_t bytes, n;
+        uint16_t *whole = convolved(dev, k, w, x, (size_t)32 << 20, &bytes);
+        for (size_t i = 0; i < G_N_ELEMENTS(strips); i++) {
+            const int before = cuda_host.launches;
+            uint16_t *parts = convolved(dev, k, w, x, strips[i], &n);
+            g_assert_cmpint(cuda_host.launches - before, >, 4);
+            g_assert_cmpmem(whole, bytes, parts, n);
+            g_free(parts);
+        }
+        g_free(whole);
+    }
+    g_unsetenv("SANA_CUDA_GEMM");
+    sana_device_unref(dev);
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/gemm/every_kernel_on_tensor_cores_agrees_with_the_plain_one",
                     every_kernel_on_tensor_cores_agrees_with_the_plain_one);
+    g_test_add_func("/gemm/a_picture_is_gathered_in_strips", a_picture_is_gathered_in_strips);
     g_test_add_func("/gemm/every_function_is_applied", every_function_is_applied);
     g_test_add_func("/gemm/residual_blocks_end_in_one_kernel", residual_blocks_end_in_one_kernel);
     g_test_add_func("/gemm/an_old_driver_has_none_of_hoppers", an_old_driver_has_none_of_hoppers);

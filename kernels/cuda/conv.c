@@ -268,22 +268,28 @@ enlarge(SanaStream *s, SanaTensor *x)
     return large.data && sana_stream_ok(s);
 }
 
-/* As a product of what each position sees. */
+/* As a product of what each position sees, in strips of about equally many rows, so that no plan
+ * has to know of it: at 64 bytes a position a large picture's would take a gigabyte. */
 static void
 conv_gathered(SanaStream *s, SanaCudaGemm g, int terms)
 {
-    void *rows = sana_cuda_workspace(s, (size_t)g.y_h * (size_t)g.y_w * (size_t)terms * 2);
-    if (!rows)
-        return;
-    sana_cuda_gather(s, rows, &g, terms);
-    g.x = rows;
-    g.x_w = g.y_w *= g.y_h;
-    g.x_h = g.y_h = 1;
+    const SanaCudaGemm all = g;
+    const size_t row = (size_t)g.y_w * (size_t)terms * 2;
+    const int most = (int)CLAMP(((SanaCudaStream *)s)->strip_bytes / row, 1, (size_t)g.y_h);
+    const int strips = (g.y_h + most - 1) / most, each = (g.y_h + strips - 1) / strips;
+    void *rows = sana_cuda_workspace(s, (size_t)each * row);
     g.in = g.x_stride = terms;
     g.kernel = g.stride = 1;
     g.pad = 0;
-    if (sana_stream_ok(s))
+    g.x_h = g.y_h = 1;
+    g.x = rows;
+    for (int from = 0; rows && from < all.y_h && sana_stream_ok(s); from += each) {
+        const int n = MIN(each, all.y_h - from);
+        g.x_w = g.y_w = n * all.y_w;
+        g.y = (char *)all.y + (size_t)from * (size_t)all.y_w * (size_t)all.y_stride * 2;
+        sana_cuda_gather(s, rows, &all, terms, from, n);
         sana_cuda_gemm(s, &g);
+    }
 }
 
 void

@@ -68,6 +68,7 @@ typedef struct {
     cudaStream_t stream;
     GPtrArray *workspaces; /* the last is in use; none is freed before the stream is */
     size_t workspace_bytes;
+    size_t strip_bytes; /* of gathered rows at a time; the same for every stream, but in tests */
     SanaCudaCopies *copies;
     SanaCudaPlans *plans;
     bool capturing;

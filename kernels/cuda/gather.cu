@@ -6,15 +6,17 @@
 #define VECTOR 8
 #define THREADS 256
 
-/* Row m of y: the channels of every tap, zeros where the map or the taps end. */
+/* Row m − skipped of y, for position m: the channels of every tap, zeros where the map or the taps
+ * end. */
 static __global__ void
-gather(__nv_bfloat16 *y, const SanaCudaGemm g, int terms, size_t vectors)
+gather(__nv_bfloat16 *y, const SanaCudaGemm g, int terms, int skipped, size_t vectors)
 {
     after_previous();
     const size_t at = (size_t)blockIdx.x * THREADS + threadIdx.x;
     if (at >= vectors)
         return;
-    const int across = terms / VECTOR, first = (int)(at % across) * VECTOR, m = (int)(at / across);
+    const int across = terms / VECTOR, first = (int)(at % across) * VECTOR;
+    const int m = skipped + (int)(at / across);
     const int i0 = m / g.y_w * g.stride - g.pad, j0 = m % g.y_w * g.stride - g.pad;
     Vector<__nv_bfloat16, VECTOR> row;
     for (int e = 0; e < VECTOR; e++) {
@@ -29,9 +31,9 @@ gather(__nv_bfloat16 *y, const SanaCudaGemm g, int terms, size_t vectors)
 }
 
 void
-sana_cuda_gather(SanaStream *s, void *y, const SanaCudaGemm *g, int terms)
+sana_cuda_gather(SanaStream *s, void *y, const SanaCudaGemm *g, int terms, int from, int rows)
 {
-    const size_t vectors = (size_t)g->y_h * (size_t)g->y_w * (size_t)(terms / VECTOR);
+    const size_t vectors = (size_t)rows * (size_t)g->y_w * (size_t)(terms / VECTOR);
     launch(s, "gather", (unsigned)((vectors + THREADS - 1) / THREADS), THREADS, gather,
-           (__nv_bfloat16 *)y, *g, terms, vectors);
+           (__nv_bfloat16 *)y, *g, terms, from * g->y_w, vectors);
 }

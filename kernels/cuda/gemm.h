@@ -70,9 +70,9 @@ bool sana_cuda_gemm_norm(SanaStream *s, const SanaCudaGemm *g);
  */
 void sana_cuda_gemm(SanaStream *s, const SanaCudaGemm *g);
 
-/* y (y_h·y_w, terms) BF16 from the map of a convolution: in every row the channels of every tap,
- * then zeros; terms a multiple of 8.  gather.cu */
-void sana_cuda_gather(SanaStream *s, void *y, const SanaCudaGemm *g, int terms);
+/* y (rows·y_w, terms) BF16 for so many rows of a convolution's result from the row `from` on: in
+ * every row the channels of every tap, then zeros; terms a multiple of 8.  gather.cu */
+void sana_cuda_gather(SanaStream *s, void *y, const SanaCudaGemm *g, int terms, int from, int rows);
 
 G_END_DECLS
 #endif

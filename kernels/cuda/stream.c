@@ -125,6 +125,7 @@ sana_cuda_stream_open(SanaDevice *base, char **why)
     SanaCudaStream *s = g_new0(SanaCudaStream, 1);
     s->base.device = base;
     s->workspaces = g_ptr_array_new();
+    s->strip_bytes = WORKSPACE_BYTES;
     cudaError_t status = cudaSetDevice(dev->ordinal);
     if (status == cudaSuccess)
         status = cudaStreamCreateWithFlags(&s->stream, cudaStreamNonBlocking);
