@@ -68,7 +68,8 @@ def word(r):
         return r.choice(COMMON)
     if kind < .7:
         return r.choice(PAIRS)
-    return "".join("".join(map(r.choice, SYLLABLES)).strip() for _ in range(r.randint(1, 3)))
+    made = "".join("".join(map(r.choice, SYLLABLES)).strip() for _ in range(r.randint(1, 3)))
+    return r.choice(COMMON) if made in TOLD else made
 
 
 def amid(text, r, most=5):
