@@ -145,7 +145,73 @@ prepared_video_is_replayed(Fixture *f, gconstpointer data)
     g_free(image.pixels);
 }
 
+/* --- memory that is just enough --------------------------------------------------------------- */
+
+/* What a session holds is its own to use for the next size. */
+static void
+sizes_that_just_fit_follow_each_other(Fixture *f, gconstpointer data)
+{
+    CudaHost *host = f->host;
+    GError *error = NULL;
+    SanaCost cost;
+    if (!host)
+        return;
+    SanaSession *session = tiny_session(f->model);
+    g_assert_true(sana_session_cost(session, f->prompt, 64, 32, &cost, &error));
+    const size_t all = host->memory;
+    host->memory = host->used + cost.buffer_bytes / 10 * 13;
+    g_free(tiny_draw(session, f->prompt, NULL, 64, 32));
+    g_free(tiny_draw(session, f->prompt, NULL, 32, 64));
+    g_assert_false(sana_session_prepare(session, 1024, 1024, &error));
+    tiny_expect(&error, SANA_ERROR_MEMORY, "1024×1024", "GiB");
+    g_free(tiny_draw(session, f->prompt, NULL, 64, 32));
+    host->memory = all;
+    sana_session_free(session);
+}
+
 /* --- failures --------------------------------------------------------------------------------- */
+
+/* Latents of some values, the first ones told. */
+static gboolean
+expect_the_same(int step, int n_steps, const float *latent, gpointer user)
+{
+    float **first = user;
+    const gsize bytes = 16 * (SIDE / 4) * (SIDE / 4) * sizeof *latent;
+    if (!*first)
+        *first = g_memdup2(latent, bytes);
+    g_assert_cmpmem(latent, bytes, *first, bytes);
+    return TRUE;
+}
+
+/* Whichever copy fails: those of the latents themselves are among them. */
+static void
+a_step_is_told_what_was_copied(Fixture *f, gconstpointer data)
+{
+    CudaHost *host = f->host;
+    SanaParams params = SANA_PARAMS_DEFAULT;
+    g_autofree float *first = NULL;
+    gboolean ok = FALSE;
+    if (!host)
+        return;
+    SanaImage image = tiny_image(SANA_IMAGE_RGB, SIDE, SIDE, 0);
+    params.steps = 1;
+    params.step = expect_the_same;
+    params.step_data = &first;
+    g_free(tiny_draw(f->session, f->prompt, &params, SIDE, SIDE));
+    for (int nth = 1; !ok; nth++) {
+        GError *error = NULL;
+        host->fail = "cudaMemcpyAsync";
+        host->nth = nth;
+        host->with = 1; /* cudaErrorInvalidValue */
+        ok = sana_session_text_to_image(f->session, f->prompt, &params, &image, &error);
+        if (!ok)
+            tiny_expect(&error, SANA_ERROR_FAILED, "copying");
+        g_assert_true(ok || nth < 50);
+        g_assert_true(!ok || nth > 10);
+    }
+    host->fail = NULL;
+    g_free(image.pixels);
+}
 
 /* Another size, and another prompt, want memory that a lost device has not: that is not why. */
 static void
@@ -174,6 +240,8 @@ main(int argc, char **argv)
 #define ADD(name, func) g_test_add("/cuda-session/" name, Fixture, NULL, set_up, func, tear_down)
     ADD("a-prepared-image-is-replayed", a_prepared_image_is_replayed);
     ADD("prepared-video-is-replayed", prepared_video_is_replayed);
+    ADD("sizes-that-just-fit-follow-each-other", sizes_that_just_fit_follow_each_other);
+    ADD("a-step-is-told-what-was-copied", a_step_is_told_what_was_copied);
     ADD("a-lost-device-is-named", a_lost_device_is_named); /* it stays so: the last */
     return g_test_run();
 }
