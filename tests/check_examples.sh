@@ -7,8 +7,6 @@
 # usage: check_examples.sh BUILD_ROOT
 set -u
 . "$(dirname "$0")/launch_env.sh"
-count=0
-failed=0
 
 # one NAME TEST COMMAND...: the command ends well within its time, and then TEST holds
 # shellcheck disable=SC2016 # TEST is evaluated there, not here

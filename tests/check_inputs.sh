@@ -10,8 +10,6 @@ set -u
 document=${2-}
 out=1
 [ -z "$document" ] || out=2
-count=0
-failed=0
 directory="$scratch/DIRECTORY"
 transformer=transformer/diffusion_pytorch_model.safetensors
 small="video/x-raw,width=128,height=96,framerate=5/1"

@@ -5,22 +5,6 @@
 # there, whatever lies in the tree it was built from.  Speaks TAP; usage: check_install.sh BUILD_ROOT
 set -u
 . "$(dirname "$0")/launch_env.sh"
-count=0
-failed=0
-
-# ok NAME COMMAND...: the command succeeds
-ok() {
-    count=$((count + 1))
-    name=$1
-    shift
-    if "$@" >log 2>&1; then
-        echo "ok $count $name"
-    else
-        echo "not ok $count $name"
-        tail -n 20 log | sed 's/^/# /'
-        failed=1
-    fi
-}
 
 if ! command -v meson >/dev/null; then
     echo "1..0 # SKIP meson, which installs, is not in PATH"

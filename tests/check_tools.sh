@@ -5,22 +5,6 @@
 # is none, and words that mean nothing get one sentence.  Speaks TAP; usage: check_tools.sh BUILD_ROOT
 set -u
 . "$(dirname "$0")/launch_env.sh"
-count=0
-failed=0
-
-# ok NAME COMMAND...: the command succeeds
-ok() {
-    count=$((count + 1))
-    name=$1
-    shift
-    if "$@" >log 2>&1; then
-        echo "ok $count $name"
-    else
-        echo "not ok $count $name"
-        tail -n 20 log | sed 's/^/# /'
-        failed=1
-    fi
-}
 
 # refused NAME PATTERN COMMAND...: the command fails with one line that matches, on standard error
 refused() {
@@ -101,6 +85,7 @@ model="a bf16 model"
 # shellcheck disable=SC2016 # there
 ok "who asks how to train gets an answer and no packages" \
     sh -c '"$1" here --toy --help | grep -q -- --until && [ ! -e here ]' - "$source/tools/demo-model/make"
+
 # --- scripts/, with programs in place of those that would do something ---
 mkdir stub
 printf '#!/bin/sh\necho 1000\n' >stub/id

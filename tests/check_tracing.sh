@@ -6,7 +6,6 @@
 # usage: check_tracing.sh BUILD_ROOT
 set -u
 . "$(dirname "$0")/launch_env.sh"
-count=0
 
 # report OK NAME
 report() {

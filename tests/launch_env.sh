@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What tests that run gst-launch-1.0 share.  Sourced with $1 the build's root; sets build, source,
 # scratch (a new directory, removed at the end, and the current one), and the environment in which
-# GStreamer finds the built plugin and nothing of the user's.
+# GStreamer finds the built plugin and nothing of the user's; count of tests and failed are 0 at first.
 build=$(cd "$1" && pwd)
 source=$(cd "$(dirname "$0")/.." && pwd)
 plugin=$build/gst/libgstsana.so
@@ -43,3 +43,20 @@ if ! gst-inspect-1.0 sanaimg2img >log 2>&1; then
     sed 's/^/# /' log
     exit 1
 fi
+
+count=0
+failed=0
+
+# ok NAME COMMAND...: the command succeeds
+ok() {
+    count=$((count + 1))
+    name=$1
+    shift
+    if "$@" >log 2>&1; then
+        echo "ok $count $name"
+    else
+        echo "not ok $count $name"
+        tail -n 20 log | sed 's/^/# /'
+        failed=1
+    fi
+}
