@@ -40,19 +40,18 @@ typedef struct {
     SanaDType dtype;
 } Entry;
 
-/* NULL, and the test skipped, where this machine or this build has no such device. */
-static SanaDevice *
-open_or_skip(const char *name)
+/* Of a device that may not be there. */
+static SanaStream *
+stream_or_skip(const char *name)
 {
     GError *error = NULL;
-    SanaDevice *dev = ops_device_open(name, &error);
-    if (g_error_matches(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING)) {
-        g_test_skip(error->message);
-        g_clear_error(&error);
+    SanaDevice *dev = ops_device_or_skip(name);
+    if (!dev)
         return NULL;
-    }
+    SanaStream *s = sana_stream_new(dev, &error);
     g_assert_no_error(error);
-    return dev;
+    sana_device_unref(dev);
+    return s;
 }
 
 static void
@@ -61,7 +60,7 @@ test_against_reference(gconstpointer data)
     const Entry *entry = data;
     Runner r = {.run = ops_compare};
 
-    r.device = open_or_skip(entry->device);
+    r.device = ops_device_or_skip(entry->device);
     if (!r.device)
         return;
     if (sana_device_supports(r.device, entry->dtype)) {
@@ -107,11 +106,10 @@ test_rows(gconstpointer name)
 {
     enum { ROWS = 7, BYTES = 13, PITCH = 17, WIDE = 64 };
     GError *error = NULL;
-    SanaDevice *dev = open_or_skip(name);
-    if (!dev)
+    SanaStream *s = stream_or_skip(name);
+    if (!s)
         return;
-    SanaStream *s = sana_stream_new(dev, &error);
-    g_assert_no_error(error);
+    SanaDevice *dev = sana_stream_device(s);
     SanaPool *pool = sana_pool_new(dev);
     SanaTensor there = sana_pool_tensor(pool, SANA_U8, ROWS, BYTES, 1);
     SanaTensor back = sana_pool_tensor(pool, SANA_U8, ROWS, BYTES, 1);
@@ -137,7 +135,6 @@ test_rows(gconstpointer name)
         }
     sana_pool_free(pool);
     sana_stream_free(s);
-    sana_device_unref(dev);
 }
 
 /* A type that the device does not compute in is refused: it would be taken for another. */
@@ -145,11 +142,10 @@ static void
 test_types(gconstpointer name)
 {
     GError *error = NULL;
-    SanaDevice *dev = open_or_skip(name);
-    if (!dev)
+    SanaStream *s = stream_or_skip(name);
+    if (!s)
         return;
-    SanaStream *s = sana_stream_new(dev, &error);
-    g_assert_no_error(error);
+    SanaDevice *dev = sana_stream_device(s);
     SanaPool *pool = sana_pool_new(dev);
     SanaTensor time = sana_pool_tensor(pool, SANA_F32, 1, 1, 1);
     sana_upload(s, time, &(float){0.5f});
@@ -164,7 +160,6 @@ test_types(gconstpointer name)
     }
     sana_pool_free(pool);
     sana_stream_free(s);
-    sana_device_unref(dev);
 }
 
 /* SiLU of what is so large that its power of two overflows, and of what has overflowed. */
@@ -174,11 +169,10 @@ test_overflow(gconstpointer name)
     enum { N = 64 };
     static const SanaDType stored[] = {SANA_F32, SANA_BF16};
     GError *error = NULL;
-    SanaDevice *dev = open_or_skip(name);
-    if (!dev)
+    SanaStream *s = stream_or_skip(name);
+    if (!s)
         return;
-    SanaStream *s = sana_stream_new(dev, &error);
-    g_assert_no_error(error);
+    SanaDevice *dev = sana_stream_device(s);
     SanaPool *pool = sana_pool_new(dev);
     SanaTensor x = sana_pool_tensor(pool, SANA_F32, 1, 1, N);
     for (size_t t = 0; t < G_N_ELEMENTS(stored); t++) {
@@ -198,7 +192,6 @@ test_overflow(gconstpointer name)
     }
     sana_pool_free(pool);
     sana_stream_free(s);
-    sana_device_unref(dev);
 }
 
 /* Products of ones, at the last sum of integers of 8 bits that fits 32 and beyond. */
@@ -208,11 +201,10 @@ test_long_sums(gconstpointer name)
     static const int lengths[] = {133144, 133145, 200000};
     enum { WIDE = 32 };
     GError *error = NULL;
-    SanaDevice *dev = open_or_skip(name);
-    if (!dev)
+    SanaStream *s = stream_or_skip(name);
+    if (!s)
         return;
-    SanaStream *s = sana_stream_new(dev, &error);
-    g_assert_no_error(error);
+    SanaDevice *dev = sana_stream_device(s);
     for (size_t n = 0; n < G_N_ELEMENTS(lengths) && sana_device_supports(dev, SANA_S8); n++) {
         const size_t count = (size_t)lengths[n] * WIDE;
         SanaPool *pool = sana_pool_new(dev);
@@ -236,7 +228,6 @@ test_long_sums(gconstpointer name)
         sana_pool_free(pool);
     }
     sana_stream_free(s);
-    sana_device_unref(dev);
 }
 
 static void

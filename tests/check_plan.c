@@ -218,15 +218,24 @@ blocks_take_what_is_counted(void)
     sana_device_unref(cpu);
 }
 
+/* A directory of groups with one in it, and one in that; testdir_free() removes it. */
+static char *
+groups_new(char **outer, char **inner)
+{
+    char *root = testdir_new();
+    *outer = testdir_path(root, "outer");
+    *inner = testdir_path(*outer, "inner");
+    testdir_mkdir(root, "outer");
+    testdir_mkdir(*outer, "inner");
+    return root;
+}
+
 /* A container's limit, and one above it, count as well as the machine's. */
 static void
 groups_limit_memory(void)
 {
-    char *root = testdir_new();
-    g_autofree char *outer = testdir_path(root, "outer");
-    g_autofree char *inner = testdir_path(outer, "inner");
-    testdir_mkdir(root, "outer");
-    testdir_mkdir(outer, "inner");
+    g_autofree char *outer = NULL, *inner = NULL;
+    char *root = groups_new(&outer, &inner);
     g_assert_cmpuint(sana_host_group_memory(inner, root), ==, SIZE_MAX);
     testdir_write_text(inner, "memory.max", "max\n");
     testdir_write_text(inner, "memory.current", "700\n");
@@ -247,11 +256,8 @@ groups_limit_memory(void)
 static void
 groups_limit_threads(void)
 {
-    char *root = testdir_new();
-    g_autofree char *outer = testdir_path(root, "outer");
-    g_autofree char *inner = testdir_path(outer, "inner");
-    testdir_mkdir(root, "outer");
-    testdir_mkdir(outer, "inner");
+    g_autofree char *outer = NULL, *inner = NULL;
+    char *root = groups_new(&outer, &inner);
     g_assert_cmpint(sana_host_group_threads(inner, root), ==, INT_MAX);
     testdir_write_text(inner, "cpu.max", "max 100000\n");
     testdir_write_text(inner, "pids.max", "max\n");

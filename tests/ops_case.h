@@ -106,8 +106,9 @@ typedef struct {
     float *weights, *bias;
 } Values;
 
-/* sana_device_open(), or the test program's own device "cuda-host". */
-SanaDevice *ops_device_open(const char *name, GError **error);
+/* sana_device_open(), or the test program's own device "cuda-host".  NULL, and the test skipped,
+ * where this machine or this build has no such device. */
+SanaDevice *ops_device_or_skip(const char *name);
 
 SanaDType ops_arg_dtype(const Arg *a, SanaDType dtype);
 Values ops_values_new(const Case *c, SanaDType dtype, guint32 *random);

@@ -79,16 +79,11 @@ compare_kernels(Runner *r, const Case *c)
 static void
 test_many_tiles(gconstpointer name)
 {
-    GError *error = NULL;
     Runner r = {.run = compare_kernels, .dtype = SANA_BF16, .weights = SANA_BF16};
     g_autofree char *before = g_strdup(g_getenv(KERNEL));
-    r.device = ops_device_open(name, &error);
-    if (g_error_matches(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING)) {
-        g_test_skip(error->message);
-        g_clear_error(&error);
+    r.device = ops_device_or_skip(name);
+    if (!r.device)
         return;
-    }
-    g_assert_no_error(error);
     r.random = (guint32)g_test_rand_int();
     ops_cases_many_tiles(&r);
     choose(before);

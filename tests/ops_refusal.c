@@ -14,13 +14,9 @@ static bool
 bench_open(Bench *b, const char *device)
 {
     GError *error = NULL;
-    b->device = ops_device_open(device, &error);
-    if (!b->device) {
-        g_assert_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING);
-        g_test_skip(error->message);
-        g_clear_error(&error);
+    b->device = ops_device_or_skip(device);
+    if (!b->device)
         return false;
-    }
     b->pool = sana_pool_new(b->device);
     b->s = sana_stream_new(b->device, &error);
     g_assert_no_error(error);

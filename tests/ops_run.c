@@ -88,8 +88,8 @@ bound_of(const char *op, SanaDType stored, bool integers)
     g_error("no bound for %s", op);
 }
 
-SanaDevice *
-ops_device_open(const char *name, GError **error)
+static SanaDevice *
+device_open(const char *name, GError **error)
 {
     g_autofree char *why = NULL;
     SanaDevice *device;
@@ -99,6 +99,20 @@ ops_device_open(const char *name, GError **error)
     /* one that every machine has is never missing */
     if (!device)
         g_set_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_FAILED, "%s: %s", name, why);
+    return device;
+}
+
+SanaDevice *
+ops_device_or_skip(const char *name)
+{
+    GError *error = NULL;
+    SanaDevice *device = device_open(name, &error);
+    if (g_error_matches(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING)) {
+        g_test_skip(error->message);
+        g_clear_error(&error);
+        return NULL;
+    }
+    g_assert_no_error(error);
     return device;
 }
 
