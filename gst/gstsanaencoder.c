@@ -46,7 +46,7 @@ struct _GstSanaEncoder
   SanaPrompt *from;             /* from here; NULL: they are there */
   GstClockTime begin;           /* since then, in running time */
   SanaPrompt *shown;            /* what the last job was computed with */
-  GSList *dropped;              /* references that the thread is to give up */
+  GSList *dropped;              /* references to be given up without the lock */
 };
 
 GType
@@ -75,10 +75,14 @@ drop_locked (GstSanaEncoder * self, SanaPrompt ** prompt)
     self->dropped = g_slist_prepend (self->dropped, g_steal_pointer (prompt));
 }
 
-static void
-free_dropped (GSList * dropped)
+void
+gst_sana_encoder_free_dropped_locked (GstSanaEncoder * self)
 {
+  GSList *dropped = g_steal_pointer (&self->dropped);
+
+  g_mutex_unlock (self->lock);
   g_slist_free_full (dropped, (GDestroyNotify) sana_prompt_unref);
+  g_mutex_lock (self->lock);
 }
 
 static void
@@ -196,17 +200,6 @@ idle_locked (GstSanaEncoder * self)
   g_mutex_lock (self->lock);
 }
 
-/* Lets go of the lock meanwhile. */
-static void
-free_dropped_locked (GstSanaEncoder * self)
-{
-  GSList *dropped = g_steal_pointer (&self->dropped);
-
-  g_mutex_unlock (self->lock);
-  free_dropped (dropped);
-  g_mutex_lock (self->lock);
-}
-
 static gpointer
 encoder_thread (gpointer data)
 {
@@ -223,10 +216,6 @@ encoder_thread (gpointer data)
     SanaPrompt *prompt;
     GError *error = NULL, *told = NULL;
 
-    if (self->dropped) {
-      free_dropped_locked (self);
-      continue;
-    }
     if (next == NULL) {
       idle_locked (self);
       continue;
@@ -248,6 +237,7 @@ encoder_thread (gpointer data)
         !g_error_matches (error, SANA_ERROR, SANA_ERROR_CANCELLED))
       told = g_error_copy (error);
     keep_locked (self, prompt, error);
+    gst_sana_encoder_free_dropped_locked (self);
     if (told) {
       g_mutex_unlock (self->lock);
       self->refused (self->user_data, told);
@@ -311,7 +301,7 @@ gst_sana_encoder_free (GstSanaEncoder * self)
   drop_locked (self, &self->to);
   drop_locked (self, &self->from);
   drop_locked (self, &self->shown);
-  free_dropped (self->dropped);
+  g_slist_free_full (self->dropped, (GDestroyNotify) sana_prompt_unref);
   gst_sana_settings_clear (&self->wanted);
   gst_sana_settings_clear (&self->ahead);
   sana_session_free (self->session);

@@ -49,6 +49,11 @@ gboolean gst_sana_encoder_has_tried_locked (GstSanaEncoder * encoder);
 SanaPrompt *gst_sana_encoder_get_locked (GstSanaEncoder * encoder,
     GstSanaJob * job, const gboolean * drop, GError ** error);
 
+/* After each get_locked(), once the frame is computed: frees the prompts that are
+ * no longer needed, so that they do not pile up while another is encoded.  Lets go
+ * of the lock meanwhile. */
+void gst_sana_encoder_free_dropped_locked (GstSanaEncoder * encoder);
+
 /* This prompt will be wanted: encodes it once nothing else is to be. */
 void gst_sana_encoder_prepare_locked (GstSanaEncoder * encoder,
     const GstSanaSettings * settings);

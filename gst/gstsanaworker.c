@@ -143,6 +143,7 @@ work (GstSanaWorker * worker, GstSanaJob * job)
   if (prompt) {
     doing = GST_SANA_DOING_FRAME;
     ok = gst_sana_worker_run_locked (worker, job, prompt, &error);
+    gst_sana_encoder_free_dropped_locked (worker->encoder);
   }
   dropped = worker->drop || worker->stopping;
   g_mutex_unlock (&worker->lock);

@@ -2,6 +2,7 @@
 /* What changes while frames run: from prompt to prompt, from picture to picture. */
 #include "element_util.h"
 #include "fake_sana.h"
+#include "gstsanapolicy.h"
 #include "img2img.h"
 
 #include <gst/base/gstbasesrc.h>
@@ -145,6 +146,38 @@ a_transition_without_timestamps_is_at_once(void)
         gst_harness_push(h, buffer);
         expect_between(h, "one", "two", n > 0);
     }
+    filter_stop(h);
+}
+
+/* Each frame on the way has a blend of its own, which a prompt that is encoded meanwhile must not
+ * keep alive. */
+static void
+blends_do_not_pile_up(void)
+{
+    GstHarness *h = filter_start(filter_make("model-path", "fake:prompt=500", "prompt", "one",
+                                             "startup-mode", GST_SANA_STARTUP_BLOCK,
+                                             "prompt-transition", 600 * GST_SECOND, NULL),
+                                 SMALL, TRUE);
+    FakeSanaCounts counts = {0};
+    guint n = 0, meanwhile = 0;
+    int encoded;
+
+    fake_sana_forget();
+    for (; counts.blends == 0; n++) {
+        push(h, n);
+        gst_buffer_unref(gst_harness_pull(h));
+        g_object_set(h->element, "prompt", "two", NULL);
+        fake_sana_counts(&counts);
+    }
+    encoded = counts.prompts;
+    g_object_set(h->element, "prompt", "three", NULL);
+    for (; counts.prompts == encoded; n++, meanwhile++) {
+        push(h, n);
+        gst_buffer_unref(gst_harness_pull(h));
+        fake_sana_counts(&counts);
+        g_assert_cmpint(counts.blends, <=, 3);
+    }
+    g_assert_cmpuint(meanwhile, >, 5);
     filter_stop(h);
 }
 
@@ -338,6 +371,7 @@ main(int argc, char **argv)
     TEST(a_filter_goes_over_in_the_time_said);
     TEST(a_transition_starts_from_what_is_seen);
     TEST(a_transition_without_timestamps_is_at_once);
+    TEST(blends_do_not_pile_up);
     TEST(prompts_are_kept);
     TEST(four_prompts_in_turn_are_kept_and_eight_are_not);
     TEST(a_picture_stays_for_its_duration);

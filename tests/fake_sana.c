@@ -373,6 +373,8 @@ void
 sana_prompt_unref(SanaPrompt *prompt)
 {
     if (g_atomic_int_dec_and_test(&prompt->refs)) {
+        if (prompt->from)
+            count(&fake.counts.blends, -1);
         g_clear_pointer(&prompt->from, sana_prompt_unref);
         g_clear_pointer(&prompt->to, sana_prompt_unref);
         g_free(prompt->text);
@@ -389,6 +391,7 @@ sana_prompt_blend(SanaPrompt *from, SanaPrompt *to, double weight, GError **erro
     prompt->from = sana_prompt_ref(from);
     prompt->to = sana_prompt_ref(to);
     prompt->weight = weight;
+    count(&fake.counts.blends, 1);
     return prompt;
 }
 

@@ -46,6 +46,7 @@ typedef struct {
     int models;          /* alive now */
     int sessions;        /* alive now */
     int prompts;         /* encoded, refused ones not counted */
+    int blends;          /* of prompts, alive now */
     int frames;          /* finished, failed ones not counted */
     int videos;          /* of them, those of sana_session_restyle_video() */
     int videos_prepared; /* calls of sana_session_prepare_video() */
