@@ -6,8 +6,8 @@
 
 #include <sentencepiece_processor.h>
 
-#include <cstring>
 #include <exception>
+#include <string>
 #include <vector>
 
 #define MAX_BYTES (64u << 20)
@@ -16,10 +16,20 @@ struct SanaTokenizer {
     sentencepiece::SentencePieceProcessor processor;
 };
 
+/*
+ * transformers takes the pieces of the file and none of its rules for text: spaces become "▁", and
+ * that is all.  Of a field that comes twice the last counts, so these follow the file's:
+ * normalizer_spec {precompiled_charsmap "", add_dummy_prefix 0, remove_extra_whitespaces 0,
+ * escape_whitespaces 1}, denormalizer_spec {precompiled_charsmap ""}.
+ */
+static const char rules[] = "\x1a\x08\x12\x00\x18\x00\x20\x00\x28\x01\x2a\x02\x12\x00";
+
 static bool
 load(SanaTokenizer *t, const char *path, const char *model, size_t length, GError **error)
 {
-    const auto status = t->processor.LoadFromSerializedProto({model, length});
+    std::string bytes(model, length);
+    bytes.append(rules, sizeof rules - 1);
+    const auto status = t->processor.LoadFromSerializedProto(bytes);
     if (!status.ok()) {
         g_set_error(error, SANA_FILE_ERROR, SANA_FILE_ERROR_MALFORMED,
                     "%s is not a SentencePiece model; download it again", path);
@@ -54,7 +64,8 @@ sana_tokenizer_open(const char *directory, GError **error)
     size_t length = 0;
     g_autofree char *path = g_build_filename(directory, "tokenizer.model", nullptr);
     g_autofree char *model = read_model(directory, path, &length, error);
-    if (!model || !sana_tokenizer_model_check(path, model, length, error))
+    if (!model || !sana_tokenizer_model_check(path, model, length, error) ||
+        !sana_tokenizer_config_check(directory, error))
         return nullptr;
     SanaTokenizer *t = nullptr;
     try {

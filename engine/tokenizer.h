@@ -2,8 +2,9 @@
 /*
  * SentencePiece behind a few C functions.  Immutable once open, any thread.
  *
- * Ids are those of transformers' GemmaTokenizer with add_bos_token: BOS, then the pieces.  Text
- * that spells a control piece ("</s>") is text: a prompt cannot inject one.
+ * Ids are those of transformers' GemmaTokenizer with add_bos_token: BOS, then the pieces.  As
+ * there, what the file says of normalising text counts for nothing.  Text that spells a control
+ * piece ("</s>") is text: a prompt cannot inject one.
  */
 #ifndef SANA_ENGINE_TOKENIZER_H
 #define SANA_ENGINE_TOKENIZER_H

@@ -223,8 +223,8 @@ broken "a tokenizer that is not SentencePiece" "tokenizer.model is not a Sentenc
     'echo hello >tokenizer/tokenizer.model'
 broken "a tokenizer with a piece of 600 bytes" "holds a piece of 600 bytes" \
     "{ printf '\\012\\333\\004\\012\\330\\004'; printf '%600s' ''; } >>tokenizer/tokenizer.model"
-broken "a tokenizer with rules for normalising" "precompiled_charsmap" \
-    "printf '\\032\\003\\022\\001A' >>tokenizer/tokenizer.model"
+broken "a tokenizer of another kind" "does not join pairs of pieces" \
+    "printf '\\022\\002\\030\\001' >>tokenizer/tokenizer.model"
 broken "no tokenizer" "tokenizer.model is missing" 'rm tokenizer/tokenizer.model'
 
 heading "Settings"

@@ -405,32 +405,6 @@ instructions_of_any_kind(Fixture *f, gconstpointer data)
     tiny_expect(&error, SANA_ERROR_SETTINGS, "instruction", "8192");
 }
 
-/* With a tokenizer that takes superfluous spaces away, as SentencePiece's do if nothing else is
- * said, an instruction may be no token, and one row then none of both. */
-static void
-instructions_of_no_token(Fixture *f, gconstpointer data)
-{
-    static const char spaces[] = {032, 2, 040, 1}; /* normalizer_spec.remove_extra_whitespaces */
-    const SanaPromptParams params = {.instruction = " ", .max_sequence_length = 1};
-    g_autoptr(GError) error = NULL;
-    gsize length;
-    char *dir = tiny_copy();
-    g_autofree char *tokenizer = tiny_read(dir, "tokenizer/tokenizer.model", &length);
-    GString *longer = g_string_new_len(tokenizer, (gssize)length);
-    g_string_append_len(longer, spaces, sizeof spaces);
-    testdir_write(dir, "tokenizer/tokenizer.model", longer->str, longer->len);
-    SanaModel *model = tiny_load(dir);
-    SanaSession *session = tiny_session(model);
-    SanaPrompt *prompt = sana_session_encode(session, "a fox", &params, &error);
-    g_assert_no_error(error);
-    g_assert_cmpint(sana_prompt_rows(prompt), ==, 1);
-    sana_prompt_unref(prompt);
-    sana_session_free(session);
-    sana_model_unref(model);
-    g_string_free(longer, TRUE);
-    testdir_free(dir);
-}
-
 static void
 lengths_out_of_range(Fixture *f, gconstpointer data)
 {
@@ -561,7 +535,6 @@ main(int argc, char **argv)
     ADD("prompts-of-a-million-characters", prompts_of_a_million_characters);
     ADD("prompts-that-are-not-utf8", prompts_that_are_not_utf8);
     ADD("instructions-of-any-kind", instructions_of_any_kind);
-    ADD("instructions-of-no-token", instructions_of_no_token);
     ADD("lengths-out-of-range", lengths_out_of_range);
     ADD("embeddings-out-of-range", embeddings_out_of_range);
     ADD("no-prompt", no_prompt);

@@ -229,24 +229,81 @@ long_pieces_are_refused(void)
     testdir_free(dir);
 }
 
+/* Whether a model of the directory's makes the ids of PIECES, also where there are spaces. */
 static void
-rules_for_normalising_are_refused(void)
+expect_the_same_ids(const char *dir)
 {
-    /* a trie of 1 KiB whose root points 4 GiB away, and text behind it */
+    static const char text[] = "  two  foxes\xef\xbc\xa1 in the snow ";
+    GError *error = NULL;
+    size_t counts[2];
+    SanaTokenizer *whole = open_pieces(), *t = sana_tokenizer_open(dir, &error);
+    g_assert_no_error(error);
+    g_autofree int32_t *ids = sana_tokenizer_encode(t, text, &counts[0], &error);
+    g_autofree int32_t *expected = sana_tokenizer_encode(whole, text, &counts[1], &error);
+    g_assert_no_error(error);
+    g_assert_cmpmem(ids, counts[0] * sizeof *ids, expected, counts[1] * sizeof *expected);
+    sana_tokenizer_free(whole);
+    sana_tokenizer_free(t);
+}
+
+/* The reference takes the pieces and no more; and a trie whose root points 4 GiB away, with text
+ * behind it, is not to be followed. */
+static void
+rules_for_normalising_count_for_nothing(void)
+{
+    static const guint8 spaces[] = {032, 4, 030, 1, 040, 1}; /* a prefix, none superfluous */
     guint8 charsmap[4 + 1024 + 2] = {0, 4, 0, 0, 0, 0xfe, 0xff, 0xff};
     static const guint specs[] = {3, 5};
-    GError *error = NULL;
+    gsize length;
+    g_autofree char *model = NULL;
     char *dir = testdir_new();
     for (gsize i = 0; i < G_N_ELEMENTS(specs); i++) {
         write_model_and(dir, specs[i], 2, charsmap, sizeof charsmap);
-        expect_refused(dir, SANA_FILE_ERROR_UNSUPPORTED, "precompiled_charsmap");
+        expect_the_same_ids(dir);
         write_model_and(dir, specs[i], 2, charsmap, 1);
-        expect_refused(dir, SANA_FILE_ERROR_UNSUPPORTED, "precompiled_charsmap");
-        write_model_and(dir, specs[i], 2, charsmap, 0);
-        SanaTokenizer *t = sana_tokenizer_open(dir, &error);
-        g_assert_no_error(error);
-        sana_tokenizer_free(t);
+        expect_the_same_ids(dir);
     }
+    g_assert_true(g_file_get_contents(PIECES "/tokenizer.model", &model, &length, NULL));
+    GString *longer = g_string_new_len(model, (gssize)length);
+    g_string_append_len(longer, (const char *)spaces, sizeof spaces);
+    testdir_write(dir, "tokenizer.model", longer->str, longer->len);
+    expect_the_same_ids(dir);
+    g_string_free(longer, TRUE);
+    testdir_free(dir);
+}
+
+static void
+tokenizers_of_other_kinds_are_refused(void)
+{
+    static const guint8 unigram[] = {022, 2, 030, 1};
+    gsize length;
+    g_autofree char *model = NULL;
+    char *dir = testdir_new();
+    g_assert_true(g_file_get_contents(PIECES "/tokenizer.model", &model, &length, NULL));
+    GString *longer = g_string_new_len(model, (gssize)length);
+    g_string_append_len(longer, (const char *)unigram, sizeof unigram);
+    testdir_write(dir, "tokenizer.model", longer->str, longer->len);
+    expect_refused(dir, SANA_FILE_ERROR_UNSUPPORTED, "BPE");
+    g_string_truncate(longer, length);
+    for (int i = 0; i < (1 << 20); i++)
+        g_string_append_len(longer, "\012\000", 2);
+    testdir_write(dir, "tokenizer.model", longer->str, longer->len);
+    expect_refused(dir, SANA_FILE_ERROR_MALFORMED, "more than 1048576 pieces");
+
+    testdir_write(dir, "tokenizer.model", model, length);
+    testdir_write_text(dir, "tokenizer_config.json", "{\"add_bos_token\": false}");
+    expect_refused(dir, SANA_FILE_ERROR_UNSUPPORTED, "add_bos_token");
+    testdir_write_text(dir, "tokenizer_config.json", "{\"add_eos_token\": true}");
+    expect_refused(dir, SANA_FILE_ERROR_UNSUPPORTED, "add_eos_token");
+    testdir_write_text(dir, "tokenizer_config.json", "{");
+    expect_refused(dir, SANA_FILE_ERROR_MALFORMED, "is not JSON");
+    testdir_write_text(dir, "tokenizer_config.json", "{\"add_bos_token\": true}");
+    expect_the_same_ids(dir);
+    /* beside a tokenizer.json the reference asks that */
+    testdir_write_text(dir, "tokenizer_config.json", "{\"add_bos_token\": false}");
+    testdir_write_text(dir, "tokenizer.json", "{}");
+    expect_the_same_ids(dir);
+    g_string_free(longer, TRUE);
     testdir_free(dir);
 }
 
@@ -331,8 +388,10 @@ main(int argc, char **argv)
                     files_that_are_no_tokenizer_are_refused);
     g_test_add_func("/tokenizer/truncated-models-are-refused", truncated_models_are_refused);
     g_test_add_func("/tokenizer/long-pieces-are-refused", long_pieces_are_refused);
-    g_test_add_func("/tokenizer/rules-for-normalising-are-refused",
-                    rules_for_normalising_are_refused);
+    g_test_add_func("/tokenizer/rules-for-normalising-count-for-nothing",
+                    rules_for_normalising_count_for_nothing);
+    g_test_add_func("/tokenizer/tokenizers-of-other-kinds-are-refused",
+                    tokenizers_of_other_kinds_are_refused);
     g_test_add_func("/tokenizer/broken-fields-are-refused", broken_fields_are_refused);
     g_test_add_func("/tokenizer/changed-models-give-no-id-beyond-their-size",
                     changed_models_give_no_id_beyond_their_size);
