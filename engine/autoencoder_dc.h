@@ -3,9 +3,9 @@
  * AutoencoderDC: the deep-compression autoencoder between pictures and latents.
  *
  * Source: DC-AE (arXiv 2410.10733) and diffusers' models/autoencoders/autoencoder_dc.py, whose
- * module names the checkpoint and the taps use.  Every choice its configuration can express is run,
- * with an entry for each stage in its lists (the reference cuts longer ones short); what the
- * reference itself cannot run is refused.
+ * module names the checkpoint and the taps use.  Every choice its configuration can express is run
+ * (lists longer than there are stages are cut short, as there); what the reference itself cannot
+ * run is refused.
  *
  * A picture (H, W, 3) in [−1, 1] becomes a latent (H/f, W/f, C), f = 2^(stages − 1).  Both ways are
  * deterministic and global: linear attention looks at the whole map.

@@ -55,6 +55,13 @@ read_block_type(SanaJson *j, const char *key, const char *name)
     return false;
 }
 
+/* The reference asks whether it is true; null is not. */
+static bool
+read_shortcut(SanaJson *j, const char *key)
+{
+    return sana_json_bool(j, key, !sana_json_is_null(j, key));
+}
+
 /* The lists of one half: <half>_block_out_channels, _layers_per_block, _block_types,
  * _qkv_multiscales.  Returns the number of stages. */
 static int
@@ -73,7 +80,7 @@ read_half(SanaJson *j, SanaDcStageConfig *st, const char *half, const int *defau
     }
     g_snprintf(key, sizeof key, "%s_layers_per_block", half);
     int n_layers = sana_json_ints(j, key, layers, default_layers, 6, 0, 64);
-    if (n_layers != n) {
+    if (sana_json_ok(j) && n_layers < n) {
         sana_json_fail(j, SANA_FILE_ERROR_MALFORMED,
                        "%s lists %d stages, but %s_block_out_channels %d", key, n_layers, half, n);
         return 0;
@@ -162,11 +169,13 @@ sana_autoencoder_config(SanaAutoencoderConfig *c, const char *directory, GError 
     *c = (SanaAutoencoderConfig){
         .latent_channels = sana_json_int(j, "latent_channels", 32, 1, 4096),
         .head_dim = sana_json_int(j, "attention_head_dim", 32, 1, 1024),
-        .encoder_out_shortcut = sana_json_bool(j, "encoder_out_shortcut", true),
-        .decoder_in_shortcut = sana_json_bool(j, "decoder_in_shortcut", true),
+        .encoder_out_shortcut = read_shortcut(j, "encoder_out_shortcut"),
+        .decoder_in_shortcut = read_shortcut(j, "decoder_in_shortcut"),
         .scaling_factor = sana_json_double(j, "scaling_factor", 1.0, 1e-6, 1e6),
     };
-    const char *down = sana_json_string(j, "downsample_block_type", "pixel_unshuffle");
+    const char *down = sana_json_string(
+        j, "downsample_block_type",
+        sana_json_is_null(j, "downsample_block_type") ? "conv" : "pixel_unshuffle");
     const char *up = sana_json_string(j, "upsample_block_type", "pixel_shuffle");
     c->unshuffle = strcmp(down, "pixel_unshuffle") == 0;
     c->interpolate = strcmp(up, "interpolate") == 0;

@@ -9,6 +9,8 @@
 
 #define MAX_BYTES (16u << 20)
 #define MAX_DEPTH 64
+#define MAX_STRING 128
+#define SHORT "of at most " G_STRINGIFY(MAX_STRING) " bytes that can be shown"
 #define MAX_VALUES 20000 /* few enough that keys made to collide in a hash table are no harm */
 
 struct SanaJson {
@@ -135,6 +137,15 @@ sana_json_finish(SanaJson *j, GError **error)
     return ok;
 }
 
+static bool
+printable(const char *text)
+{
+    for (; *text; text = g_utf8_next_char(text))
+        if (!g_unichar_isprint(g_utf8_get_char(text)))
+            return false;
+    return true;
+}
+
 /* A value as it may be shown in a sentence: one line, not long. */
 static char *
 show(JsonNode *node)
@@ -142,6 +153,10 @@ show(JsonNode *node)
     if (!node)
         return g_strdup("absent");
     char *text = json_to_string(node, FALSE);
+    if (!printable(text)) {
+        g_free(text);
+        return g_strdup("what cannot be shown");
+    }
     if (g_utf8_strlen(text, -1) > 40) {
         char *cut = g_utf8_substring(text, 0, 40);
         g_free(text);
@@ -205,10 +220,14 @@ is_number(JsonNode *node)
     return type == G_TYPE_INT64 || type == G_TYPE_DOUBLE;
 }
 
+/* One that can stand in a sentence. */
 static bool
 is_string(JsonNode *node)
 {
-    return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING;
+    if (!node || !JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_STRING)
+        return false;
+    const char *text = json_node_get_string(node);
+    return strlen(text) <= MAX_STRING && printable(text);
 }
 
 static int
@@ -268,7 +287,7 @@ sana_json_string(SanaJson *j, const char *key, const char *fallback)
         return fallback;
     if (is_string(node))
         return json_node_get_string(node);
-    fail_value(j, key, node, "a string");
+    fail_value(j, key, node, "a string " SHORT);
     return fallback;
 }
 
@@ -313,7 +332,7 @@ sana_json_strings(SanaJson *j, const char *key, const char **values, int count,
         values[i] = all;
     if (!node || is_string(node))
         return;
-    if (!list || json_array_get_length(list) != (guint)count) {
+    if (!list || json_array_get_length(list) < (guint)count) {
         g_autofree char *wanted = g_strdup_printf("a string or a list of %d strings", count);
         fail_value(j, key, node, wanted);
         return;
@@ -326,7 +345,7 @@ sana_json_strings(SanaJson *j, const char *key, const char **values, int count,
         else if (is_string(entry))
             values[i] = json_node_get_string(entry);
         else
-            fail_value(j, name, entry, "a string or null");
+            fail_value(j, name, entry, "null or a string " SHORT);
     }
 }
 
@@ -340,7 +359,7 @@ sana_json_int_lists(SanaJson *j, const char *key, int values[][SANA_JSON_MAX_LIS
     if (!node)
         return;
     JsonArray *list = JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
-    if (!list || json_array_get_length(list) != (guint)count) {
+    if (!list || json_array_get_length(list) < (guint)count) {
         g_autofree char *wanted = g_strdup_printf("a list of %d lists of numbers", count);
         fail_value(j, key, node, wanted);
         return;

@@ -32,17 +32,18 @@ bool sana_json_is_null(SanaJson *j, const char *key);
 int sana_json_int(SanaJson *j, const char *key, int fallback, int min, int max);
 double sana_json_double(SanaJson *j, const char *key, double fallback, double min, double max);
 bool sana_json_bool(SanaJson *j, const char *key, bool fallback);
-/* Owned by j; fallback may be NULL. */
+/* At most 128 bytes that can be shown on a line.  Owned by j; fallback may be NULL. */
 const char *sana_json_string(SanaJson *j, const char *key, const char *fallback);
 
 /* Lists; return the count (fallback_count where the key is absent) or 0 after an error.
  * At most SANA_JSON_MAX_LIST entries. */
 int sana_json_ints(SanaJson *j, const char *key, int *values, const int *fallback,
                    int fallback_count, int min, int max);
-/* One string for all `count` entries, or a list of exactly `count`; a null entry gives NULL. */
+/* One string for all `count` entries, or the first `count` of a list; a null entry gives NULL. */
 void sana_json_strings(SanaJson *j, const char *key, const char **values, int count,
                        const char *fallback);
-/* A list of `count` lists of ints ("[[], [5]]") into values[i][…], counts[i]; absent: all empty. */
+/* The first `count` of a list of lists of ints ("[[], [5]]") into values[i][…], counts[i]; absent:
+ * all empty. */
 void sana_json_int_lists(SanaJson *j, const char *key, int values[][SANA_JSON_MAX_LIST],
                          int *counts, int count, int min, int max);
 /* Entry i of list `key`, a string such as model_index.json's ["diffusers", "SCMScheduler"];

@@ -24,6 +24,11 @@ read_layer_types(SanaGemma2Config *c, SanaJson *j)
             return;
         }
         c->sliding[i] = listed ? strcmp(type, "sliding_attention") == 0 : i % 2 == 0;
+        if (listed && !c->sliding[i] && strcmp(type, "full_attention") != 0)
+            sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED,
+                           "layer_types \"%s\" is not run here; sliding_attention and "
+                           "full_attention are",
+                           type);
     }
 }
 
@@ -73,7 +78,8 @@ sana_gemma2_config(SanaGemma2Config *c, const char *directory, GError **error)
         .head_dim = sana_json_int(j, "head_dim", 256, 1, 4096),
         .mlp = sana_json_int(j, "intermediate_size", 9216, 1, 1 << 20),
         .vocabulary = sana_json_int(j, "vocab_size", 256000, 1, 1 << 24),
-        .max_tokens = sana_json_int(j, "max_position_embeddings", 8192, 1, 1 << 24),
+        /* rotations know no end, and the reference looks at the key no more than that */
+        .max_tokens = MAX(sana_json_int(j, "max_position_embeddings", 8192, 1, 1 << 24), 8192),
         .norm_eps = (float)sana_json_double(j, "rms_norm_eps", 1e-6, 0, 1),
         .softcap = (float)sana_json_double(j, "attn_logit_softcapping", 50, 0, 1e6),
         .window = sana_json_int(j, "sliding_window", 4096, 0, 1 << 24),

@@ -22,7 +22,7 @@ typedef struct {
     int heads, kv_heads, head_dim; /* 8, 4, 256 */
     int mlp;                       /* F, 9216 */
     int vocabulary;                /* 256000 */
-    int max_tokens;                /* max_position_embeddings */
+    int max_tokens;                /* max_position_embeddings, at least 8192 */
     float norm_eps, rope_theta;
     float query_scale;                    /* factor on q·k: query_pre_attn_scalar^−½ */
     float softcap;                        /* 50; 0: none */

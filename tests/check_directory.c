@@ -150,6 +150,14 @@ static const struct {
      SANA_ERROR_UNSUPPORTED, TEXT, "rope_scaling.type"},
     {"another activation", TEXT, "gelu_pytorch_tanh", "relu6", SANA_ERROR_UNSUPPORTED, TEXT,
      "relu6"},
+    {"another attention", TEXT, "\"full_attention\"", "\"chunked_attention\"",
+     SANA_ERROR_UNSUPPORTED, TEXT, "chunked_attention"},
+    {"a class of two lines", INDEX, "SanaSprintPipeline", "x\\n\\u001b[2Jy", SANA_ERROR_MALFORMED,
+     INDEX, "_class_name"},
+    {"an activation that turns the line round", VAE, "\"decoder_act_fns\": \"silu\"",
+     "\"decoder_act_fns\": \"\\u202e\"", SANA_ERROR_MALFORMED, VAE, "decoder_act_fns"},
+    {"fewer layers than stages", VAE, "\"encoder_layers_per_block\": [\n    1,",
+     "\"encoder_layers_per_block\": [", SANA_ERROR_MALFORMED, VAE, "encoder_layers_per_block"},
 };
 
 static void
@@ -161,6 +169,50 @@ configurations_that_say_something_else(void)
         tiny_edit(dir, edits[i].file, edits[i].from, edits[i].to);
         expect_both(dir, edits[i].code, edits[i].a, edits[i].b);
         testdir_free(dir);
+    }
+}
+
+/* Two ways to say the same to the reference's classes. */
+static const struct {
+    const char *name, *file, *from, *one, *other;
+} twins[] = {
+    {"a list longer than there are stages", VAE, "\"decoder_act_fns\": \"silu\"",
+     "\"decoder_act_fns\": [\"silu\", \"relu\", \"mish\"]",
+     "\"decoder_act_fns\": [\"silu\", \"relu\", \"mish\", \"gelu\", 7]"},
+    {"layers of stages that are not there", VAE, "\"decoder_layers_per_block\": [\n    1,\n    2,",
+     "\"decoder_layers_per_block\": [1, 2,", "\"decoder_layers_per_block\": [1, 2, 1,"},
+    {"a shortcut that is null", VAE, "\"decoder_in_shortcut\": true",
+     "\"decoder_in_shortcut\": false", "\"decoder_in_shortcut\": null"},
+    {"a way down that is null", VAE, "\"downsample_block_type\": \"conv\"",
+     "\"downsample_block_type\": \"conv\"", "\"downsample_block_type\": null"},
+    {"fewer positions than tokens", TEXT, "\"max_position_embeddings\": 8192",
+     "\"max_position_embeddings\": 8192", "\"max_position_embeddings\": 4"},
+};
+
+static guint8 *
+draw_edited(const char *file, const char *from, const char *to)
+{
+    char *dir = tiny_copy();
+    tiny_edit(dir, file, from, to);
+    SanaModel *model = tiny_load(dir);
+    SanaSession *session = tiny_session(model);
+    SanaPrompt *prompt = tiny_prompt(session, "a fox in the snow");
+    guint8 *drawn = tiny_draw(session, prompt, NULL, 32, 32);
+    sana_prompt_unref(prompt);
+    sana_session_free(session);
+    sana_model_unref(model);
+    testdir_free(dir);
+    return drawn;
+}
+
+static void
+configurations_that_say_the_same_draw_the_same(void)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(twins); i++) {
+        g_test_message("%s", twins[i].name);
+        g_autofree guint8 *one = draw_edited(twins[i].file, twins[i].from, twins[i].one);
+        g_autofree guint8 *other = draw_edited(twins[i].file, twins[i].from, twins[i].other);
+        g_assert_cmpmem(one, 3 * 32 * 32, other, 3 * 32 * 32);
     }
 }
 
@@ -459,6 +511,8 @@ main(int argc, char **argv)
     g_test_add_func("/directory/paths-that-are-no-model", paths_that_are_no_model);
     g_test_add_func("/directory/configurations-that-say-something-else",
                     configurations_that_say_something_else);
+    g_test_add_func("/directory/configurations-that-say-the-same-draw-the-same",
+                    configurations_that_say_the_same_draw_the_same);
     g_test_add_func("/directory/a-first-step-down-that-cannot-be-unshuffled",
                     a_first_step_down_that_cannot_be_unshuffled);
     g_test_add_func("/directory/every-configuration-missing-or-malformed",
