@@ -488,22 +488,19 @@ static char *
 find_weights(const char *directory, const char *stem, bool *is_index)
 {
     static const char *const variants[] = {"", ".bf16", ".fp16"};
-    /* What stands before and after the variant; without one all three are the same name. */
-    static const char *const indices[][2] = {{".safetensors.index", ".json"},
-                                             {".safetensors", ".index.json"},
-                                             {"", ".safetensors.index.json"}};
+    /* What stands before and after the variant: of a single file, then of indices, which without
+     * one have the same name.  transformers begins with the first, diffusers with the second. */
+    static const char *const around[][2] = {{"", ".safetensors"},
+                                            {".safetensors.index", ".json"},
+                                            {".safetensors", ".index.json"},
+                                            {"", ".safetensors.index.json"}};
+    const size_t kinds = G_N_ELEMENTS(around), first = strcmp(stem, "model") == 0 ? 0 : 1;
     for (size_t v = 0; v < G_N_ELEMENTS(variants); v++) {
-        g_autofree char *single = g_strconcat(stem, variants[v], ".safetensors", NULL);
-        char *path = g_build_filename(directory, single, NULL);
-        *is_index = false;
-        if (present(path))
-            return path;
-        g_free(path);
-        *is_index = true;
-        for (size_t i = 0; i < G_N_ELEMENTS(indices); i++) {
-            g_autofree char *name =
-                g_strconcat(stem, indices[i][0], variants[v], indices[i][1], NULL);
-            path = g_build_filename(directory, name, NULL);
+        for (size_t i = 0; i < kinds; i++) {
+            const char *const *parts = around[(first + i) % kinds];
+            g_autofree char *name = g_strconcat(stem, parts[0], variants[v], parts[1], NULL);
+            char *path = g_build_filename(directory, name, NULL);
+            *is_index = parts != around[0];
             if (present(path))
                 return path;
             g_free(path);

@@ -50,8 +50,8 @@ typedef struct {
  * `<stem>.<variant>-00001-of-00002.safetensors` or `<stem>-00001-of-00002.<variant>.safetensors`
  * through `<stem>.safetensors.index[.<variant>].json` / `<stem>.<variant>.safetensors.index.json`)
  * or without.  stem is "diffusion_pytorch_model" or "model".  Without a variant wins; else bf16,
- * else fp16; of one variant a single file wins over an index.  A shard name is a plain file name in
- * that directory.
+ * else fp16; of one variant an index wins over a single file as in diffusers, but not of "model",
+ * as in transformers.  A shard name is a plain file name in that directory.
  */
 SanaSafetensors *sana_safetensors_open(const char *directory, const char *stem, GError **error);
 void sana_safetensors_free(SanaSafetensors *st); /* NULL is fine */

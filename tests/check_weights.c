@@ -335,6 +335,26 @@ variants_are_found_in_order(void)
     expect_refused(SANA_FILE_ERROR_MISSING, "cannot be opened");
 }
 
+/* diffusers asks for an index first, transformers for a single file. */
+static void
+of_diffusers_files_an_index_wins(void)
+{
+    static const char *const stems[] = {"diffusion_pytorch_model", "model"};
+    static const float expected[] = {64, 128};
+    for (gsize i = 0; i < G_N_ELEMENTS(stems); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *single = g_strconcat(stems[i], ".safetensors", NULL);
+        g_autofree char *index = g_strconcat(stems[i], ".safetensors.index.json", NULL);
+        write_marker(single, "x", 128);
+        write_marker("shard.safetensors", "x", 64);
+        write_index(index, "\"x\":\"shard.safetensors\"");
+        SanaSafetensors *st = sana_safetensors_open(dir, stems[i], &error);
+        g_assert_no_error(error);
+        g_assert_cmpmem(sana_safetensors_find(st, "x")->data, 4, &expected[i], 4);
+        sana_safetensors_free(st);
+    }
+}
+
 static void
 shards_are_joined_under_every_index_name(void)
 {
@@ -551,6 +571,7 @@ main(int argc, char **argv)
         {"/weights/too-many-tensors-are-refused", too_many_tensors_are_refused},
         {"/weights/changed-bytes-never-escape-the-file", changed_bytes_never_escape_the_file},
         {"/weights/variants-are-found-in-order", variants_are_found_in_order},
+        {"/weights/of-diffusers-files-an-index-wins", of_diffusers_files_an_index_wins},
         {"/weights/shards-are-joined-under-every-index-name",
          shards_are_joined_under_every_index_name},
         {"/weights/bad-indices-are-refused", bad_indices_are_refused},
