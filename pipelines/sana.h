@@ -233,7 +233,7 @@ typedef struct {
     double guidance_scale;         /* 0 … 20; 4.5; the model knows 4, 4.5 and 5 */
     guint64 seed;                  /* low 32 bits count, as torch.Generator("cpu") */
     double max_timesteps;          /* first angle, in radians, 0 … π/2 + 1e-5; 1.57080 */
-    double intermediate_timesteps; /* second angle of two steps, in radians, to max_timesteps; 1.3;
+    double intermediate_timesteps; /* second angle of two steps, in radians, to π/2 + 1e-5; 1.3;
                                     * ≤ 0: equal angles.  Of other numbers of steps it is not
                                     * looked at */
     const double *timesteps;       /* steps + 1 falling angles, in radians, ending in 0, in place of

@@ -79,8 +79,7 @@ text_angles(SanaSchedule *out, const SanaParams *p, GError **error)
     if (!check_range("max_timesteps", p->max_timesteps, 0, MAX_ANGLE, error))
         return FALSE;
     if (p->steps == 2 && !(p->intermediate_timesteps <= 0)) {
-        if (!check_range("intermediate_timesteps, which lies between 0 and max_timesteps,",
-                         p->intermediate_timesteps, 0, p->max_timesteps, error))
+        if (!check_range("intermediate_timesteps", p->intermediate_timesteps, 0, MAX_ANGLE, error))
             return FALSE;
         out->t[0] = round_to_f32(p->max_timesteps);
         out->t[1] = round_to_f32(p->intermediate_timesteps);

@@ -29,7 +29,7 @@ typedef struct {
 
 /*
  * Text-to-image.  Of params it reads steps (1 … 20), timesteps, max_timesteps (0 … π/2 + 1e-5),
- * intermediate_timesteps (to max_timesteps).
+ * intermediate_timesteps (to the same; it may lie above max_timesteps, as in the reference).
  *
  *   timesteps given          these steps + 1 angles, finite, each below the one before, within
  *                            0 … π/2 + 1e-5, the last 0; the two parameters below are not read

@@ -84,6 +84,18 @@ custom_angles_are_used_as_given(void)
     assert_angles(&s, 2, custom + 2);
 }
 
+/* The reference does not compare them. */
+static void
+the_second_angle_may_lie_above_the_first(void)
+{
+    static const double angles[] = {1.2f, 1.3f, 0};
+    SanaParams p = SANA_PARAMS_DEFAULT;
+    SanaSchedule s;
+    p.max_timesteps = 1.2;
+    g_assert_true(sana_schedule_text(&s, &p, NULL));
+    assert_angles(&s, 2, angles);
+}
+
 static void
 diffusers_strength_drops_steps_as_there(void)
 {
@@ -210,7 +222,7 @@ what_is_out_of_range_is_refused(void)
         assert_refused(&p, FALSE, "timesteps");
     }
     SanaParams p = SANA_PARAMS_DEFAULT;
-    p.intermediate_timesteps = 1.5708001; /* above the first */
+    p.intermediate_timesteps = 1.5709;
     assert_refused(&p, FALSE, "intermediate_timesteps");
     p.intermediate_timesteps = NAN;
     assert_refused(&p, FALSE, "intermediate_timesteps");
@@ -257,6 +269,8 @@ main(int argc, char **argv)
     g_test_add_func("/scm/intermediate_is_ignored_but_for_two_steps",
                     intermediate_is_ignored_but_for_two_steps);
     g_test_add_func("/scm/custom_angles_are_used_as_given", custom_angles_are_used_as_given);
+    g_test_add_func("/scm/the-second-angle-may-lie-above-the-first",
+                    the_second_angle_may_lie_above_the_first);
     g_test_add_func("/scm/diffusers_strength_drops_steps_as_there",
                     diffusers_strength_drops_steps_as_there);
     g_test_add_func("/scm/continuous_strength_is_the_start_angle",
