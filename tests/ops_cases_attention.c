@@ -92,6 +92,8 @@ check_attention(Runner *r)
     /* scores of hundreds: only subtracting the largest keeps the exponentials finite */
     run_attention(r, 9, 20, 64, 0, (SanaAttention){2, 2, .scale = 8});
     run_attention(r, 9, 20, 64, 0, (SanaAttention){2, 2, .scale = 3, .softcap = 50});
+    /* a cap far above all scores must leave them as they are */
+    run_attention(r, 9, 20, 64, 0, (SanaAttention){2, 2, .softcap = 1e6f});
     run_attention(r, 257, 130, 32, 0, (SanaAttention){2, 2});
 }
 

@@ -57,6 +57,18 @@ prepare_head(const Work *w, int head)
         memset(turned + (size_t)i * (size_t)w->keys + w->t, 0, behind * sizeof *turned);
 }
 
+/* cap · tanh(x / cap), inverse = 1 / cap; the series where the formula takes nearly equal numbers
+ * from each other */
+INLINE float
+capped(float x, float cap, float inverse)
+{
+    const float u = x * inverse, v = u * u;
+    const float series =
+        x + x * v * (-1.f / 3 + v * (2.f / 15 + v * (-17.f / 315 + v * (62.f / 2835))));
+    const float formula = cap - 2 * cap / (1 + fast_exp(2 * u));
+    return v < .0625f ? series : formula;
+}
+
 /* Scores to weights; whatever lies outside [first, end) becomes 0 within [0, until). */
 INLINE void
 soften(const Work *w, float *scores, int first, int end, int until)
@@ -65,8 +77,7 @@ soften(const Work *w, float *scores, int first, int end, int until)
     float max = -INFINITY, sum = 0;
 
     if (cap > 0)
-        SIMD for (int j = first; j < end; j++) scores[j] =
-            cap - 2 * cap / (1 + fast_exp(2 * inverse * scale * scores[j]));
+        SIMD for (int j = first; j < end; j++) scores[j] = capped(scale * scores[j], cap, inverse);
     else
         SIMD for (int j = first; j < end; j++) scores[j] *= scale;
 #pragma omp simd reduction(max : max)
