@@ -4,6 +4,8 @@
 #include "config.h"
 #endif
 
+#include <glib/gi18n-lib.h>
+
 #include "gstsanaimg2img.h"
 #include "gstsananegotiate.h"
 
@@ -102,21 +104,51 @@ set_output (GstSanaImg2img * self, const GstVideoInfo * in,
   return TRUE;
 }
 
+/* What downstream takes of what can become of in_caps, or NULL.  The filter is
+ * for a capsfilter that lets go of other caps only then. */
+static GstCaps *
+choose_output (GstSanaImg2img * self)
+{
+  GstCaps *can = gst_sana_transform_caps (self->in_caps, FALSE);
+  GstCaps *peer = gst_pad_peer_query_caps (self->srcpad, can);
+  GstCaps *out = gst_sana_fixate_output (self->in_caps, peer);
+
+  GST_DEBUG_OBJECT (self, "%" GST_PTR_FORMAT " becomes %" GST_PTR_FORMAT,
+      self->in_caps, out);
+  gst_caps_unref (can);
+  gst_caps_unref (peer);
+  return out;
+}
+
+static GstFlowReturn
+fail_negotiation (GstSanaImg2img * self)
+{
+  if (GST_PAD_IS_FLUSHING (self->srcpad))
+    return GST_FLOW_FLUSHING;
+  GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
+      (_("What follows takes none of the formats that this video can become; "
+              "put videoconvert and videorate there.")),
+      ("from caps %" GST_PTR_FORMAT, self->in_caps));
+  gst_sana_img2img_set_own_error (self);
+  return GST_FLOW_NOT_NEGOTIATED;
+}
+
 /* Agrees with downstream on what becomes of in_caps, and says so. */
 static GstFlowReturn
 negotiate (GstSanaImg2img * self)
 {
-  GstCaps *peer = gst_pad_peer_query_caps (self->srcpad, NULL);
-  GstCaps *out = gst_sana_fixate_output (self->in_caps, peer);
+  GstCaps *out = choose_output (self);
   GstVideoInfo in_info, out_info;
   gboolean changed;
 
-  GST_DEBUG_OBJECT (self, "%" GST_PTR_FORMAT " becomes %" GST_PTR_FORMAT,
-      self->in_caps, out);
-  gst_caps_unref (peer);
+  if (!out && self->convert) {
+    /* what downstream takes now is still to come from upstream, behind frames
+     * that are not; where it does not, downstream refuses them */
+    GST_DEBUG_OBJECT (self, "stays with %" GST_PTR_FORMAT, self->out_caps);
+    return GST_FLOW_OK;
+  }
   if (!out)
-    return GST_PAD_IS_FLUSHING (self->srcpad) ? GST_FLOW_FLUSHING :
-        GST_FLOW_NOT_NEGOTIATED;
+    return fail_negotiation (self);
   changed = !self->out_caps || !gst_caps_is_equal (self->out_caps, out);
   gst_caps_take (&self->out_caps, out);
   if (changed || !self->convert) {

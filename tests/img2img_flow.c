@@ -339,6 +339,63 @@ test_buffer_too_small(void)
     filter_stop(h);
 }
 
+/* Takes the events that came out up to one of this type. */
+static void
+await_event(GstHarness *h, GstEventType type)
+{
+    GstEventType last = GST_EVENT_UNKNOWN;
+
+    while (last != type) {
+        GstEvent *event = gst_harness_pull_event(h);
+        g_assert_nonnull(event);
+        last = GST_EVENT_TYPE(event);
+        gst_event_unref(event);
+    }
+}
+
+/* What downstream takes from now on is on its way behind frames that it took. */
+static void
+test_another_rate_from_downstream(void)
+{
+    static const char *const rates[] = {SMALL, "video/x-raw,format=RGB,width=64,height=32,"
+                                               "framerate=15/1"};
+    GstHarness *h = filter_start(filter_make("model-path", "fake:frame=100", NULL), SMALL, FALSE);
+
+    await_event(h, GST_EVENT_CAPS);
+    for (guint n = 0; n < 2; n++)
+        g_assert_cmpint(gst_harness_push(h, filter_picture(SMALL, n, n)), ==, GST_FLOW_OK);
+    gst_harness_set_sink_caps_str(h, rates[1]);
+    g_assert_cmpint(gst_harness_push(h, filter_picture(SMALL, 2, 2)), ==, GST_FLOW_OK);
+    gst_harness_set_src_caps_str(h, rates[1]);
+    g_assert_cmpint(gst_harness_push(h, filter_picture(rates[1], 3, 3)), ==, GST_FLOW_OK);
+    for (guint n = 0; n < 4; n++)
+        gst_buffer_unref(gst_harness_pull(h));
+    g_autoptr(GstCaps) caps = gst_pad_get_current_caps(h->sinkpad);
+    g_autoptr(GstCaps) expected = gst_caps_from_string(rates[1]);
+    g_assert_true(gst_caps_is_subset(caps, expected));
+    filter_expect_no_error(h->element);
+    filter_stop(h);
+}
+
+/* Caps were fine when they came, and are not when their turn comes: who waits behind the element
+ * is told, too. */
+static void
+test_nothing_in_common_later(void)
+{
+    GstHarness *h = filter_start(filter_make("model-path", "fake:frame=1000", NULL), SMALL, FALSE);
+    await_event(h, GST_EVENT_CAPS);
+    g_assert_cmpint(gst_harness_push(h, filter_picture(SMALL, 0, 0)), ==, GST_FLOW_OK);
+    gst_harness_set_src_caps_str(h, "video/x-raw,format=RGB,width=32,height=32,framerate=30/1");
+    gst_harness_set_sink_caps_str(h, "video/x-raw,framerate=15/1");
+    filter_expect_error(h->element, GST_CORE_ERROR, GST_CORE_ERROR_NEGOTIATION, "videorate");
+    GstFlowReturn ret = GST_FLOW_OK;
+    for (guint n = 1; n < 10 && ret == GST_FLOW_OK; n++)
+        ret = gst_harness_push(h, filter_picture(SMALL, n, n));
+    g_assert_cmpint(ret, ==, GST_FLOW_NOT_NEGOTIATED);
+    await_event(h, GST_EVENT_EOS);
+    filter_stop(h);
+}
+
 void
 add_flow_tests(void)
 {
@@ -360,4 +417,7 @@ add_flow_tests(void)
     g_test_add_func("/img2img/flow/no model", test_no_model);
     g_test_add_func("/img2img/flow/a buffer before caps", test_buffer_before_caps);
     g_test_add_func("/img2img/flow/a buffer too small", test_buffer_too_small);
+    g_test_add_func("/img2img/flow/another rate from downstream",
+                    test_another_rate_from_downstream);
+    g_test_add_func("/img2img/flow/nothing in common later", test_nothing_in_common_later);
 }
