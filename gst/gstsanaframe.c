@@ -221,6 +221,7 @@ void
 gst_sana_frame_free (GstSanaFrame * frame)
 {
   g_clear_error (&frame->error);
+  gst_clear_buffer (&frame->carried);
   gst_clear_buffer (&frame->in);
   gst_clear_buffer (&frame->out);
   g_clear_pointer (&frame->convert, gst_sana_convert_unref);

@@ -23,6 +23,7 @@ typedef struct
   guint64 epoch;                /* counts restarts, of those not computed too */
   gboolean warm_up;             /* draws nothing */
 
+  GstBuffer *carried;           /* captions of frames dropped before, or NULL */
   GstBuffer *in;                /* let go as soon as it is read */
   GstBuffer *out;
   GstSanaConvert *convert;

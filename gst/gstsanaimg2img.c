@@ -177,6 +177,7 @@ start (GstSanaImg2img * self)
 
   gst_sana_common_start (&self->common, GST_ELEMENT (self));
   gst_sana_common_snapshot (&self->common, &settings);
+  gst_sana_img2img_name_model (self, &settings);
   self->worker = gst_sana_worker_start (GST_ELEMENT (self), &settings,
       &gst_sana_img2img_worker_funcs);
   gst_sana_settings_clear (&settings);
@@ -273,6 +274,8 @@ gst_sana_img2img_finalize (GObject * object)
   GstSanaImg2img *self = GST_SANA_IMG2IMG (object);
 
   gst_clear_object (&self->cuda);
+  g_free (self->model_name);
+  gst_clear_buffer (&self->carried);
   gst_sana_queue_clear (&self->queue);
   gst_sana_qos_reset (&self->qos);
   gst_sana_pace_clear (&self->pace);
@@ -331,7 +334,6 @@ gst_sana_img2img_init (GstSanaImg2img * self)
   gst_sana_latency_configure (&self->latency, self->values.latency, FALSE);
   gst_sana_qos_reset (&self->qos);
   self->srcresult = GST_FLOW_FLUSHING;
-  self->scale_x = self->scale_y = 1;
   self->scale_x = self->scale_y = 1;
 
   pad = self->sinkpad =

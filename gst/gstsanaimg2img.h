@@ -50,6 +50,7 @@ struct _GstSanaImg2img
   GstSanaWorker *worker;
   GMutex worker_lock;
   GstSanaStartup startup_mode;  /* from READY on */
+  gchar *model_name;            /* the same: what is running, on what */
 
   GstObject *cuda;              /* a GstCudaContext, or NULL; once set it stays */
 
@@ -61,6 +62,7 @@ struct _GstSanaImg2img
   GstClockTime last_time;       /* running time of the last frame, or NONE */
   GstClockTime step;            /* from frame to frame, as the caps say, or 0 */
   gboolean restart;             /* of the next one: a scene begins */
+  GstBuffer *carried;           /* captions of frames dropped before it, or NULL */
 
   /* the task */
   GstCaps *in_caps, *out_caps;
@@ -115,9 +117,10 @@ void gst_sana_img2img_get_values (GstSanaImg2img * self,
 GstFlowReturn gst_sana_img2img_chain (GstPad * pad, GstObject * parent,
     GstBuffer * buffer);
 
-/* Has a frame, which it takes, not shown, and says so.  No lock held. */
+/* Has a frame, which it takes, not shown, and says so; its captions are added to
+ * `carried`.  No lock held. */
 void gst_sana_img2img_drop (GstSanaImg2img * self, GstSanaFrame * frame,
-    GstSanaCount why);
+    GstSanaCount why, GstBuffer ** carried);
 
 /* With the lock: upstream is live, or not; `leaky` follows from that and the
  * properties. */
@@ -171,6 +174,11 @@ GstFlowReturn gst_sana_img2img_show (GstSanaImg2img * self,
 void gst_sana_img2img_reset_output (GstSanaImg2img * self);
 
 /* gstsanaimg2imgcompute.c */
+/* Before the worker starts with these settings: what the process remembers times
+ * of its pictures by. */
+void gst_sana_img2img_name_model (GstSanaImg2img * self,
+    const GstSanaSettings * settings);
+
 /* The task: pictures as `convert` makes them are to come, in so many steps: times
  * are of these from now on.  TRUE: they are others than before, and live. */
 gboolean gst_sana_img2img_expect (GstSanaImg2img * self, guint steps);

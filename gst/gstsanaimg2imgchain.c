@@ -22,7 +22,7 @@ gst_sana_img2img_set_live (GstSanaImg2img * self, gboolean live,
 
 void
 gst_sana_img2img_drop (GstSanaImg2img * self, GstSanaFrame * frame,
-    GstSanaCount why)
+    GstSanaCount why, GstBuffer ** carried)
 {
   GstSanaStats *stats = &self->common.stats;
   GstMessage *message;
@@ -33,6 +33,8 @@ gst_sana_img2img_drop (GstSanaImg2img * self, GstSanaFrame * frame,
   g_mutex_lock (&self->lock);
   message = gst_sana_qos_drop (&self->qos, GST_ELEMENT (self), self->live,
       frame->in, frame->job.running_time, frame->stream_time);
+  gst_sana_qos_carry (carried, frame->carried);
+  gst_sana_qos_carry (carried, frame->in);
   g_mutex_unlock (&self->lock);
   gst_sana_qos_set_counts (message,
       gst_sana_stats_get (stats, GST_SANA_COUNT_OUT),
@@ -191,18 +193,20 @@ gst_sana_img2img_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   g_mutex_unlock (&self->lock);
   if (dropped) {
     frame->restart = frame->restart || dropped->restart;
-    gst_sana_img2img_drop (self, dropped, GST_SANA_COUNT_DROPPED);
+    gst_sana_img2img_drop (self, dropped, GST_SANA_COUNT_DROPPED,
+        &self->carried);
   }
   frame->restart = frame->restart || self->restart;
   self->restart = room != ROOM && frame->restart;
   if (room == FULL) {
-    gst_sana_img2img_drop (self, frame, GST_SANA_COUNT_DROPPED);
+    gst_sana_img2img_drop (self, frame, GST_SANA_COUNT_DROPPED, &self->carried);
     return GST_FLOW_OK;
   }
   if (room == ENDED) {
     gst_sana_frame_free (frame);
     return flow;
   }
+  frame->carried = g_steal_pointer (&self->carried);
   take_values (self, frame);
   return enqueue (self, frame);
 }

@@ -14,20 +14,24 @@
 
 /* --- warming up ----------------------------------------------------------- */
 
+void
+gst_sana_img2img_name_model (GstSanaImg2img * self,
+    const GstSanaSettings * settings)
+{
+  gchar *path = gst_sana_find_model (settings->model_path);
+
+  g_free (self->model_name);
+  self->model_name = g_strdup_printf ("%s %s %d", path, settings->device,
+      settings->precision);
+  g_free (path);
+}
+
 /* What the process knows these pictures as; the caller frees it. */
 static gchar *
 latency_key (GstSanaImg2img * self, const GstSanaMeasured * measured)
 {
-  GstSanaSettings settings = { 0 };
-  gchar *path, *key;
-
-  gst_sana_common_snapshot (&self->common, &settings);
-  path = gst_sana_find_model (settings.model_path);
-  key = g_strdup_printf ("%s %s %d %u %dx%d", path, settings.device,
-      settings.precision, measured->steps, measured->width, measured->height);
-  g_free (path);
-  gst_sana_settings_clear (&settings);
-  return key;
+  return g_strdup_printf ("%s %u %dx%d", self->model_name, measured->steps,
+      measured->width, measured->height);
 }
 
 static void

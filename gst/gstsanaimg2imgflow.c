@@ -216,6 +216,7 @@ flush_stop (GstSanaImg2img * self, GstEvent * event)
   self->n_frames = 0;
   self->last_time = GST_CLOCK_TIME_NONE;
   self->restart = TRUE;
+  gst_clear_buffer (&self->carried);
   gst_sana_cues_restart (&self->cues);
   set_pool_flushing (self, FALSE);
   g_mutex_lock (&self->lock);
@@ -464,6 +465,7 @@ gst_sana_img2img_sink_activate (GstPad * pad, GstObject * parent,
     self->asked_live = FALSE;
     self->n_frames = 0;
     self->last_time = GST_CLOCK_TIME_NONE;
+    gst_clear_buffer (&self->carried);
     g_mutex_lock (&self->lock);
     start_locked (self);
     g_mutex_unlock (&self->lock);
@@ -492,9 +494,9 @@ gst_sana_img2img_src_activate (GstPad * pad, GstObject * parent,
     set_pool_flushing (self, FALSE);
     g_mutex_lock (&self->lock);
     start_locked (self);
-    ret = gst_pad_start_task (pad, gst_sana_img2img_loop, pad, NULL);
     g_mutex_unlock (&self->lock);
-    return ret;
+    /* which posts STREAM_STATUS; nobody else starts it before it is there */
+    return gst_pad_start_task (pad, gst_sana_img2img_loop, pad, NULL);
   }
   gst_sana_img2img_set_flushing (self);
   gst_sana_img2img_flush_worker (self);

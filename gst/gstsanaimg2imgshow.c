@@ -7,6 +7,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "gstsanaimg2img.h"
+#include "gstsananegotiate.h"
 
 #define GST_CAT_DEFAULT gst_sana_img2img_debug
 
@@ -28,6 +29,14 @@ static GstFlowReturn
 fail (GstSanaImg2img * self, GstSanaDoing doing, const GError * error)
 {
   gst_sana_post_error (GST_ELEMENT (self), doing, error);
+  gst_sana_img2img_set_own_error (self);
+  return GST_FLOW_ERROR;
+}
+
+static GstFlowReturn
+no_buffer (GstSanaImg2img * self)
+{
+  gst_sana_post_no_pool (GST_ELEMENT (self), self->out_caps);
   gst_sana_img2img_set_own_error (self);
   return GST_FLOW_ERROR;
 }
@@ -187,8 +196,10 @@ show_startup (GstSanaImg2img * self, GstSanaFrame * frame, GstFlowReturn * ret)
       *ret = copy_input (self, frame);
       return TRUE;
     case GST_SANA_STARTUP_BLACK:
-      *ret = gst_sana_pace_blacken (gst_sana_convert_out_info (self->convert),
-          frame->out) ? GST_FLOW_OK : GST_FLOW_ERROR;
+      *ret = GST_FLOW_OK;
+      if (!gst_sana_pace_blacken (gst_sana_convert_out_info (self->convert),
+              frame->out))
+        *ret = no_buffer (self);
       return TRUE;
     default:
       return FALSE;
@@ -270,6 +281,21 @@ take_newest (GstSanaImg2img * self, gboolean wait, GstSanaFrame ** newest)
           (*newest)->epoch != self->epoch))
     g_clear_pointer (newest, gst_sana_frame_free);
   return ret;
+}
+
+/* Frames wait for their own pictures from now on: what pacing=repeat has begun is
+ * old when that comes back. */
+static void
+forget_background (GstSanaImg2img * self)
+{
+  GstSanaFrame *newest;
+
+  g_mutex_lock (&self->lock);
+  self->background = NULL;
+  newest = g_steal_pointer (&self->newest);
+  g_mutex_unlock (&self->lock);
+  if (newest)
+    gst_sana_frame_free (newest);
 }
 
 /* What is shown where the scene has no picture yet.  FALSE: nothing, wait for
@@ -378,19 +404,24 @@ gst_sana_img2img_show (GstSanaImg2img * self, GstSanaFrame * frame)
     begin_scene (self);
   frame->epoch = self->epoch;
   if (is_late (self, frame)) {
-    gst_sana_img2img_drop (self, frame, GST_SANA_COUNT_QOS_DROPPED);
+    gst_sana_img2img_drop (self, frame, GST_SANA_COUNT_QOS_DROPPED,
+        &self->qos.carried);
     self->missed = TRUE;
     return GST_FLOW_OK;
   }
   ret = gst_sana_img2img_ensure_pool (self);
-  if (ret == GST_FLOW_OK)
+  if (ret == GST_FLOW_OK) {
     ret = gst_buffer_pool_acquire_buffer (self->pool, &out, NULL);
+    if (ret == GST_FLOW_ERROR)
+      ret = no_buffer (self);
+  }
   if (ret == GST_FLOW_OK) {
     gst_sana_img2img_set_process (self, &process);
     gst_sana_img2img_expect (self, frame->job.settings.steps);
     g_mutex_lock (&self->lock);
-    gst_sana_qos_hand_over (&self->qos, out);
+    gst_sana_qos_hand_over (&self->qos.carried, out);
     g_mutex_unlock (&self->lock);
+    gst_sana_qos_hand_over (&frame->carried, out);
     gst_sana_frame_set_output (frame, self->convert, out);
     if (gst_sana_img2img_values_copy (&frame->values)) {
       begin_scene (self);
@@ -398,8 +429,10 @@ gst_sana_img2img_show (GstSanaImg2img * self, GstSanaFrame * frame)
       ret = copy_input (self, frame);
     } else if (frame->values.pacing == GST_SANA_PACING_REPEAT)
       ret = show_newest (self, frame);
-    else
+    else {
+      forget_background (self);
       ret = show_own (self, &frame);
+    }
   }
   if (ret == GST_FLOW_OK)
     return push (self, frame);

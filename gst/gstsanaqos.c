@@ -58,7 +58,7 @@ carry_meta (GstBuffer * frame, GstMeta ** meta, gpointer user_data)
 }
 
 GstMessage *
-gst_sana_qos_drop (GstSanaQos * qos, GstElement * element, gboolean live,
+gst_sana_qos_drop (const GstSanaQos * qos, GstElement * element, gboolean live,
     GstBuffer * frame, GstClockTime running_time, GstClockTime stream_time)
 {
   GstMessage *message = gst_message_new_qos (GST_OBJECT (element), live,
@@ -66,9 +66,6 @@ gst_sana_qos_drop (GstSanaQos * qos, GstElement * element, gboolean live,
       GST_BUFFER_DURATION (frame));
 
   gst_message_set_qos_values (message, qos->jitter, qos->proportion, QUALITY);
-  if (!qos->carried)
-    qos->carried = gst_buffer_new ();
-  gst_buffer_foreach_meta (frame, carry_meta, qos->carried);
   return message;
 }
 
@@ -79,18 +76,20 @@ gst_sana_qos_set_counts (GstMessage * message, guint64 processed,
   gst_message_set_qos_stats (message, GST_FORMAT_BUFFERS, processed, dropped);
 }
 
-static gboolean
-hand_over_meta (GstBuffer * carried, GstMeta ** meta, gpointer user_data)
+void
+gst_sana_qos_carry (GstBuffer ** carried, GstBuffer * from)
 {
-  copy_meta (user_data, carried, *meta);
-  return TRUE;
+  if (!from)
+    return;
+  if (!*carried)
+    *carried = gst_buffer_new ();
+  gst_buffer_foreach_meta (from, carry_meta, *carried);
 }
 
 void
-gst_sana_qos_hand_over (GstSanaQos * qos, GstBuffer * out)
+gst_sana_qos_hand_over (GstBuffer ** carried, GstBuffer * out)
 {
-  if (!qos->carried)
-    return;
-  gst_buffer_foreach_meta (qos->carried, hand_over_meta, out);
-  gst_clear_buffer (&qos->carried);
+  if (*carried)
+    gst_buffer_foreach_meta (*carried, carry_meta, out);
+  gst_clear_buffer (carried);
 }

@@ -21,7 +21,7 @@ typedef struct
   GstClockTime earliest;        /* running time; NONE: nothing is late */
   gdouble proportion;           /* of the last event */
   GstClockTimeDiff jitter;
-  GstBuffer *carried;           /* captions of frames that were dropped, or NULL */
+  GstBuffer *carried;           /* captions of frames that came too late, or NULL */
 } GstSanaQos;
 
 /* At the start and after a flush: nothing is late, nothing is carried. */
@@ -36,15 +36,19 @@ gboolean gst_sana_qos_is_late (const GstSanaQos * qos,
 
 /* A frame is dropped; processed and dropped count it.  (transfer full): the
  * message to be posted, with no lock held. */
-GstMessage *gst_sana_qos_drop (GstSanaQos * qos, GstElement * element,
+GstMessage *gst_sana_qos_drop (const GstSanaQos * qos, GstElement * element,
     gboolean live, GstBuffer * frame, GstClockTime running_time,
     GstClockTime stream_time);
 void gst_sana_qos_set_counts (GstMessage * message, guint64 processed,
     guint64 dropped);
 
-/* Gives the next output, before it takes those of its own input, the captions of
- * the frames dropped before it. */
-void gst_sana_qos_hand_over (GstSanaQos * qos, GstBuffer * out);
+/* Adds from's captions to those that are carried on, in a buffer without
+ * memory; both may be NULL. */
+void gst_sana_qos_carry (GstBuffer ** carried, GstBuffer * from);
+
+/* Gives an output, before it takes those of its own input, the captions of frames
+ * dropped before it; they are carried no further. */
+void gst_sana_qos_hand_over (GstBuffer ** carried, GstBuffer * out);
 
 G_END_DECLS
 #endif /* GST_SANA_QOS_H */

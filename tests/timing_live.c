@@ -94,6 +94,36 @@ remembered_by_what_was_drawn(void)
     filter_stop(h);
 }
 
+/* A model that is chosen for the next start has not drawn these. */
+static void
+remembered_by_what_is_running(void)
+{
+    GstElement *element = gst_object_ref(filter_make("model-path", "fake:frame=200,id=running",
+                                                     "startup-mode", GST_SANA_STARTUP_BLOCK, NULL));
+    GstHarness *h = filter_start(element, SMALL, TRUE);
+    GstClockTime min, max;
+    gboolean live;
+
+    timing_push(h, filter_picture(SMALL, 0, 0));
+    gst_buffer_unref(timing_pull(h));
+    g_object_set(element, "model-path", "fake:frame=1,id=next", "steps", 2, NULL);
+    timing_push(h, filter_picture(SMALL, 1, 1));
+    gst_buffer_unref(timing_pull(h));
+    gst_element_set_state(element, GST_STATE_READY);
+    gst_element_set_state(element, GST_STATE_PLAYING);
+    gst_harness_push_event(h, gst_event_new_stream_start("again"));
+    gst_harness_set_src_caps_str(h, SMALL);
+    GstSegment segment;
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    gst_harness_push_event(h, gst_event_new_segment(&segment));
+    timing_push(h, filter_picture(SMALL, 0, 0));
+    gst_buffer_unref(timing_pull(h));
+    filter_query_latency(h, &live, &min, &max);
+    g_assert_cmpuint(min, <, 200 * GST_MSECOND);
+    gst_object_unref(element);
+    filter_stop(h);
+}
+
 /* An application may ask at once, in the thread that tells. */
 static GstBusSyncReply
 ask_at_once(GstBus *bus, GstMessage *message, gpointer user_data)
@@ -101,6 +131,11 @@ ask_at_once(GstBus *bus, GstMessage *message, gpointer user_data)
     gint *asked = user_data;
     GstClockTime latency;
 
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_STREAM_STATUS) {
+        GstElement *owner;
+        gst_message_parse_stream_status(message, NULL, &owner);
+        g_object_set(owner, "leaky", GST_SANA_LEAKY_AUTO, NULL);
+    }
     if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_LATENCY ||
         GST_MESSAGE_TYPE(message) == GST_MESSAGE_QOS) {
         GstElement *element = GST_ELEMENT(GST_MESSAGE_SRC(message));
@@ -418,6 +453,7 @@ add_timing_live_tests(void)
     TEST("6 latency is known before caps", known_before_caps);
     TEST("6 latency is known before loading is complete", known_before_loading_is_complete);
     TEST("6 latency is remembered by what was drawn", remembered_by_what_was_drawn);
+    TEST("6 latency is remembered by what is running", remembered_by_what_is_running);
     TEST("6 messages hold no lock", messages_hold_no_lock);
     TEST("7 latency overrides and warns", property_overrides_and_warns);
     TEST("9 leaky=upstream drops the newest", leaky_upstream_drops_the_newest);

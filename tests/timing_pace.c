@@ -470,6 +470,25 @@ at_once_follows_flushes_and_caps(void)
     filter_stop(h);
 }
 
+/* Nor the picture that was begun before frames waited for their own. */
+static void
+at_once_after_waiting_shows_nothing_old(void)
+{
+    GstHarness *h = repeat_start("fake:frame=50", GST_SANA_STARTUP_BLOCK);
+
+    for (guint n = 0; n < 4; n++) {
+        if (n == 2)
+            g_object_set(h->element, "prompt", "two", "pacing", GST_SANA_PACING_WAIT, NULL);
+        else if (n == 3)
+            g_object_set(h->element, "pacing", GST_SANA_PACING_REPEAT, NULL);
+        timing_push(h, timing_flat(200, n));
+        GstBuffer *buffer = timing_pull(h);
+        g_assert_cmphex(timing_pixel(buffer), ==, colour_of(n < 2 ? "one" : "two"));
+        gst_buffer_unref(buffer);
+    }
+    filter_stop(h);
+}
+
 void
 add_timing_pace_tests(void)
 {
@@ -490,5 +509,6 @@ add_timing_pace_tests(void)
     TEST("8 pacing=repeat: flushes and caps", at_once_follows_flushes_and_caps);
     TEST("8 pacing=repeat: no input between scenes", at_once_shows_no_input_between_scenes);
     TEST("8 pacing=repeat: nothing old after bypass", at_once_after_bypass_shows_nothing_old);
+    TEST("8 pacing=repeat: nothing old after waiting", at_once_after_waiting_shows_nothing_old);
 #undef TEST
 }

@@ -202,6 +202,33 @@ captions_move_on(void)
     filter_stop(h);
 }
 
+/* Also of one that found no room though a frame that came before it still waits. */
+static void
+captions_keep_their_order(void)
+{
+    GstHarness *h = filter_start(
+        filter_make("model-path", "fake:frame=200", "leaky", GST_SANA_LEAKY_UPSTREAM, NULL), SMALL,
+        FALSE);
+    static const char *const out[] = {"a", "b", "cd"};
+
+    for (guint n = 0; n < 4; n++) {
+        GstBuffer *buffer = filter_picture(SMALL, n, n);
+        add_caption(buffer, (guint8)('a' + n));
+        if (n == 3) /* b is computed, nothing waits */
+            gst_buffer_unref(timing_pull(h));
+        if (n == 1 || n == 3)
+            g_usleep(50000);
+        timing_push(h, buffer);
+    }
+    for (guint n = 1; n < G_N_ELEMENTS(out); n++) {
+        GstBuffer *buffer = timing_pull(h);
+        expect_captions(buffer, out[n]);
+        gst_buffer_unref(buffer);
+    }
+    g_assert_cmpuint(timing_stat(h->element, "dropped"), ==, 1);
+    filter_stop(h);
+}
+
 /* A frame that has its own keeps it. */
 static void
 time_codes_stay(void)
@@ -234,6 +261,7 @@ add_timing_qos_tests(void)
     TEST("a flush forgets what was late", forgotten_by_a_flush);
     TEST("QOS goes on upstream", goes_on_upstream);
     TEST("captions of dropped frames move on", captions_move_on);
+    TEST("captions keep their order", captions_keep_their_order);
     TEST("time codes stay", time_codes_stay);
 #undef TEST
 }
