@@ -312,7 +312,7 @@ obeys_its_prompts(void)
 
 /* --- any prompt ------------------------------------------------------------------------------- */
 
-/* None is an error or comes out flat; nothing at all leaves the photograph recognisable. */
+/* None is an error or comes out flat, and none of these names a style: the photograph stays. */
 static void
 lives_with_any_prompt(void)
 {
@@ -330,7 +330,7 @@ lives_with_any_prompt(void)
         g_test_message("prompt %zu: %.1f dB to its source, deviation %.1f", i, db,
                        deviation(drawn));
         g_assert_cmpfloat(deviation(drawn), >=, 15);
-        g_assert_cmpfloat(db, >=, i < 2 ? 14 : 5);
+        g_assert_cmpfloat(db, >=, 20);
     }
     g_free(sheet.pixels);
     close_demo(&d);

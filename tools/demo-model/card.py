@@ -40,9 +40,12 @@ without objects or horizon. Which styles and materials it knows is under *What i
 
 ## Figures
 
-Measured by `tools/demo-model/evaluate` on photographs and wordings kept out of training: {held}
-photographs, 256 × 256. "Nearest style": how often the nearest of the {count} styles' procedural
-pictures is that of the style asked for.
+Measured by `tools/demo-model/evaluate` on photographs and wordings kept out of training: {crops}
+crops of {held} photographs, 256 × 256. "Nearest style": how often the nearest of the {count} styles'
+procedural pictures is that of the style asked for. The templates and synonyms that training does not
+draw from were looked at while it was made, and most synonyms are words that it knows put together
+otherwise. The strangers' prompts (`tools/demo-model/strangers.tsv`) were written by who knew no more than
+what the styles are, and first used for these figures.
 
 {table}
 
@@ -59,8 +62,8 @@ Most often mistaken, through the plugin, unseen templates, strength 0.35: {misse
 To train with there is one face (an astronaut's portrait), and five rooms. They were drawn three to
 four times as often as other photographs and varied in light, colour and noise, which does not
 replace others: **faces are the weakest point of the data**. Of those held out for the figures one is
-a man with a camera, in grey, and one a garage. The rest is landscape, plants and a few abstract
-wallpapers.
+a man with a camera, in grey, and one a garage. The rest is landscape and plants; {drawings} are drawn or
+rendered wallpapers.
 The weights contain no picture; they are under the project's
 licence.
 
@@ -81,7 +84,9 @@ licence.
 
 
 def percent(figure):
-    return f"{100 * figure['share']:.1f} %" if figure else "–"
+    """Of so many pictures, and where it is said, of so many wordings."""
+    of = f" of {figure['wordings']} wordings" if "wordings" in figure else f" of {figure['of']}"
+    return f"{100 * figure['share']:.1f} %{of}"
 
 
 def row(what, goal, plugin, diffusers="–"):
@@ -104,15 +109,23 @@ def table(f):
                          *both(f"templates_{s}", percent)))
     lines.append(row("nearest style, unseen synonyms, strength 0.35", "≥ 80 %",
                      *both("synonyms_0.35", percent)))
+    lines.append(row("nearest style, strangers' prompts, strength 0.35", "",
+                     *both("strangers_0.35", percent)))
+    lines.append(row("nearest style, strangers' paraphrases, strength 0.35", "",
+                     *both("paraphrases_0.35", percent)))
     lines.append(row("nearest style, wordings as trained, strength 0.35", "",
                      *both("trained_0.35", percent)))
+    lines.append(row("nearest material, unseen templates, one step", "",
+                     *both("materials", percent)))
     lines.append(row('"a photo" at 0.35, PSNR to its source, mean / worst', "≥ 24 dB",
                      *both("photo", lambda x: f"{x['mean']} / {x['worst']} dB")))
-    lines.append(row("prompts that name no style at 0.35, the same, mean", "",
-                     *both("photo", lambda x: mean_of(x["without_a_style"]))))
+    lines.append(row("prompts that name no style at 0.35, the same", "",
+                     *both("photo", lambda x: spread_of(x["without_a_style"]))))
+    lines.append(row("strangers' prompts that name no style, a photograph each, the same", "",
+                     *both("photo", lambda x: spread_of(x["strangers_without_a_style"]))))
     if "stillness" in p:
         lines.append(row("sensor noise of σ = 2 in a still source: change of what is drawn",
-                         "≤ 0.5 of 255", f"{p['stillness']['mean']} (source "
+                         "≤ 0.5 of 255", f"{p['stillness']['mean']}, most {most_of(p)} (source "
                          f"{p['stillness']['source']})"))
     if "panning" in p:
         moved = ", ".join(f"{k} {v['moved_along']}" for k, v in p["panning"].items())
@@ -134,8 +147,13 @@ def minutes(trainings):
     return f"{took:.0f} min" + (", and the earlier models'" if "from" in trainings else "")
 
 
-def mean_of(values):
-    return f"{sum(values.values()) / len(values):.1f} dB"
+def spread_of(values):
+    return f"{sum(values.values()) / len(values):.1f} / {min(values.values()):.1f} dB"
+
+
+def most_of(plugin):
+    style, value = max(plugin["stillness"]["styles"].items(), key=lambda pair: pair[1])
+    return f"{value} in {style}"
 
 
 def missed(figure):
@@ -177,6 +195,11 @@ def pictures(rows):
         f"{used[r['split']]} |" for r in rows)
 
 
+def drawings(rows):
+    count = collections.Counter(r["split"] for r in rows if r["kind"] == "drawing")
+    return f"{count['train']} of those to train with, and {count['held']} of the others,"
+
+
 def sources(rows):
     count = collections.Counter(r["split"] for r in rows)
     return (f"{len(rows)} pictures of Debian packages and of the samples of scikit-image and "
@@ -200,7 +223,7 @@ def main():
         megabytes=f["bytes"] / 1e6, digest=f["digest"], text=f["text_parameters"],
         training=training(f), table=table(f), missed=missed(one), sources=sources(rows),
         pictures=pictures(rows), count=len(words.STYLES), held=f["photographs"],
-        seen=seen(f["digest"])), encoding="utf-8")
+        crops=f["crops"], drawings=drawings(rows), seen=seen(f["digest"])), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ The figures of each painter are kept as soon as they are measured, so that a run
 goes on where it was.
 """
 import argparse
+import hashlib
 import json
+import os
 import pathlib
 import sys
 
@@ -43,26 +45,32 @@ def square(work, name, side=512):
     """uint8 (side, side, 3): the middle of a photograph."""
     row = next(r for r in photographs.table() if name in r["file"])
     picture = photographs.read(row, work)
+    if picture is None:
+        sys.exit(f"figures need {name}; run tools/demo-model/make {work} to fetch it again")
     scale = side / picture.shape[0]
-    wide = cv2.resize(picture, (round(picture.shape[1] * scale), side))
+    wide = cv2.resize(picture, (round(picture.shape[1] * scale), side),
+                      interpolation=cv2.INTER_AREA)
     x = (wide.shape[1] - side) // 2
     return np.ascontiguousarray(wide[:, x:x + side])
 
 
-def measures(painter, pictures, goals, wide, toy):
-    """(name, call) of one painter's figures."""
-    def nearest(kind, strength):
-        return lambda: figures.nearest(painter, pictures, goals, kind, strength)
+def measures(painter, pictures, crops, goals, wide, toy):
+    """(name, call) of one painter's figures; of all crops that of the autoencoder."""
+    def nearest(texts, strength):
+        return lambda: figures.nearest(painter, pictures, goals, texts, strength)
 
-    out = {"templates_0.35": nearest("templates", .35),
+    out = {"templates_0.35": nearest(figures.wordings("templates"), .35),
            "photo": lambda: figures.plain(painter, pictures)}
     if painter.name == "diffusers":
-        out = {"autoencoder": lambda: reconstruction(painter, pictures)} | out
+        out = {"autoencoder": lambda: reconstruction(painter, crops)} | out
     if not toy:
-        out |= {"templates_0.5": nearest("templates", .5),
-                "synonyms_0.35": nearest("synonyms", .35)}
+        out |= {"templates_0.5": nearest(figures.wordings("templates"), .5),
+                "synonyms_0.35": nearest(figures.wordings("synonyms"), .35),
+                "strangers_0.35": nearest(figures.strangers(), .35),
+                "paraphrases_0.35": nearest(figures.strangers("~"), .35),
+                "materials": lambda: figures.nearest_material(painter)}
     if painter.name == "plugin" and not toy:
-        out |= {"trained_0.35": nearest("train", .35),
+        out |= {"trained_0.35": nearest(figures.wordings("train"), .35),
                 "stillness": lambda: figures.stillness(painter, pictures),
                 "panning": lambda: figures.panning(painter, wide),
                 "strength": lambda: figures.rising(painter, pictures)}
@@ -92,16 +100,38 @@ def training(work):
     return out
 
 
+def fingerprint(o):
+    """SHA-256 over all that figures depend on but the weights: these sources, the photographs,
+    the plugin, and whether it is a toy."""
+    here = pathlib.Path(__file__).parent
+    of = sorted(here.glob("*.py")) + [here / "strangers.tsv", o.work / "held.npy"]
+    of += sorted(pathlib.Path(os.environ.get("GST_PLUGIN_PATH", "")).glob("libgstsana.so"))
+    h = hashlib.sha256(b"toy" if o.toy else b"whole")
+    for path in of:
+        h.update(path.read_bytes())
+    return h.hexdigest()
+
+
+def same_model(o):
+    """Whether it is the one that was trained in this work directory."""
+    mine = o.work / "model"
+    return mine.exists() and export.digest(mine) == export.digest(o.model)
+
+
 def about(o, count):
+    files = json.loads((o.work / "crops.json").read_text())["files"]["held"][:count]
     with safetensors.safe_open(o.model / "text_encoder/model.safetensors", "np") as f:
         text = sum(int(np.prod(f.get_slice(k).get_shape())) for k in f.keys())
-    return {"digest": export.digest(o.model), "bytes": export.size(o.model),
-            "text_parameters": round(text / 1e6, 1), "photographs": count,
-            "training": training(o.work) if o.model == o.work / "model" else {}}
+    return {"digest": export.digest(o.model), "fingerprint": fingerprint(o),
+            "bytes": export.size(o.model), "text_parameters": round(text / 1e6, 1),
+            "crops": count, "photographs": len(set(files)),
+            "training": training(o.work) if same_model(o) else {}}
 
 
 def keep(known, path):
-    path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+    partial.replace(path)
 
 
 def main():
@@ -110,9 +140,10 @@ def main():
     path, known = o.report / "figures.json", {}
     if path.exists():
         known = json.loads(path.read_text())
-    if known.get("digest") != export.digest(o.model):
+    if (known.get("digest"), known.get("fingerprint")) != (export.digest(o.model), fingerprint(o)):
         known = {}
-    pictures = held(o.work, 2 if o.toy else 12)
+    crops = held(o.work, 2 if o.toy else 24)
+    pictures = crops[:12]
     known.update(about(o, len(pictures)))
     goals = figures.targets(pictures)
     big = square(o.work, "china.jpg")
@@ -122,15 +153,15 @@ def main():
             continue
         painter = kind(o.model)
         mine = known.setdefault(kind.name, {})
-        for name, call in measures(painter, pictures, goals, wide, o.toy):
+        for name, call in measures(painter, pictures, crops, goals, wide, o.toy):
             if name not in mine:
                 mine[name] = call()
                 keep(known, path)
             shown = {k: v for k, v in mine[name].items() if k not in ("misses", "distance_to_own")}
             print(f"{kind.name} {name}: {shown}", flush=True)
         if kind is painters.Plugin and not o.toy and not known.get("sheets"):
-            sheets.styles(painter, pictures[:12:2], o.report)
-            sheets.large(painter, big, o.report)
+            sheets.styles(painter, pictures[:10], o.report)
+            sheets.large(painter, square(o.work, "BytheWater"), o.report)
             sheets.materials(painter, o.report)
             known["sheets"] = True
             keep(known, path)

@@ -3,12 +3,15 @@
 
 photographs: uint8 (N, 256, 256, 3).  Distances are mean absolute differences of 255.
 """
+import pathlib
 import random
 
 import cv2
 import numpy as np
 
 import prompts
+from drawing import CELL
+from materials import MATERIALS, material
 from styles import STYLES, styled
 
 # prompts that name nothing; the last is long
@@ -34,16 +37,32 @@ def targets(photographs):
     return {name: np.stack([soft(styled(name, p)) for p in photographs]) for name in STYLES}
 
 
-def nearest(painter, photographs, goals, kind, strength, wordings=3):
+def wordings(kind, count=3):
+    """{style: [prompts]}; kind: as prompts.of_style."""
+    r = random.Random(5)
+    return {style: [prompts.of_style(style, r, kind) for _ in range(count)] for style in STYLES}
+
+
+def strangers(mark=""):
+    """{style: [prompts]} of strangers.tsv, by who knew the styles' names and nothing of words.py:
+    with the names, with mark "~" without them, or of mark "none" those that name no style."""
+    path = pathlib.Path(__file__).with_name("strangers.tsv")
+    lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()
+             if line and line[0] != "#"]
+    if mark == "none":
+        return [text for style, text in lines if style == "none"]
+    return {style: [text for name, text in lines if name == mark + style] for style in STYLES}
+
+
+def nearest(painter, photographs, goals, texts, strength):
     """How often the nearest of the styles' procedural pictures is that of the style asked for.
 
-    kind: as prompts.of_style.  Of each style's wordings each has its share of the photographs."""
-    r, misses, own = random.Random(5), [], {}
+    texts: {style: [prompts]}.  Of each style's prompts each has its share of the photographs."""
+    misses, own = [], {}
     for style in STYLES:
         away = []
-        for first in range(min(wordings, len(photographs))):
-            text = prompts.of_style(style, r, kind)
-            of = range(first, len(photographs), wordings)
+        for first, text in enumerate(texts[style][:len(photographs)]):
+            of = range(first, len(photographs), len(texts[style]))
             for i, picture in zip(of, painter.restyle(photographs[of], text, strength),
                                   strict=True):
                 picture = soft(picture)
@@ -55,8 +74,27 @@ def nearest(painter, photographs, goals, kind, strength, wordings=3):
                                    "photograph": i})
         own[style] = round(float(np.mean(away)), 1)
     count = len(STYLES) * len(photographs)
-    return {"share": round(1 - len(misses) / count, 4), "of": count, "distance_to_own": own,
-            "misses": misses}
+    return {"share": round(1 - len(misses) / count, 4), "of": count,
+            "wordings": sum(map(len, texts.values())), "distance_to_own": own, "misses": misses}
+
+
+def nearest_material(painter, seeds=(1, 2, 3), side=128):
+    """How often the nearest of the materials' procedural pictures of the noise is that of the
+    material asked for, in one step."""
+    import torch
+    r, misses = random.Random(6), []
+    for seed in seeds:
+        noise = torch.randn(1, 32, side // CELL, side // CELL,
+                            generator=torch.Generator("cpu").manual_seed(seed))[0].numpy()
+        goals = {name: soft(material(name, noise)) for name in MATERIALS}
+        for name in MATERIALS:
+            text = prompts.of_material(name, r, "unseen")
+            drawn = soft(painter.draw(text, seed, side, steps=1))
+            best = min(goals, key=lambda other, drawn=drawn: distance(drawn, goals[other]))
+            if best != name:
+                misses.append({"prompt": text, "material": name, "taken_for": best, "seed": seed})
+    count = len(MATERIALS) * len(seeds)
+    return {"share": round(1 - len(misses) / count, 4), "of": count, "misses": misses}
 
 
 def plain(painter, photographs, strength=.35):
@@ -64,8 +102,11 @@ def plain(painter, photographs, strength=.35):
     photo = psnr(painter.restyle(photographs, "a photo", strength), photographs)
     blank = {text[:40]: round(float(psnr(painter.restyle(photographs, text, strength),
                                          photographs).mean()), 2) for text in BLANK}
+    strange = {text: round(float(psnr(painter.restyle(photographs[i:i + 1], text, strength),
+                                      photographs[i:i + 1])[0]), 2)
+               for i, text in enumerate(strangers("none")[:len(photographs)])}
     return {"mean": round(float(photo.mean()), 2), "worst": round(float(photo.min()), 2),
-            "without_a_style": blank}
+            "without_a_style": blank, "strangers_without_a_style": strange}
 
 
 def stillness(painter, photographs, strength=.35, sigma=2.0):
@@ -103,13 +144,18 @@ def panning(painter, wide, strength=.35, step=2, frames=8):
 def rising(painter, photographs, steps=(0, .2, .35, .5, .65, .8)):
     """Whether strength 0 is the source, and how often distance to it grows with strength."""
     exact, grows, count = True, 0, 0
-    for style in ("pencil", "oil", "neon", "winter", "stone", "gold"):
+    styles = {}
+    for style in STYLES:
+        if style == "photo":
+            continue
         text = prompts.of_style(style, random.Random(3))
         away = []
         for strength in steps:
             drawn = painter.restyle(photographs, text, strength)
             exact = exact and (strength > 0 or np.array_equal(drawn, photographs))
             away.append([distance(a, b) for a, b in zip(drawn, photographs, strict=True)])
-        grows += int((np.diff(np.array(away), axis=0) > 0).all(0).sum())
+        styles[style] = int((np.diff(np.array(away), axis=0) > 0).all(0).sum())
+        grows += styles[style]
         count += len(photographs)
-    return {"zero_is_the_source": bool(exact), "share": round(grows / count, 4), "of": count}
+    return {"zero_is_the_source": bool(exact), "share": round(grows / count, 4), "of": count,
+            "styles": styles}

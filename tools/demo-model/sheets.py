@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Contact sheets, JPEG."""
+import sys
+
 import cv2
 import numpy as np
 
 import words
 from styles import STYLES
 
-STRENGTHS = (.2, .35, .5, .65, .8)
+STRENGTHS = (.2, .35, .5, .6, .8)
 
 
 def labelled(picture, text, side):
@@ -22,7 +24,8 @@ def write(path, rows):
     wide = max(map(len, rows))
     rows = [row + [np.zeros_like(row[0])] * (wide - len(row)) for row in rows]
     sheet = np.concatenate([np.concatenate(row, 1) for row in rows], 0)
-    cv2.imwrite(str(path), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    if not cv2.imwrite(str(path), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85]):
+        sys.exit(f"{path} could not be written; make room and run the same command again")
     print(f"sheet: {path}", flush=True)
 
 
