@@ -13,7 +13,7 @@ import time
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # minutes of two cores; --minutes scales the trainings
-MINUTES = {"autoencoder": 24.0, "transformer": 56.0, "text": 20.0}
+MINUTES = {"autoencoder": 24.0, "transformer": 52.0, "text": 8.0}
 COUNTS = {"train": 420, "held": 24}
 ENCODED = 320
 TOY = {"minutes": 1.0, "counts": {"train": 12, "held": 4}, "encoded": 8}
