@@ -139,7 +139,11 @@ gst_sana_src_create (GstPushSrc * psrc, GstBuffer ** buffer)
     return ret;
 
   if (live)
-    gst_sana_src_go_on_air (self, repeated);
+    ret = gst_sana_src_go_on_air (self, repeated);
+  if (ret != GST_FLOW_OK) {
+    gst_clear_buffer (buffer);
+    return ret;
+  }
   if (repeated)
     GST_BUFFER_FLAG_SET (*buffer, GST_BUFFER_FLAG_GAP);
   if (self->discont)
@@ -335,7 +339,7 @@ gst_sana_src_start (GstBaseSrc * src)
   gboolean live = gst_base_src_is_live (src);
 
   self->ready = self->failed = FALSE;
-  self->unlocked = self->ending = FALSE;
+  self->unlocked = self->ending = self->playing = FALSE;
   g_mutex_lock (&self->common.lock);
   self->black = live && self->values.startup_mode == GST_SANA_SRC_STARTUP_BLACK;
   g_mutex_unlock (&self->common.lock);
@@ -439,9 +443,9 @@ gst_sana_src_change_state (GstElement * element, GstStateChange transition)
     g_mutex_unlock (&self->common.lock);
     gst_base_src_set_live (GST_BASE_SRC (self), ok);
   } else if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING) {
-    g_mutex_lock (&self->lock);
-    self->resumed = TRUE;
-    g_mutex_unlock (&self->lock);
+    gst_sana_src_set_playing (self, TRUE);
+  } else if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED) {
+    gst_sana_src_set_playing (self, FALSE);
   }
   return GST_ELEMENT_CLASS (parent_class)->change_state (element, transition);
 }

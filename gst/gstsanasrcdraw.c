@@ -405,11 +405,40 @@ gst_sana_src_make_up_for_lost (GstSanaSrc * self)
 }
 
 void
+gst_sana_src_set_playing (GstSanaSrc * self, gboolean playing)
+{
+  g_mutex_lock (&self->lock);
+  self->playing = playing;
+  if (playing)
+    self->resumed = TRUE;
+  g_cond_broadcast (&self->news);
+  g_mutex_unlock (&self->lock);
+}
+
+/* GstBaseSrc lets create() run on while the source is paused, when the clock
+ * less the base time counts the pause. */
+static gboolean
+wait_playing (GstSanaSrc * self)
+{
+  gboolean playing;
+
+  g_mutex_lock (&self->lock);
+  while (!self->playing && !self->unlocked)
+    g_cond_wait (&self->news, &self->lock);
+  playing = self->playing;
+  g_mutex_unlock (&self->lock);
+  return playing;
+}
+
+GstFlowReturn
 gst_sana_src_go_on_air (GstSanaSrc * self, gboolean repeated)
 {
-  GstClockTime now = running_time (self);
+  GstClockTime now;
   gint64 frame;
 
+  if (!wait_playing (self))
+    return GST_FLOW_FLUSHING;
+  now = running_time (self);
   if (self->produced == 0)
     gst_sana_timeline_begin (&self->line, now);
   frame = gst_sana_timeline_frame_at (&self->line, now);
@@ -418,6 +447,7 @@ gst_sana_src_go_on_air (GstSanaSrc * self, gboolean repeated)
   self->due = gst_sana_timeline_time (&self->line, self->line.frame, 0);
   if (!repeated)
     self->shown_since = self->due;
+  return GST_FLOW_OK;
 }
 
 /* GstBaseSrc takes the lateness of the first frame after PLAYING for one of

@@ -33,6 +33,7 @@ struct _GstSanaSrc
   gboolean ready;               /* the model is there */
   gboolean failed;              /* and this was said on the bus */
   gboolean ending;              /* EOS was sent to the element */
+  gboolean playing;             /* live: running time goes on */
   gboolean resumed;             /* live: none was shown since PLAYING */
   gint native_size;
   GstSanaPicture *drawn;        /* just finished */
@@ -72,10 +73,13 @@ gboolean gst_sana_src_wait_model (GstSanaSrc * self, gboolean * ending);
  * the source was paused, the next one is. */
 void gst_sana_src_make_up_for_lost (GstSanaSrc * self);
 
+/* Whoever changes the state: PLAYING begins or ends. */
+void gst_sana_src_set_playing (GstSanaSrc * self, gboolean playing);
+
 /* Streaming thread, live: goes on to the frame that is on now; the first one
  * begins now.  Time that passed without us is not caught up with.  There a
- * picture that is not repeated begins to be shown. */
-void gst_sana_src_go_on_air (GstSanaSrc * self, gboolean repeated);
+ * picture that is not repeated begins to be shown.  Waits for PLAYING. */
+GstFlowReturn gst_sana_src_go_on_air (GstSanaSrc * self, gboolean repeated);
 
 /* GstBaseSrcClass.get_times(): frames wait for their time by the clock, whatever
  * timestamp-offset is. */

@@ -246,6 +246,54 @@ do_timestamp_changes_no_time(void)
     }
 }
 
+/* What the clock does while the source is paused is no running time, before the first
+ * picture as well. */
+static void
+a_pause_in_the_first_picture_takes_no_time(void)
+{
+    GstClock *clock = gst_test_clock_new();
+    FakeSanaCounts counts;
+    FakeSanaLast last;
+    Pipe pipe;
+
+    fake_sana_forget();
+    pipe_open(&pipe, "sanasrc name=e is-live=true seed=4711 model-path=fake:frame=500 ! "
+                     "video/x-raw,width=16,height=16,framerate=50/1 ! appsink name=out sync=false");
+    gst_pipeline_use_clock(GST_PIPELINE(pipe.bin), clock);
+    pipe_play(&pipe);
+    do {
+        g_usleep(1000);
+        fake_sana_last(&last);
+    } while (last.params.seed != 4711);
+    gst_element_set_state(pipe.bin, GST_STATE_PAUSED);
+    gst_test_clock_advance_time(GST_TEST_CLOCK(clock), 60 * GST_SECOND);
+    do {
+        g_usleep(1000);
+        fake_sana_counts(&counts);
+    } while (counts.frames == 0);
+    g_usleep(100000); /* for the source to come as far as it does before it plays */
+    pipe_play(&pipe);
+    for (guint n = 0; n < 5; n++) {
+        GstSample *sample = pipe_pull(&pipe);
+        g_assert_nonnull(sample);
+        g_assert_cmpuint(GST_BUFFER_PTS(gst_sample_get_buffer(sample)), ==, n * 20 * GST_MSECOND);
+        gst_sample_unref(sample);
+        gst_test_clock_wait_for_next_pending_id(GST_TEST_CLOCK(clock), NULL);
+        g_assert_true(gst_test_clock_crank(GST_TEST_CLOCK(clock)));
+    }
+    pipe_close(&pipe);
+
+    /* and one that does not go on ends */
+    pipe_open(&pipe, "sanasrc name=e is-live=true model-path=fake:frame=100 ! "
+                     "video/x-raw,width=16,height=16,framerate=50/1 ! appsink name=out sync=false");
+    pipe_play(&pipe);
+    gst_element_set_state(pipe.bin, GST_STATE_PAUSED);
+    g_usleep(300000);
+    g_assert_cmpint(pipe_stop(&pipe), <, 500);
+    pipe_close(&pipe);
+    gst_object_unref(clock);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -257,5 +305,6 @@ main(int argc, char **argv)
     TEST(what_can_be_controlled_says_so);
     TEST(a_curve_out_of_range_keeps_the_value_before);
     TEST(do_timestamp_changes_no_time);
+    TEST(a_pause_in_the_first_picture_takes_no_time);
     return g_test_run();
 }

@@ -264,7 +264,7 @@ pauses_a_live_source(void)
     pipe_close(&pipe);
 }
 
-/* PAUSED ends the wait for the first picture; PLAYING has to begin it again. */
+/* Neither PAUSED nor PLAYING ends the wait for the first picture. */
 static void
 goes_on_after_a_pause_in_the_first_picture(void)
 {
