@@ -368,6 +368,8 @@ go_on_locked (GstSanaEncoder * self, GstSanaJob * job)
     drop_locked (self, &self->from);
     self->from = g_steal_pointer (&self->shown);
     self->begin = job->running_time;
+    if (GST_CLOCK_TIME_IS_VALID (self->begin))
+      self->begin -= MIN (job->ahead, self->begin);
     drop_locked (self, &self->to);
     self->to = sana_prompt_ref (self->newest.prompt);
   }

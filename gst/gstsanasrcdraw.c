@@ -280,11 +280,54 @@ own_picture (GstSanaSrc * self)
   return GST_FLOW_OK;
 }
 
+/* 0 when there is no clock. */
+static GstClockTime
+running_time (GstSanaSrc * self)
+{
+  GstClock *clock = gst_element_get_clock (GST_ELEMENT (self));
+  GstClockTimeDiff time;
+
+  if (clock == NULL)
+    return 0;
+  time = GST_CLOCK_DIFF (gst_element_get_base_time (GST_ELEMENT (self)),
+      gst_clock_get_time (clock));
+  gst_object_unref (clock);
+  return MAX (time, 0);
+}
+
+/* Live: until when what is shown stays. */
+static GstClockTime
+held_until (GstSanaSrc * self)
+{
+  if (self->shown == NULL || self->shown->canvas != self->canvas)
+    return 0;
+  return self->shown_since +
+      MIN (get_image_duration (self), G_MAXINT64 - self->shown_since);
+}
+
+/* Live: has the next picture drawn, unless it would be the same. */
+static void
+draw_ahead (GstSanaSrc * self, GstClockTime now)
+{
+  GstClockTime begin = MAX (now, held_until (self));
+  GstSanaPicture *want = want_picture_at (self, self->live_count, begin);
+
+  /* what is seen until then cannot show how a new prompt takes over */
+  want->job.ahead = begin - now;
+  if (shows (self, want)) {
+    gst_sana_picture_free (want);
+  } else {
+    self->pending_begin = begin;
+    submit (self, want);
+  }
+}
+
 /* Live, and the next picture is not to be shown yet: if it is finished and not
  * what would be drawn now, it is not to be shown at all. */
 static void
 forget_stale (GstSanaSrc * self)
 {
+  const GstSanaJob *job = &self->pending->job;
   GstSanaPicture *want;
   gboolean drawn;
 
@@ -293,9 +336,10 @@ forget_stale (GstSanaSrc * self)
   g_mutex_unlock (&self->lock);
   if (!drawn)
     return;
-  want = want_picture (self, self->live_count);
-  if (self->pending->job.interim || !gst_sana_picture_same (self->pending,
-          want))
+  want = want_picture_at (self, self->live_count,
+      MAX (self->pending_begin, held_until (self)));
+  if (job->interim || !gst_sana_picture_same (self->pending, want) ||
+      (job->blending && job->running_time != want->job.running_time))
     forget_pending (self);
   gst_sana_picture_free (want);
 }
@@ -306,38 +350,27 @@ static GstFlowReturn
 newest_picture (GstSanaSrc * self, gboolean * repeated)
 {
   GstClockTime now = gst_sana_timeline_time (&self->line, self->line.frame, 0);
-  GstSanaPicture *want, *picture = NULL;
+  gboolean wait = self->shown == NULL && !self->black;
+  GstSanaPicture *picture = NULL;
   GstFlowReturn ret = GST_FLOW_OK;
-  gboolean wait;
 
   *repeated = TRUE;
   /* another size or format was negotiated meanwhile */
   if (self->pending && self->pending->canvas != self->canvas)
     forget_pending (self);
+  if (wait && self->pending == NULL)
+    draw_ahead (self, running_time (self));
 
-  do {
-    wait = self->shown == NULL && !self->black;
-    if (self->pending && self->shown && self->shown->canvas == self->canvas &&
-        now - self->shown_since < get_image_duration (self))
-      forget_stale (self);
-    else if (self->pending)
-      ret = take_pending (self, wait, &picture);
-    if (picture) {
-      show (self, picture);
-      self->live_count++;
-      *repeated = FALSE;
-    } else if (ret != GST_FLOW_OK) {
-      return ret;
-    }
-    if (self->pending == NULL) {
-      want = want_picture_at (self, self->live_count, now);
-      if (shows (self, want))
-        gst_sana_picture_free (want);
-      else
-        submit (self, want);
-    }
-  } while (wait && self->shown == NULL);
-  return GST_FLOW_OK;
+  if (self->pending && now < held_until (self))
+    forget_stale (self);
+  else if (self->pending)
+    ret = take_pending (self, wait, &picture);
+  if (picture) {
+    show (self, picture);
+    self->live_count++;
+    *repeated = FALSE;
+  }
+  return ret;
 }
 
 GstFlowReturn
@@ -362,21 +395,6 @@ gst_sana_src_stamp (GstSanaSrc * self, GstBuffer * buffer)
 }
 
 /* --- live ----------------------------------------------------------------- */
-
-/* 0 when there is no clock. */
-static GstClockTime
-running_time (GstSanaSrc * self)
-{
-  GstClock *clock = gst_element_get_clock (GST_ELEMENT (self));
-  GstClockTimeDiff time;
-
-  if (clock == NULL)
-    return 0;
-  time = GST_CLOCK_DIFF (gst_element_get_base_time (GST_ELEMENT (self)),
-      gst_clock_get_time (clock));
-  gst_object_unref (clock);
-  return MAX (time, 0);
-}
 
 static void
 skip_to (GstSanaSrc * self, gint64 frame)
@@ -447,6 +465,8 @@ gst_sana_src_go_on_air (GstSanaSrc * self, gboolean repeated)
   self->due = gst_sana_timeline_time (&self->line, self->line.frame, 0);
   if (!repeated)
     self->shown_since = self->due;
+  if (self->pending == NULL)
+    draw_ahead (self, self->due);
   return GST_FLOW_OK;
 }
 

@@ -46,7 +46,8 @@ struct _GstSanaSrc
   GstSanaPicture *shown;        /* the last one pushed */
   GstSanaSettings announced;    /* the prompt last said to be applied */
   guint n_prompts;              /* of which key frames were asked for */
-  GstSanaPicture *pending;      /* the worker's: only compared with */
+  GstSanaPicture *pending;      /* the worker's: only compared with, */
+  GstClockTime pending_begin;   /* and, live, when it is to begin */
   guint64 live_count;           /* pictures shown, live, */
   GstClockTime shown_since;     /* and when the last one began */
   GstSanaTimeline line;
@@ -78,7 +79,8 @@ void gst_sana_src_set_playing (GstSanaSrc * self, gboolean playing);
 
 /* Streaming thread, live: goes on to the frame that is on now; the first one
  * begins now.  Time that passed without us is not caught up with.  There a
- * picture that is not repeated begins to be shown.  Waits for PLAYING. */
+ * picture that is not repeated begins to be shown, and the next one to be
+ * drawn.  Waits for PLAYING. */
 GstFlowReturn gst_sana_src_go_on_air (GstSanaSrc * self, gboolean repeated);
 
 /* GstBaseSrcClass.get_times(): frames wait for their time by the clock, whatever

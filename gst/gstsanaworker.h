@@ -52,8 +52,9 @@ struct _GstSanaJob
   GstSanaDoing doing;
 
   /* When the frame is on, for settings' prompt_transition; NONE: unknown, so
-   * that a new prompt is there at once. */
-  GstClockTime running_time;
+   * that a new prompt is there at once.  ahead: how long before that one that
+   * is new with this frame begins to take over. */
+  GstClockTime running_time, ahead;
 
   /* Set before run().  applied: the values of the prompt it is computed with;
    * the others are zero.  blending: that is not all yet, but lies between it and

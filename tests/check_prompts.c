@@ -6,6 +6,8 @@
 #include "img2img.h"
 
 #include <gst/base/gstbasesrc.h>
+#include <gst/check/gsttestclock.h>
+#include <gst/controller/controller.h>
 
 /* The colour of a picture's middle; frees the sample. */
 static void
@@ -362,6 +364,106 @@ a_change_discards_what_was_drawn_ahead(void)
     pipe_close(&pipe);
 }
 
+/* A live source of a fixed seed, ten frames a second, whose pictures stay for a second, in PLAYING;
+ * its clock is at one second when the first one is begun, as a model of another name is loaded. */
+static GstClock *
+play_live_stills(Pipe *pipe, GObject *curve, GstClockTime transition)
+{
+    static guint count;
+    GstClock *clock = gst_test_clock_new();
+    char *model = g_strdup_printf("fake:load=500,id=%u", count++);
+
+    pipe_open(pipe, "sanasrc name=e is-live=true seed-mode=fixed prompt=one "
+                    "image-duration=1000000000 ! " TENTHS " ! appsink name=out sync=false");
+    g_object_set(pipe->element, "model-path", model, "prompt-transition", transition, NULL);
+    if (curve)
+        g_assert_true(gst_object_add_control_binding(
+            GST_OBJECT(pipe->element),
+            gst_direct_control_binding_new_absolute(GST_OBJECT(pipe->element), "guidance-scale",
+                                                    GST_CONTROL_SOURCE(curve))));
+    gst_pipeline_use_clock(GST_PIPELINE(pipe->bin), clock);
+    pipe_play(pipe);
+    gst_test_clock_advance_time(GST_TEST_CLOCK(clock), GST_SECOND);
+    g_free(model);
+    return clock;
+}
+
+/* The next frame, after the worker has had time to draw ahead.  Whether it has another picture. */
+static gboolean
+next_of_live_stills(Pipe *pipe, GstClock *clock, GstClockTime *pts, guint8 pixel[3])
+{
+    if (GST_CLOCK_TIME_IS_VALID(*pts)) {
+        gst_test_clock_wait_for_next_pending_id(GST_TEST_CLOCK(clock), NULL);
+        g_usleep(20000);
+        g_assert_true(gst_test_clock_crank(GST_TEST_CLOCK(clock)));
+    }
+    GstSample *sample = pipe_pull(pipe);
+    g_assert_nonnull(sample);
+    gboolean fresh = !GST_BUFFER_FLAG_IS_SET(gst_sample_get_buffer(sample), GST_BUFFER_FLAG_GAP);
+    *pts = GST_BUFFER_PTS(gst_sample_get_buffer(sample));
+    middle(sample, pixel);
+    return fresh;
+}
+
+/* Row 27: what of the way to a new prompt falls into the time of a picture that stays is over then:
+ * the next one does not look like the old one for another second. */
+static void
+a_live_still_hides_its_part_of_the_way(void)
+{
+    static const double seconds[] = {0.1, 2};
+
+    for (guint i = 0; i < G_N_ELEMENTS(seconds); i++) {
+        GstClockTime pts = GST_CLOCK_TIME_NONE;
+        guint8 pixel[3], one[3], two[3];
+        Pipe pipe;
+        GstClock *clock = play_live_stills(&pipe, NULL, (GstClockTime)(seconds[i] * GST_SECOND));
+        fake_sana_colour("one", 0, 2, 4.5, one);
+        fake_sana_colour("two", 0, 2, 4.5, two);
+        for (guint n = 0; n <= 10; n++) {
+            g_assert_cmpint(next_of_live_stills(&pipe, clock, &pts, pixel), ==, n % 10 == 0);
+            if (n < 10)
+                g_assert_cmpmem(pixel, 3, one, 3);
+            if (n == 1) {
+                gst_test_clock_wait_for_next_pending_id(GST_TEST_CLOCK(clock), NULL);
+                g_object_set(pipe.element, "prompt", "two", NULL);
+            }
+        }
+        g_assert_cmpuint(pts, ==, 2 * GST_SECOND);
+        /* since 1.4 s, when the prompt was encoded, or a later frame if that took longer */
+        double weight = (pixel[0] - one[0]) / (double)(two[0] - one[0]);
+        g_test_message("%g of the way", weight);
+        g_assert_cmpfloat(weight, >=, MIN(1, 0.1 / seconds[i]) - 0.02);
+        g_assert_cmpfloat(weight, <=, MIN(1, 0.6 / seconds[i]) + 0.02);
+        pipe_close(&pipe);
+        gst_object_unref(clock);
+    }
+}
+
+/* Row 25: the value of the time at which a picture begins, not of that at which it is drawn. */
+static void
+a_live_still_takes_the_value_of_its_time(void)
+{
+    GstControlSource *curve = gst_interpolation_control_source_new();
+    GstClockTime pts = GST_CLOCK_TIME_NONE;
+    guint8 pixel[3], want[3];
+    Pipe pipe;
+    GstClock *clock;
+
+    g_object_set(curve, "mode", GST_INTERPOLATION_MODE_LINEAR, NULL);
+    gst_timed_value_control_source_set(GST_TIMED_VALUE_CONTROL_SOURCE(curve), 0, 4.0);
+    gst_timed_value_control_source_set(GST_TIMED_VALUE_CONTROL_SOURCE(curve), 4 * GST_SECOND, 8.0);
+    clock = play_live_stills(&pipe, G_OBJECT(curve), 0);
+    gst_object_unref(curve);
+    for (guint n = 0; n < 25; n++) {
+        next_of_live_stills(&pipe, clock, &pts, pixel);
+        g_assert_cmpuint(pts, ==, (10 + n) * 100 * GST_MSECOND);
+        fake_sana_colour("one", 0, 2, 5.0 + n / 10, want);
+        g_assert_cmpmem(pixel, 3, want, 3);
+    }
+    pipe_close(&pipe);
+    gst_object_unref(clock);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -378,5 +480,7 @@ main(int argc, char **argv)
     TEST(a_picture_stays_backwards_too);
     TEST(a_live_picture_stays_for_its_duration);
     TEST(a_change_discards_what_was_drawn_ahead);
+    TEST(a_live_still_hides_its_part_of_the_way);
+    TEST(a_live_still_takes_the_value_of_its_time);
     return g_test_run();
 }
