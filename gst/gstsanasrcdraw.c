@@ -51,20 +51,23 @@ want_picture (GstSanaSrc * self, guint64 n)
 }
 
 /* Picture n as the properties are when it begins: those under control take
- * their values of that stream time. */
+ * their values of that stream time.  For a frame that is on at `on`. */
 static GstSanaPicture *
-want_picture_at (GstSanaSrc * self, guint64 n, GstClockTime begin)
+want_picture_at (GstSanaSrc * self, guint64 n, GstClockTime begin,
+    GstClockTime on)
 {
   const GstSegment *segment = &GST_BASE_SRC (self)->segment;
+  gint64 offset = gst_sana_src_get_offset (self);
   GstClockTime pts, stream_time, running_time;
   GstSanaPicture *picture;
 
   /* it may begin before the segment does */
-  pts = gst_sana_timeline_shift (begin, gst_sana_src_get_offset (self));
+  pts = gst_sana_timeline_shift (begin, offset);
   if (gst_segment_to_stream_time_full (segment, GST_FORMAT_TIME, pts,
           &stream_time) > 0)
     gst_object_sync_values (GST_OBJECT (self), stream_time);
   picture = want_picture (self, n);
+  pts = gst_sana_timeline_shift (on, offset);
   if (gst_segment_to_running_time_full (segment, GST_FORMAT_TIME, pts,
           &running_time) <= 0)
     running_time = GST_CLOCK_TIME_NONE;
@@ -240,19 +243,37 @@ awaits (GstSanaSrc * self, const GstSanaPicture * want)
       self->pending->job.running_time == want->job.running_time);
 }
 
+/* Not live: what `frame` is to show. */
+static GstSanaPicture *
+want_picture_of (GstSanaSrc * self, gint64 frame)
+{
+  GstClockTime begin;
+  guint64 n = number_at (self, frame, &begin);
+
+  return want_picture_at (self, n, begin,
+      gst_sana_timeline_time (&self->line, frame, 0));
+}
+
+/* Whether the picture may be drawn before it is known to be the next one: where
+ * a prompt takes over it would count as seen. */
+static gboolean
+may_come_ahead (GstSanaSrc * self, const GstSanaPicture * want)
+{
+  const GstSanaJob *shown = &self->shown->job;
+
+  return !shown->blending && (want->job.settings.prompt_transition == 0 ||
+      gst_sana_settings_same_prompt (&shown->settings, &want->job.settings));
+}
+
 /* Not live: every frame has its own picture, or that of its image-duration, and
  * the one after it is drawn while this one is on its way. */
 static GstFlowReturn
 own_picture (GstSanaSrc * self)
 {
-  GstSanaPicture *want, *picture;
-  GstClockTime begin;
+  GstSanaPicture *want = want_picture_of (self, self->line.frame), *picture;
   GstFlowReturn ret;
   gint64 next;
-  guint64 n;
 
-  n = number_at (self, self->line.frame, &begin);
-  want = want_picture_at (self, n, begin);
   if (shows (self, want)) {
     gst_sana_picture_free (want);
   } else {
@@ -270,9 +291,8 @@ own_picture (GstSanaSrc * self)
 
   next = following_picture (self);
   if (self->pending == NULL && will_need (self, next)) {
-    n = number_at (self, next, &begin);
-    want = want_picture_at (self, n, begin);
-    if (shows (self, want))
+    want = want_picture_of (self, next);
+    if (shows (self, want) || !may_come_ahead (self, want))
       gst_sana_picture_free (want);
     else
       submit (self, want);
@@ -310,7 +330,7 @@ static void
 draw_ahead (GstSanaSrc * self, GstClockTime now)
 {
   GstClockTime begin = MAX (now, held_until (self));
-  GstSanaPicture *want = want_picture_at (self, self->live_count, begin);
+  GstSanaPicture *want = want_picture_at (self, self->live_count, begin, begin);
 
   /* what is seen until then cannot show how a new prompt takes over */
   want->job.ahead = begin - now;
@@ -327,6 +347,7 @@ draw_ahead (GstSanaSrc * self, GstClockTime now)
 static void
 forget_stale (GstSanaSrc * self)
 {
+  GstClockTime begin = MAX (self->pending_begin, held_until (self));
   const GstSanaJob *job = &self->pending->job;
   GstSanaPicture *want;
   gboolean drawn;
@@ -336,8 +357,7 @@ forget_stale (GstSanaSrc * self)
   g_mutex_unlock (&self->lock);
   if (!drawn)
     return;
-  want = want_picture_at (self, self->live_count,
-      MAX (self->pending_begin, held_until (self)));
+  want = want_picture_at (self, self->live_count, begin, begin);
   if (job->interim || !gst_sana_picture_same (self->pending, want) ||
       (job->blending && job->running_time != want->job.running_time))
     forget_pending (self);

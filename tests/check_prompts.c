@@ -57,6 +57,63 @@ a_source_goes_over_in_the_time_said(void)
     pipe_close(&pipe);
 }
 
+/* And from frame to frame of one picture, which stays until one second: that is drawn again on the
+ * way, and the next one not before there is nothing between it and the prompt. */
+static void
+a_still_goes_over_in_the_time_said(void)
+{
+    static const char *const prompts[] = {"one", "one", "two"};
+    static const double weights[] = {0, 0, 0, 0.25, 0.5, 0.75, 1, 1, 1, 1};
+    Pipe pipe;
+
+    pipe_open(&pipe, "sanasrc name=e num-buffers=11 prompt=one model-path=fake: "
+                     "image-duration=1000000000 prompt-transition=400000000 ! " TENTHS
+                     " ! identity name=i sleep-time=20000 ! appsink name=out sync=false");
+    GstElement *identity = gst_bin_get_by_name(GST_BIN(pipe.bin), "i");
+    GstPad *pad = gst_element_get_static_pad(identity, "src");
+    prompt_changer_add(pad, pipe.element, prompts, G_N_ELEMENTS(prompts));
+    gst_object_unref(pad);
+    gst_object_unref(identity);
+    pipe_play(&pipe);
+    for (guint n = 0; n < 11; n++) {
+        guint8 pixel[3], want[3];
+        middle(pipe_pull(&pipe), pixel);
+        g_test_message("frame %u", n);
+        fake_sana_colour("two", n / 10, 2, 4.5, want);
+        if (n < G_N_ELEMENTS(weights))
+            assert_between(pixel, "one", "two", 2, weights[n]);
+        else
+            g_assert_cmpmem(pixel, 3, want, 3);
+    }
+    pipe_close(&pipe);
+}
+
+/* A third prompt starts from the last frame, whatever was drawn ahead: the one that takes its time
+ * on the way lets that be finished. */
+static void
+what_was_drawn_ahead_was_not_seen(void)
+{
+    static const char *const prompts[] = {"one", "one", "two", "two", "three"};
+    guint8 pixel[3];
+    Pipe pipe;
+
+    pipe_open(&pipe, "sanasrc name=e num-buffers=5 prompt=one seed-mode=fixed model-path=fake: "
+                     "prompt-transition=400000000 ! " TENTHS
+                     " ! identity name=i sleep-time=20000 ! appsink name=out sync=false");
+    GstElement *identity = gst_bin_get_by_name(GST_BIN(pipe.bin), "i");
+    GstPad *pad = gst_element_get_static_pad(identity, "src");
+    prompt_changer_add(pad, pipe.element, prompts, G_N_ELEMENTS(prompts));
+    gst_object_unref(pad);
+    gst_object_unref(identity);
+    pipe_play(&pipe);
+    for (guint n = 0; n < 5; n++) {
+        middle(pipe_pull(&pipe), pixel);
+        g_test_message("frame %u", n);
+        assert_between(pixel, "one", "two", 2, n < 3 ? 0 : 0.25);
+    }
+    pipe_close(&pipe);
+}
+
 static void
 push(GstHarness *h, guint n)
 {
@@ -470,6 +527,8 @@ main(int argc, char **argv)
     element_test_init(&argc, &argv);
 #define TEST(f) g_test_add_func("/prompts/" #f, f)
     TEST(a_source_goes_over_in_the_time_said);
+    TEST(a_still_goes_over_in_the_time_said);
+    TEST(what_was_drawn_ahead_was_not_seen);
     TEST(a_filter_goes_over_in_the_time_said);
     TEST(a_transition_starts_from_what_is_seen);
     TEST(a_transition_without_timestamps_is_at_once);
