@@ -342,7 +342,7 @@ draw_ahead (GstSanaSrc * self, GstClockTime now)
   }
 }
 
-/* Live, and the next picture is not to be shown yet: if it is finished and not
+/* Live, and the next picture was not to be shown yet: if it is finished and not
  * what would be drawn now, it is not to be shown at all. */
 static void
 forget_stale (GstSanaSrc * self)
@@ -371,6 +371,7 @@ newest_picture (GstSanaSrc * self, gboolean * repeated)
 {
   GstClockTime now = gst_sana_timeline_time (&self->line, self->line.frame, 0);
   gboolean wait = self->shown == NULL && !self->black;
+  gboolean held = now < held_until (self);
   GstSanaPicture *picture = NULL;
   GstFlowReturn ret = GST_FLOW_OK;
 
@@ -381,13 +382,17 @@ newest_picture (GstSanaSrc * self, gboolean * repeated)
   if (wait && self->pending == NULL)
     draw_ahead (self, running_time (self));
 
-  if (self->pending && now < held_until (self))
+  /* and once when that time is over: what is finished later is shown whatever
+   * has changed, or a slow model would show nothing while values go on changing */
+  if (self->pending && (held || self->holding))
     forget_stale (self);
-  else if (self->pending)
+  self->holding = held;
+  if (self->pending && !held)
     ret = take_pending (self, wait, &picture);
   if (picture) {
     show (self, picture);
     self->live_count++;
+    self->holding = get_image_duration (self) > 0;
     *repeated = FALSE;
   }
   return ret;

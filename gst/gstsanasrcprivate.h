@@ -49,7 +49,8 @@ struct _GstSanaSrc
   GstSanaPicture *pending;      /* the worker's: only compared with, */
   GstClockTime pending_begin;   /* and, live, when it is to begin */
   guint64 live_count;           /* pictures shown, live, */
-  GstClockTime shown_since;     /* and when the last one began */
+  GstClockTime shown_since;     /* and when the last one began; */
+  gboolean holding;             /* it had to stay up to the last frame */
   GstSanaTimeline line;
   gboolean discont;             /* the next frame does not follow the last */
   guint64 produced;             /* since start() */

@@ -521,6 +521,40 @@ a_live_still_takes_the_value_of_its_time(void)
     gst_object_unref(clock);
 }
 
+/* §0.13: up to its last frame, though not for ever: one that is finished after its time is shown,
+ * whatever has changed since. */
+static void
+a_change_at_the_end_discards_what_was_drawn_ahead(void)
+{
+    GstClockTime pts = GST_CLOCK_TIME_NONE;
+    guint seen = 0, steps = 2, last = 0;
+    guint8 pixel[3], want[3];
+    Pipe pipe;
+    GstClock *clock = play_live_stills(&pipe, NULL, 0);
+
+    gst_util_set_object_arg(G_OBJECT(pipe.element), "seed-mode", "increment");
+    for (guint n = 0; n < 50 && seen < 3; n++) {
+        if (next_of_live_stills(&pipe, clock, &pts, pixel)) {
+            g_test_message("picture %u in frame %u", seen, n);
+            g_assert_cmpuint(n, >=, last + (seen ? 10 : 0));
+            g_assert_cmpuint(n, <=, last + 15);
+            fake_sana_colour("one", seen, seen ? 3 : 2, 4.5, want);
+            if (seen < 2)
+                g_assert_cmpmem(pixel, 3, want, 3);
+            last = n;
+            seen++;
+        }
+        /* the frame after this one waits, and the one after that shows another picture; from
+         * then on there is no frame without a change */
+        gst_test_clock_wait_for_next_pending_id(GST_TEST_CLOCK(clock), NULL);
+        if (n == 8 || seen == 2)
+            g_object_set(pipe.element, "steps", ++steps, NULL);
+    }
+    g_assert_cmpuint(seen, ==, 3);
+    pipe_close(&pipe);
+    gst_object_unref(clock);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -541,5 +575,6 @@ main(int argc, char **argv)
     TEST(a_change_discards_what_was_drawn_ahead);
     TEST(a_live_still_hides_its_part_of_the_way);
     TEST(a_live_still_takes_the_value_of_its_time);
+    TEST(a_change_at_the_end_discards_what_was_drawn_ahead);
     return g_test_run();
 }
