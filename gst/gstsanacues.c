@@ -95,6 +95,28 @@ forget_all_locked (GstSanaCues * cues)
 }
 
 void
+gst_sana_cues_start (GstSanaCues * cues)
+{
+  g_mutex_lock (&cues->lock);
+  cues->now = 0;
+  cues->ended = FALSE;
+  g_mutex_unlock (&cues->lock);
+}
+
+void
+gst_sana_cues_set_active (GstSanaCues * cues, gboolean active)
+{
+  g_mutex_lock (&cues->lock);
+  cues->flushing = !active;
+  if (!active)
+    forget_all_locked (cues);
+  /* its texts are of the time that video has now */
+  cues->renewed = FALSE;
+  g_cond_broadcast (&cues->news);
+  g_mutex_unlock (&cues->lock);
+}
+
+void
 gst_sana_cues_set_flushing (GstSanaCues * cues, gboolean flushing)
 {
   g_mutex_lock (&cues->lock);

@@ -39,6 +39,12 @@ void gst_sana_cues_clear (GstSanaCues * cues);
 GstFlowReturn gst_sana_cues_add (GstSanaCues * cues, gchar * text,
     GstClockTime start, GstClockTime duration);
 
+/* Video starts: its running time begins. */
+void gst_sana_cues_start (GstSanaCues * cues);
+
+/* The pad of texts begins or ends to take them; ends: forgets all cues. */
+void gst_sana_cues_set_active (GstSanaCues * cues, gboolean active);
+
 /* The pad of texts begins to flush or ends to; begins: forgets all cues. */
 void gst_sana_cues_set_flushing (GstSanaCues * cues, gboolean flushing);
 

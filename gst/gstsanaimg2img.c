@@ -161,6 +161,7 @@ start (GstSanaImg2img * self)
   gst_sana_stats_start (&self->common.stats);
   gst_sana_img2img_get_values (self, &values);
   gst_sana_pace_reset (&self->pace);
+  gst_sana_cues_start (&self->cues);
   self->missed = self->failing = FALSE;
   self->drawn = self->bypassed = FALSE;
   self->startup_mode = values.startup_mode;

@@ -131,11 +131,9 @@ activate (GstPad * pad, GstObject * parent, GstPadMode mode, gboolean active)
 
   if (mode != GST_PAD_MODE_PUSH)
     return FALSE;
-  gst_sana_cues_set_flushing (self->cues, !active);
-  if (active) {
+  if (active)
     gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
-    gst_sana_cues_restart (self->cues);
-  }
+  gst_sana_cues_set_active (self->cues, active);
   return TRUE;
 }
 

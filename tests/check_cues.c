@@ -391,6 +391,46 @@ bad_texts_are_left_out(void)
     cues_stop(&c);
 }
 
+/* Video runs for a minute, or is over, when the pad is asked for. */
+static void
+a_pad_that_comes_late_knows_the_time(void)
+{
+    GstSegment segment;
+
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    for (int again = 0; again < 2; again++) {
+        Cues c;
+        c.video = filter_start(filter_make("strength", 1.0, "prompt", "idle", NULL), SMALL, FALSE);
+        shows(&c, 0, "idle");
+        shows(&c, 1500, "idle");
+        c.text = gst_harness_new_with_element(c.video->element, "text_sink", NULL);
+        if (again) {
+            gst_pad_set_active(GST_PAD_PEER(c.text->srcpad), FALSE);
+            gst_pad_set_active(GST_PAD_PEER(c.text->srcpad), TRUE);
+        }
+        gst_harness_set_src_caps_str(c.text, "text/x-raw,format=utf8");
+        say(&c, "late", GST_CLOCK_TIME_NONE, MS(5000));
+        shows(&c, 1501, "late");
+        shows(&c, 1624, "late");
+        shows(&c, 1625, "idle");
+        say(&c, "old", GST_CLOCK_TIME_NONE, MS(5000));
+        gst_harness_push_event(c.video, gst_event_new_flush_start());
+        gst_harness_push_event(c.video, gst_event_new_flush_stop(TRUE));
+        gst_harness_push_event(c.video, gst_event_new_segment(&segment));
+        shows(&c, 1626, "idle");
+        cues_stop(&c);
+    }
+
+    Cues c;
+    c.video = filter_start(filter_make("strength", 1.0, "prompt", "idle", NULL), SMALL, FALSE);
+    shows(&c, 0, "idle");
+    gst_harness_push_event(c.video, gst_event_new_eos());
+    c.text = gst_harness_new_with_element(c.video->element, "text_sink", NULL);
+    gst_harness_set_src_caps_str(c.text, "text/x-raw,format=utf8");
+    g_assert_cmpint(say(&c, "too late", GST_CLOCK_TIME_NONE, MS(5000)), ==, GST_FLOW_EOS);
+    cues_stop(&c);
+}
+
 static void
 there_is_one_pad_of_texts(void)
 {
@@ -464,6 +504,7 @@ main(int argc, char **argv)
     TEST(a_seek_forgets_cues_in_every_run);
     TEST(events_of_texts_stay_there);
     TEST(bad_texts_are_left_out);
+    TEST(a_pad_that_comes_late_knows_the_time);
     TEST(there_is_one_pad_of_texts);
     TEST(subtitles_are_prompts);
     return g_test_run();
