@@ -161,7 +161,7 @@ def main():
             print(f"{kind.name} {name}: {shown}", flush=True)
         if kind is painters.Plugin and not o.toy and not known.get("sheets"):
             sheets.styles(painter, pictures[:10], o.report)
-            sheets.large(painter, square(o.work, "BytheWater"), o.report)
+            sheets.large(painter, big, o.report)
             sheets.materials(painter, o.report)
             known["sheets"] = True
             keep(known, path)
