@@ -5,10 +5,12 @@ the styles of the clean crop, "photo" first."""
 import json
 import multiprocessing
 import os
+import sys
 
 import cv2
 import numpy as np
 
+import files
 import photographs
 from styles import STYLES, styled
 
@@ -78,20 +80,36 @@ def pairs(rows, count, rng, plain):
     return out, of
 
 
+def are_there(work):
+    """Whether they are made; the program ends where they are in other styles, since all that comes
+    later takes a style for its place among NAMES.  A crops.json that is cut short, as earlier
+    scripts left it on a full disk, is none."""
+    path = work / "crops.json"
+    try:
+        styles = json.loads(path.read_text())["styles"]
+    except (FileNotFoundError, ValueError):
+        return False
+    if styles != NAMES:
+        sys.exit(f"crops: those of {path} are in other styles than styles.py has now "
+                 f"({', '.join(sorted(set(styles) ^ set(NAMES))) or 'the same in another order'}); "
+                 "name another directory")
+    return True
+
+
 def make(work, counts, seed=1):
     """Writes the two arrays.  counts: {"train": N, "held": N}."""
-    if (work / "crops.json").exists():
+    if are_there(work):
         return
     rng = np.random.default_rng(seed)
     rows = photographs.table()
     pictures = [(row, photographs.read(row, work)) for row in rows]
-    files = {}
+    of = {}
     for split, count in counts.items():
         mine = [(row, picture) for row, picture in pictures if row["split"] == split]
-        chosen, files[split] = pairs(mine, count, rng, plain=split == "held")
+        chosen, of[split] = pairs(mine, count, rng, plain=split == "held")
         shape = (count, 1 + len(NAMES), SIDE, SIDE, 3)
         partial = work / f"{split}.partial.npy"
-        out = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
+        out = files.array(partial, np.uint8, shape)
         with multiprocessing.Pool(os.cpu_count() or 1) as pool:
             for i, stack in enumerate(pool.imap(all_styles, chosen, chunksize=4)):
                 out[i] = stack
@@ -99,4 +117,4 @@ def make(work, counts, seed=1):
                     print(f"crops: {split} {i + 1} of {count}", flush=True)
         out.flush()
         os.replace(partial, work / f"{split}.npy")
-    (work / "crops.json").write_text(json.dumps({"styles": NAMES, "files": files}))
+    files.write_whole(work / "crops.json", json.dumps({"styles": NAMES, "files": of}))

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import torch
 
+import files
 import train_autoencoder
 from training import half, tensor
 
@@ -31,13 +32,13 @@ def make(work, count, device):
     shape = (count, pictures.shape[1], 32, 32, 32)
     partial, progress = work / "latents.partial.npy", work / "latents.progress"
     begun = partial.exists() and progress.exists()
-    out = np.lib.format.open_memmap(partial, "r+" if begun else "w+", np.int16, shape)
+    out = files.array(partial, np.int16, shape, begun)
     for i in range(int(progress.read_text()) if begun else 0, count):
         z = encode(vae, scale, pictures[i], device)
         out[i] = z.bfloat16().view(torch.int16).cpu().numpy()
         if (i + 1) % 20 == 0:
             out.flush()
-            progress.write_text(str(i + 1))
+            files.write_whole(progress, str(i + 1))
             print(f"latents: {i + 1} of {count}", flush=True)
     out.flush()
     os.replace(partial, work / "latents.npy")

@@ -6,6 +6,7 @@
 import contextlib
 import inspect
 import io
+import json
 import os
 import pathlib
 import random
@@ -20,6 +21,7 @@ import torch
 from diffusers import SanaSprintPipeline
 
 import crops
+import files
 import linear
 import make_model
 import networks
@@ -41,6 +43,18 @@ def picture(seed, h=96, w=128):
     a = a / a.std() * .22 + .5
     cv2.rectangle(a, (w // 4, h // 4), (w // 2, 3 * h // 4), (.1, .5, .9), -1)
     return (np.clip(a, 0, 1) * 255).astype(np.uint8)
+
+
+@contextlib.contextmanager
+def full_disk(size):
+    """Within, no file can grow beyond `size` bytes; the error is another one, as a class the same."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 class Procedures(unittest.TestCase):
@@ -220,6 +234,45 @@ class Photographs(unittest.TestCase):
             self.assertIn("photographs.tsv", str(caught.exception))
 
 
+class Files(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def test_a_full_disk_leaves_no_empty_file(self):
+        with self.assertRaises(OSError) as caught, full_disk(3):
+            files.write_whole(self.folder / "new", "text")
+        self.assertIn(str(self.folder / "new"), str(caught.exception))
+        self.assertEqual(list(self.folder.iterdir()), [])
+        files.write_whole(self.folder / "new", "é")
+        self.assertEqual((self.folder / "new").read_text(encoding="utf-8"), "é")
+
+    def test_an_array_has_its_room_before_it_is_filled(self):
+        path = self.folder / "a.npy"
+        files.array(path, np.uint8, (1 << 20,))[0] = 7
+        self.assertGreaterEqual(512 * path.stat().st_blocks, 1 << 20)
+        self.assertEqual(files.array(path, np.uint8, (1 << 20,), begun=True)[0], 7)
+        with self.assertRaises(OSError) as caught, full_disk(1 << 19):
+            files.array(self.folder / "b.npy", np.uint8, (1 << 20,))
+        self.assertIn("b.npy", str(caught.exception))
+        self.assertEqual([p.name for p in self.folder.iterdir()], ["a.npy"])
+
+    def test_crops_cut_short_are_none_and_those_of_other_styles_are_refused(self):
+        path = self.folder / "crops.json"
+        self.assertFalse(crops.are_there(self.folder))
+        for text in ("", '{"styles": ["pho'):
+            path.write_text(text)
+            self.assertFalse(crops.are_there(self.folder))
+        path.write_text(json.dumps({"styles": crops.NAMES, "files": {}}))
+        self.assertTrue(crops.are_there(self.folder))
+        for styles, said in ((crops.NAMES + ["fur"], "fur"), (crops.NAMES[::-1], "order")):
+            path.write_text(json.dumps({"styles": styles, "files": {}}))
+            with self.assertRaises(SystemExit) as caught:
+                crops.are_there(self.folder)
+            self.assertIn(said, str(caught.exception))
+
+
 class Counted(training.Stage):
     """A stage whose clock counts steps: a second each."""
 
@@ -286,14 +339,8 @@ class Stages(unittest.TestCase):
         path = self.folder / "kept"
         training.save({"a": 1}, path)
         before = path.read_bytes()
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10000, limits[1]))
-        try:
-            with self.assertRaises(SystemExit) as caught:
-                training.save({"a": torch.randn(100000)}, path)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        with self.assertRaises(SystemExit) as caught, full_disk(10000):
+            training.save({"a": torch.randn(100000)}, path)
         self.assertIn("make room", str(caught.exception))
         self.assertEqual(path.read_bytes(), before)
         self.assertEqual([p.name for p in self.folder.iterdir()], ["kept"])

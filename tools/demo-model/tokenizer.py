@@ -8,6 +8,7 @@ import random
 import sentencepiece
 from transformers import GemmaTokenizer
 
+import files
 import prompts
 import words
 
@@ -47,6 +48,6 @@ def make(folder):
         allow_whitespace_only_pieces=True, character_coverage=.9995, pad_id=0, eos_id=1, bos_id=2,
         unk_id=3, user_defined_symbols=["<start_of_turn>", "<end_of_turn>", "\n", "\n\n"],
         max_sentence_length=100000, minloglevel=2, num_threads=1)
-    (folder / "tokenizer.model").write_bytes(model.getvalue())
-    (folder / "tokenizer_config.json").write_text(json.dumps(CONFIG))
+    files.write_whole(folder / "tokenizer.model", model.getvalue())
+    files.write_whole(folder / "tokenizer_config.json", json.dumps(CONFIG))
     return load(folder)

@@ -5,7 +5,6 @@ A stage's budget is minutes of two cores, counted as processor time of the proce
 is stopped, or shares its cores, loses nothing.  On a GPU it is the time of the clock.
 """
 import math
-import os
 import random
 import signal
 import sys
@@ -14,6 +13,8 @@ import time
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+from files import whole
 
 CORES = 2
 SAVE_EVERY = 60  # seconds of the clock above, or a tenth of a shorter budget
@@ -60,14 +61,10 @@ def gradient_loss(a, b):
 
 def save(value, path):
     """Writes a file wholly or not at all."""
-    partial = path.with_name(path.name + ".partial")
     try:
-        torch.save(value, partial)
-        with partial.open("rb") as f:
-            os.fsync(f.fileno())
-        os.replace(partial, path)
+        with whole(path) as f:
+            torch.save(value, f)
     except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
         sys.exit(f"cannot write {path} ({error}); make room and run the same command again: it "
                  "goes on from the last checkpoint")
 
