@@ -5,6 +5,7 @@ the styles of the clean crop, "photo" first."""
 import json
 import multiprocessing
 import os
+import signal
 import sys
 
 import cv2
@@ -80,6 +81,12 @@ def pairs(rows, count, rng, plain):
     return out, of
 
 
+def worker():
+    """Ctrl-C reaches every process; it is the parent that ends these, by SIGTERM."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def are_there(work):
     """Whether they are made; the program ends where they are in other styles, since all that comes
     later takes a style for its place among NAMES.  A crops.json that is cut short, as earlier
@@ -110,7 +117,7 @@ def make(work, counts, seed=1):
         shape = (count, 1 + len(NAMES), SIDE, SIDE, 3)
         partial = work / f"{split}.partial.npy"
         out = files.array(partial, np.uint8, shape)
-        with multiprocessing.Pool(os.cpu_count() or 1) as pool:
+        with multiprocessing.Pool(os.cpu_count() or 1, worker) as pool:
             for i, stack in enumerate(pool.imap(all_styles, chosen, chunksize=4)):
                 out[i] = stack
                 if (i + 1) % 100 == 0:

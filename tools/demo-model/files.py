@@ -3,8 +3,6 @@
 import contextlib
 import os
 
-import numpy as np
-
 
 @contextlib.contextmanager
 def named(path):
@@ -43,6 +41,7 @@ def write_whole(path, data):
 def array(path, dtype, shape, begun=False):
     """A .npy file to be filled in place, or one that was begun.  Its room is taken here: on a full
     disk, what is written through a mapping ends the process by SIGBUS, without a sentence."""
+    import numpy as np  # here, since a run begins without it
     try:
         with named(path):
             out = np.lib.format.open_memmap(path, "r+" if begun else "w+", dtype, shape)

@@ -4,10 +4,15 @@
 Called by tools/demo-model/make, which has the options' explanation.
 """
 import argparse
+import fcntl
 import os
 import pathlib
+import signal
 import sys
 import time
+
+import files
+import photographs
 
 # Threads that spin while they wait would count as work, and a budget is processor time.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -22,7 +27,7 @@ TOY = {"minutes": 1.0, "counts": {"train": 12, "held": 4}, "encoded": 8}
 def parse():
     p = argparse.ArgumentParser(prog="make", description="Trains the demonstration model.")
     p.add_argument("--work", type=pathlib.Path, required=True,
-                   help="directory for photographs, crops, checkpoints and the result (6 GB)")
+                   help="directory for photographs, crops, checkpoints and the result (9 GB)")
     p.add_argument("--minutes", type=float, default=sum(MINUTES.values()),
                    help="for all trainings, of two cores (default %(default)g)")
     p.add_argument("--from", dest="model", type=pathlib.Path, metavar="MODEL",
@@ -42,7 +47,6 @@ def stages(o):
     import crops
     import export
     import latents
-    import photographs
     import train_autoencoder
     import train_text
     import train_transformer
@@ -76,27 +80,51 @@ def claim(work, toy, model):
             sys.exit(f"{work} holds another run ({name}: {path.read_text() or 'nothing'}, and not "
                      f"{value or 'nothing'}); name another directory")
     for name, value in mine.items():
-        (work / name).write_text(value)
+        files.write_whole(work / name, value)
+
+
+def lock(work):
+    """A file whose lock keeps other runs out of the directory until this process ends, however."""
+    work.mkdir(parents=True, exist_ok=True)
+    file = (work / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"another run is at work in {work}; wait until it ends or name another directory")
+    return file
+
+
+def attempt(name, call):
+    """What the call returns; what it cannot do ends the program with one sentence."""
+    try:
+        return call()
+    except photographs.Missing as error:
+        sys.exit(f"{name}: {error}")
+    except OSError as error:
+        sys.exit(f"{name}: {error}; make room or correct it and run the same command again")
+
+
+def make(o):
+    attempt(o.work, lambda: claim(o.work, o.toy, o.model))
+    from training import prepare
+    prepare(o.device, o.threads)
+    for name, call in stages(o):
+        start = time.monotonic()
+        attempt(name, call)
+        print(f"{name}: done, {time.monotonic() - start:.0f} s", flush=True)
+        if name == o.until:
+            break
 
 
 def main():
     o = parse()
-    o.work.mkdir(parents=True, exist_ok=True)
-    claim(o.work, o.toy, o.model)
-    from training import prepare
-    prepare(o.device, o.threads)
-    import photographs
-    for name, call in stages(o):
-        start = time.monotonic()
-        try:
-            call()
-        except photographs.Missing as error:
-            sys.exit(f"{name}: {error}")
-        except OSError as error:
-            sys.exit(f"{name}: {error}; make room or correct it and run the same command again")
-        print(f"{name}: done, {time.monotonic() - start:.0f} s", flush=True)
-        if name == o.until:
-            break
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with attempt(o.work, lambda: lock(o.work)):
+            make(o)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from what is kept", flush=True)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -360,6 +360,22 @@ class Stages(unittest.TestCase):
             make_model.claim(self.folder, False, self.folder)
         self.assertIn("model_index.json", str(caught.exception))
 
+    def test_two_runs_do_not_share_a_directory(self):
+        with make_model.lock(self.folder):
+            with self.assertRaises(SystemExit) as caught:
+                make_model.lock(self.folder)
+            self.assertIn(str(self.folder), str(caught.exception))
+        make_model.lock(self.folder).close()
+
+    def test_a_directory_that_cannot_be_begun_is_one_sentence(self):
+        def claim():
+            make_model.claim(self.folder, True, None)
+        with self.assertRaises(SystemExit) as caught, full_disk(0):
+            make_model.attempt(self.folder, claim)
+        self.assertIn("make room", str(caught.exception))
+        make_model.attempt(self.folder, claim)
+        self.assertEqual((self.folder / "kind").read_text(), "toy")
+
     def test_a_stop_is_a_checkpoint(self):
         path = self.folder / "line"
         with contextlib.redirect_stdout(io.StringIO()):
@@ -368,6 +384,16 @@ class Stages(unittest.TestCase):
             with self.assertRaises(SystemExit):
                 stage.running()
         self.assertTrue(path.exists())
+
+    def test_what_comes_after_a_training_can_be_stopped(self):
+        def stop(*_):
+            raise KeyboardInterrupt
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+        learn(self.folder / "line", 5)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.assertRaises(KeyboardInterrupt):
+                os.kill(os.getpid(), number)
 
 
 if __name__ == "__main__":

@@ -149,6 +149,8 @@ class Stage:
             stage.done(loss, {"name": value})
     """
 
+    HANDLED = (signal.SIGINT, signal.SIGTERM)
+
     def __init__(self, name, path, minutes, parts, device, seed):
         self.name, self.path, self.parts, self.device = name, path, parts, device
         self.seconds, self.used, self.steps, self.sums, self.count = 60 * minutes, 0.0, 0, {}, 0
@@ -159,8 +161,7 @@ class Stage:
             self.load()
             print(f"{name}: goes on from step {self.steps}, {self.used / 60:.1f} of {minutes:g} "
                   "minutes used", flush=True)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self.stop)
+        self.handlers = {number: signal.signal(number, self.stop) for number in self.HANDLED}
         self.last = self.now()
 
     def stop(self, *_):
@@ -174,12 +175,19 @@ class Stage:
         return min(1.0, self.used / self.seconds) if self.seconds else 1.0
 
     def running(self):
+        """Whether there is another step to do.  From the last one on, signals are again what they
+        were before; but not where one has come, as a second would end the writing."""
+        if not self.stopped and self.used < self.seconds:
+            return True
+        if not self.stopped:
+            for number, handler in self.handlers.items():
+                signal.signal(number, handler)
         if self.stopped:
             self.keep()
             print(f"{self.name}: stopped at step {self.steps}; the same command goes on from here",
                   flush=True)
             sys.exit(130)
-        return self.used < self.seconds
+        return False
 
     def rate(self, warm_up=100):
         """Learning rate as a factor: steady, from 60 % of the time on linearly down to 2 %."""
