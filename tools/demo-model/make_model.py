@@ -90,6 +90,7 @@ def lock(work):
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        file.close()
         sys.exit(f"another run is at work in {work}; wait until it ends or name another directory")
     return file
 

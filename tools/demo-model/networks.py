@@ -3,7 +3,7 @@
 
 autoencoder   picture (B, 3, 8h, 8w) in -1..1 <-> latent (B, 32, h, w)       1.9 M parameters
 transformer   latent, text (B, T, 96), s (B,) -> velocity (B, 32, h, w)      4.0 M
-text encoder  tokens (B, T) -> (B, T, 96)                                    0.3 M
+text encoder  tokens (B, T) -> (B, T, 96)                                    0.4 M
 """
 from diffusers import AutoencoderDC, SanaTransformer2DModel
 from transformers import Gemma2Config, Gemma2Model

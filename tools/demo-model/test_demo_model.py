@@ -300,6 +300,7 @@ def learn(path, steps, crash_after=None):
             stage.check(loss)
             net.zero_grad()
             loss.backward()
+            stage.clip(net.parameters())
             muon.step(1e-2 * stage.rate())
             adam.step()
             average.step()
@@ -334,6 +335,21 @@ class Stages(unittest.TestCase):
             stage.check(torch.tensor(float("nan"), requires_grad=True))
         self.assertIn(str(path), str(caught.exception))
         self.assertEqual(path.read_bytes(), before)
+
+    def test_a_gradient_that_is_no_number_stops_before_the_step(self):
+        net = torch.nn.Linear(2, 1, bias=False)
+        with contextlib.redirect_stdout(io.StringIO()):
+            stage = Counted("line", self.folder / "line", 1, {"net": net}, "cpu", 6)
+        torch.nn.init.zeros_(net.weight)
+        for said in ("anew", str(stage.path)):
+            loss = net(torch.ones(1, 2)).abs().sqrt().sum()  # 0, and infinitely steep
+            stage.check(loss)
+            loss.backward()
+            with self.assertRaises(SystemExit) as caught:
+                stage.clip(net.parameters())
+            self.assertIn("gradient", str(caught.exception))
+            self.assertIn(said, str(caught.exception))
+            stage.keep()
 
     def test_a_full_disk_keeps_the_file_that_was_there(self):
         path = self.folder / "kept"

@@ -125,7 +125,7 @@ def train(work, minutes, device, model=None, seed=2):
         stage.check(loss)
         adam.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        stage.clip(parameters)
         for group in adam.param_groups:
             group["lr"] = RATE * stage.rate()
         adam.step()

@@ -149,7 +149,7 @@ def train(work, minutes, device, seed=4):
         stage.check(loss)
         adam.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        stage.clip(parameters)
         for group in adam.param_groups:
             group["lr"] = 1e-3 * stage.rate()
         adam.step()

@@ -210,7 +210,7 @@ def train(work, minutes, device, model=None, seed=3):
         for p in matrices + rest:
             p.grad = None
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(matrices + rest, 1.0)
+        stage.clip(matrices + rest)
         muon.step(2e-3 * stage.rate())
         for group in adam.param_groups:
             group["lr"] = 1.5e-3 * stage.rate()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What both trainings share: a stage with its clock, checkpoints and progress; losses; optimisers.
+"""What the trainings share: a stage with its clock, checkpoints and progress; losses; optimisers.
 
 A stage's budget is minutes of two cores, counted as processor time of the process: a process that
 is stopped, or shares its cores, loses nothing.  On a GPU it is the time of the clock.
@@ -143,10 +143,15 @@ class Stage:
     """One training: `parts` are objects with state_dict, kept in a checkpoint with the random
     states, the steps done and the seconds used.
 
-        stage = Stage("autoencoder", path, minutes, parts, seed)
+        stage = Stage("autoencoder", path, minutes, parts, device, seed)
         while stage.running():
             ...
-            stage.done(loss, {"name": value})
+            stage.check(loss)
+            loss.backward()
+            stage.clip(parameters)
+            ...
+            stage.done({"name": value})
+        save({...} | stage.took(), path)
     """
 
     HANDLED = (signal.SIGINT, signal.SIGTERM)
@@ -196,10 +201,21 @@ class Stage:
 
     def check(self, loss):
         """Stops the program before a step with a loss that is not a number is taken."""
-        if not math.isfinite(float(loss.detach())):
-            sys.exit(f"{self.name}: the loss of step {self.steps + 1} is not a finite number; the "
-                     f"last good checkpoint is {self.path} (the same command goes on from it; if "
-                     "it happens again, lower the rate)")
+        self.check_finite(loss, "loss")
+
+    def clip(self, parameters):
+        """Makes the gradient no longer than 1; stops the program before a step with one that is not
+        a number, which a finite loss may have, and which would be in all weights after it."""
+        self.check_finite(torch.nn.utils.clip_grad_norm_(parameters, 1.0), "gradient")
+
+    def check_finite(self, value, what):
+        if math.isfinite(float(value.detach())):
+            return
+        then = f"the last good checkpoint is {self.path}, and the same command goes on from it" \
+            if self.path.exists() else \
+            "there is no checkpoint yet, and the same command begins this training anew"
+        sys.exit(f"{self.name}: the {what} of step {self.steps + 1} is not a finite number; {then} "
+                 "(if it happens again, lower the rate)")
 
     def done(self, figures):
         """After a step: counts, prints now and then, saves now and then."""
