@@ -19,17 +19,21 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # minutes of two cores; --minutes scales the trainings
 MINUTES = {"autoencoder": 24.0, "transformer": 52.0, "text": 8.0}
+GPU_SHARE = .1  # of them, by the clock
 COUNTS = {"train": 420, "held": 24}
 ENCODED = 320
 TOY = {"minutes": 1.0, "counts": {"train": 12, "held": 4}, "encoded": 8}
 
 
-def parse():
-    p = argparse.ArgumentParser(prog="make", description="Trains the demonstration model.")
+def parse(words=None):
+    p = argparse.ArgumentParser(prog="make", description="Trains the demonstration model.",
+                                allow_abbrev=False)  # make knows --until by its name
     p.add_argument("--work", type=pathlib.Path, required=True,
                    help="directory for photographs, crops, checkpoints and the result (9 GB)")
-    p.add_argument("--minutes", type=float, default=sum(MINUTES.values()),
-                   help="for all trainings, of two cores (default %(default)g)")
+    whole = sum(MINUTES.values())
+    p.add_argument("--minutes", type=float,
+                   help=f"for all trainings, of two cores (default {whole:g}), or with --device "
+                        f"cuda by the clock (default {GPU_SHARE * whole:g})")
     p.add_argument("--from", dest="model", type=pathlib.Path, metavar="MODEL",
                    help="a model directory to go on from: its networks are where the trainings begin")
     p.add_argument("--device", default="cpu", help="cpu (default) or cuda")
@@ -39,7 +43,16 @@ def parse():
     p.add_argument("--until", choices=("crops", "autoencoder", "latents", "transformer", "text",
                                      "export"),
                    default="export", help="the last stage to do")
-    return p.parse_args()
+    return p.parse_args(words)
+
+
+def budget(o):
+    """Minutes of all trainings."""
+    if o.toy:
+        return TOY["minutes"]
+    if o.minutes is not None:
+        return o.minutes
+    return sum(MINUTES.values()) * (1 if o.device == "cpu" else GPU_SHARE)
 
 
 def stages(o):
@@ -50,8 +63,7 @@ def stages(o):
     import train_autoencoder
     import train_text
     import train_transformer
-    minutes = TOY["minutes"] if o.toy else o.minutes
-    share = {k: minutes * v / sum(MINUTES.values()) for k, v in MINUTES.items()}
+    share = {k: budget(o) * v / sum(MINUTES.values()) for k, v in MINUTES.items()}
     counts = TOY["counts"] if o.toy else COUNTS
     encoded = TOY["encoded"] if o.toy else ENCODED
     return [

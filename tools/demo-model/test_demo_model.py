@@ -376,6 +376,48 @@ class Stages(unittest.TestCase):
             make_model.claim(self.folder, False, self.folder)
         self.assertIn("model_index.json", str(caught.exception))
 
+    def test_the_clock_and_the_device_are_kept(self):
+        path = self.folder / "line"
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            stage = Counted("line", path, 4 / 60, {}, "cpu", 6)
+            stage.seen -= 120
+            stage.done({})
+            stage.keep()
+            stage = Counted("line", path, 4 / 60, {}, "cpu", 6)
+            while stage.running():
+                stage.done({})
+        took = stage.took()
+        self.assertEqual((took["steps"], took["device"]), (4, "cpu"))
+        self.assertAlmostEqual(took["wall_minutes"], 2, 1)
+        self.assertIn("4 steps on cpu, 2.0 minutes by the clock", said.getvalue())
+
+    def test_a_checkpoint_of_earlier_scripts_goes_on_without_its_clock(self):
+        path = self.folder / "line"
+        learn(path, 60, 20)
+        state = torch.load(path, weights_only=False)
+        del state["wall"], state["device"]
+        torch.save(state, path)
+        with contextlib.redirect_stdout(io.StringIO()):
+            stage = Counted("line", path, 1, {}, "cpu", 6)
+            stage.done({})
+        self.assertNotIn("wall_minutes", stage.took())
+
+    def test_a_checkpoint_of_another_device_is_refused(self):
+        path = self.folder / "line"
+        learn(path, 60, 20)
+        torch.save(torch.load(path, weights_only=False) | {"device": "cuda"}, path)
+        with self.assertRaises(SystemExit) as caught:
+            Counted("line", path, 1, {}, "cpu", 6)
+        self.assertIn("--device cuda", str(caught.exception))
+
+    def test_a_gpu_has_a_budget_of_its_own(self):
+        def minutes(*words):
+            return make_model.budget(make_model.parse(["--work", "w", *words]))
+        whole = sum(make_model.MINUTES.values())
+        self.assertEqual(minutes(), whole)
+        self.assertAlmostEqual(minutes("--device", "cuda"), whole / 10)
+        self.assertEqual(minutes("--device", "cuda", "--minutes", "7"), 7)
+
     def test_two_runs_do_not_share_a_directory(self):
         with make_model.lock(self.folder):
             with self.assertRaises(SystemExit) as caught:

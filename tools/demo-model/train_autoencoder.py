@@ -141,8 +141,8 @@ def train(work, minutes, device, model=None, seed=2):
     for k, name in enumerate(NAMES):
         values = psnr(vae, held[:24 if k == 0 else 4, 1 + k], device)
         print(f"autoencoder: {name} {values.mean():.2f} dB, worst {values.min():.2f}", flush=True)
-    save({"weights": vae.state_dict(), "steps": stage.steps, "minutes": stage.used / 60,
-          "anew": not goes_on, "scale": round(scale(vae, pictures, device, stage.rng), 5)}, done)
+    save({"weights": vae.state_dict(), "anew": not goes_on,
+          "scale": round(scale(vae, pictures, device, stage.rng), 5)} | stage.took(), done)
 
 
 def load(work, device):

@@ -156,4 +156,4 @@ def train(work, minutes, device, seed=4):
         average.step()
         stage.done({"misread": loss.detach()})
     average.swap()
-    save({"text": encoder.state_dict(), "steps": stage.steps, "minutes": stage.used / 60}, done)
+    save({"text": encoder.state_dict()} | stage.took(), done)

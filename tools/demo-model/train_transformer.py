@@ -218,5 +218,4 @@ def train(work, minutes, device, model=None, seed=3):
         average.step()
         stage.done(figures)
     average.swap()
-    save({"transformer": net.state_dict(), "text": encoder.state_dict(), "steps": stage.steps,
-          "minutes": stage.used / 60}, done)
+    save({"transformer": net.state_dict(), "text": encoder.state_dict()} | stage.took(), done)

@@ -2,7 +2,8 @@
 """What the trainings share: a stage with its clock, checkpoints and progress; losses; optimisers.
 
 A stage's budget is minutes of two cores, counted as processor time of the process: a process that
-is stopped, or shares its cores, loses nothing.  On a GPU it is the time of the clock.
+is stopped, or shares its cores, loses nothing.  On a GPU it is the time of the clock, which is kept
+for all.
 """
 import math
 import random
@@ -141,7 +142,8 @@ class Muon:
 
 class Stage:
     """One training: `parts` are objects with state_dict, kept in a checkpoint with the random
-    states, the steps done and the seconds used.
+    states, the steps done, the seconds used of the budget, those of the clock (None where a
+    checkpoint of earlier scripts does not say) and the kind of device.
 
         stage = Stage("autoencoder", path, minutes, parts, device, seed)
         while stage.running():
@@ -160,6 +162,7 @@ class Stage:
         self.name, self.path, self.parts, self.device = name, path, parts, device
         self.seconds, self.used, self.steps, self.sums, self.count = 60 * minutes, 0.0, 0, {}, 0
         self.rng, self.stopped, self.saved = np.random.default_rng(seed), False, 0.0
+        self.kind, self.wall = torch.device(device).type, 0.0
         random.seed(seed)
         torch.manual_seed(seed)
         if path.exists():
@@ -167,13 +170,13 @@ class Stage:
             print(f"{name}: goes on from step {self.steps}, {self.used / 60:.1f} of {minutes:g} "
                   "minutes used", flush=True)
         self.handlers = {number: signal.signal(number, self.stop) for number in self.HANDLED}
-        self.last = self.now()
+        self.last, self.seen = self.now(), time.monotonic()
 
     def stop(self, *_):
         self.stopped = True
 
     def now(self):
-        return time.process_time() / CORES if self.device == "cpu" else time.monotonic()
+        return time.process_time() / CORES if self.kind == "cpu" else time.monotonic()
 
     @property
     def fraction(self):
@@ -192,7 +195,19 @@ class Stage:
             print(f"{self.name}: stopped at step {self.steps}; the same command goes on from here",
                   flush=True)
             sys.exit(130)
+        self.say()
         return False
+
+    def took(self):
+        """What is kept of it beside the weights; no "wall_minutes" where they are not known."""
+        out = {"steps": self.steps, "minutes": self.used / 60, "device": self.kind}
+        return out if self.wall is None else out | {"wall_minutes": self.wall / 60}
+
+    def say(self):
+        by_clock = "an unknown time" if self.wall is None else f"{self.wall / 60:.1f} minutes"
+        of_cores = f", {self.used / 60:.1f} minutes of {CORES} cores" if self.kind == "cpu" else ""
+        print(f"{self.name}: {self.steps} steps on {self.kind}, {by_clock} by the clock{of_cores}",
+              flush=True)
 
     def rate(self, warm_up=100):
         """Learning rate as a factor: steady, from 60 % of the time on linearly down to 2 %."""
@@ -221,6 +236,10 @@ class Stage:
         """After a step: counts, prints now and then, saves now and then."""
         now = self.now()
         self.used, self.last = self.used + now - self.last, now
+        clock = time.monotonic()
+        if self.wall is not None:
+            self.wall += clock - self.seen
+        self.seen = clock
         self.steps += 1
         self.count += 1
         for key, value in figures.items():
@@ -235,15 +254,20 @@ class Stage:
 
     def keep(self):
         save({"parts": {k: p.state_dict() for k, p in self.parts.items()},
-              "used": self.used, "steps": self.steps, "rng": self.rng.bit_generator.state,
+              "used": self.used, "wall": self.wall, "device": self.kind, "steps": self.steps, "rng": self.rng.bit_generator.state,
               "random": random.getstate(), "torch": torch.get_rng_state()}, self.path)
         self.saved = self.used
 
     def load(self):
         state = torch.load(self.path, weights_only=False, map_location=self.device)
+        made = state.get("device", self.kind)
+        if made != self.kind:
+            sys.exit(f"{self.name}: {self.path} was made on {made}, whose minutes are not those of "
+                     f"{self.kind}; go on with --device {made}, or delete it to begin anew")
         for key, part in self.parts.items():
             part.load_state_dict(state["parts"][key])
         self.used, self.steps, self.saved = state["used"], state["steps"], state["used"]
+        self.wall = state.get("wall")
         self.rng.bit_generator.state = state["rng"]
         random.setstate(state["random"])
         torch.set_rng_state(state["torch"].cpu())
