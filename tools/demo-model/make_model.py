@@ -35,7 +35,7 @@ def parse(words=None):
                    help=f"for all trainings, of two cores (default {whole:g}), or with --device "
                         f"cuda by the clock (default {GPU_SHARE * whole:g})")
     p.add_argument("--from", dest="model", type=pathlib.Path, metavar="MODEL",
-                   help="a model directory to go on from: its networks are where the trainings begin")
+                   help="a model directory to go on from: the trainings begin with its networks")
     p.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--toy", action="store_true",

@@ -50,7 +50,7 @@ def picture(seed, h=96, w=128):
 
 @contextlib.contextmanager
 def full_disk(size):
-    """Within, no file can grow beyond `size` bytes; the error is another one, as a class the same."""
+    """Within, no file can grow beyond `size` bytes: an OSError as well, if another."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))

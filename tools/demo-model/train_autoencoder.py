@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Trains the autoencoder: autoencoder.pt, {"weights": state, "scale": 1 / deviation, "anew": whether
-it began from nothing}.
+"""Trains the autoencoder: autoencoder.pt, {"weights": state, "scale": 1 / deviation, "anew":
+whether it began from nothing}.
 
 From nothing it begins as the best linear code.  First on 128 px squares, then on whole 256 px
 crops, whose attention sees as much as later.  The decoder sees latents with noise, so that it can

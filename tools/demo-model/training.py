@@ -254,8 +254,9 @@ class Stage:
 
     def keep(self):
         save({"parts": {k: p.state_dict() for k, p in self.parts.items()},
-              "used": self.used, "wall": self.wall, "device": self.kind, "steps": self.steps, "rng": self.rng.bit_generator.state,
-              "random": random.getstate(), "torch": torch.get_rng_state()}, self.path)
+              "used": self.used, "wall": self.wall, "device": self.kind, "steps": self.steps,
+              "rng": self.rng.bit_generator.state, "random": random.getstate(),
+              "torch": torch.get_rng_state()}, self.path)
         self.saved = self.used
 
     def load(self):
