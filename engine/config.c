@@ -9,8 +9,7 @@
 
 #define MAX_BYTES (16u << 20)
 #define MAX_DEPTH 64
-#define MAX_STRING 128
-#define SHORT "of at most " G_STRINGIFY(MAX_STRING) " bytes that can be shown"
+#define MAX_SENTENCE 400 /* characters */
 #define MAX_VALUES 20000 /* few enough that keys made to collide in a hash table are no harm */
 
 struct SanaJson {
@@ -109,6 +108,26 @@ sana_json_free(SanaJson *j)
 
 /* --- errors ----------------------------------------------------------------------------------- */
 
+/* On one line, whatever the file's strings hold, and where they are long without their middle: what
+ * is wrong stands in front of them, and what to do behind. */
+static char *
+tidy(const char *sentence)
+{
+    GString *line = g_string_new(NULL);
+    const glong length = g_utf8_strlen(sentence, -1);
+    glong i = 0;
+    for (const char *p = sentence; *p; p = g_utf8_next_char(p), i++) {
+        gunichar c = g_utf8_get_char(p);
+        bool kept =
+            length <= MAX_SENTENCE || i < MAX_SENTENCE / 2 || i >= length - MAX_SENTENCE / 2;
+        if (kept)
+            g_string_append_unichar(line, g_unichar_isprint(c) ? c : '?');
+        else if (i == MAX_SENTENCE / 2)
+            g_string_append(line, "…");
+    }
+    return g_string_free(line, FALSE);
+}
+
 void
 sana_json_fail(SanaJson *j, SanaFileError code, const char *format, ...)
 {
@@ -116,9 +135,10 @@ sana_json_fail(SanaJson *j, SanaFileError code, const char *format, ...)
         return;
     va_list args;
     va_start(args, format);
-    j->error = g_error_new_valist(SANA_FILE_ERROR, code, format, args);
+    g_autofree char *sentence = g_strdup_vprintf(format, args);
     va_end(args);
-    g_prefix_error(&j->error, "%s: ", j->path);
+    g_autofree char *line = tidy(sentence);
+    j->error = g_error_new(SANA_FILE_ERROR, code, "%s: %s", j->path, line);
 }
 
 bool
@@ -137,15 +157,6 @@ sana_json_finish(SanaJson *j, GError **error)
     return ok;
 }
 
-static bool
-printable(const char *text)
-{
-    for (; *text; text = g_utf8_next_char(text))
-        if (!g_unichar_isprint(g_utf8_get_char(text)))
-            return false;
-    return true;
-}
-
 /* A value as it may be shown in a sentence: one line, not long. */
 static char *
 show(JsonNode *node)
@@ -153,10 +164,6 @@ show(JsonNode *node)
     if (!node)
         return g_strdup("absent");
     char *text = json_to_string(node, FALSE);
-    if (!printable(text)) {
-        g_free(text);
-        return g_strdup("what cannot be shown");
-    }
     if (g_utf8_strlen(text, -1) > 40) {
         char *cut = g_utf8_substring(text, 0, 40);
         g_free(text);
@@ -220,14 +227,10 @@ is_number(JsonNode *node)
     return type == G_TYPE_INT64 || type == G_TYPE_DOUBLE;
 }
 
-/* One that can stand in a sentence. */
 static bool
 is_string(JsonNode *node)
 {
-    if (!node || !JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_STRING)
-        return false;
-    const char *text = json_node_get_string(node);
-    return strlen(text) <= MAX_STRING && printable(text);
+    return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING;
 }
 
 static int
@@ -287,7 +290,7 @@ sana_json_string(SanaJson *j, const char *key, const char *fallback)
         return fallback;
     if (is_string(node))
         return json_node_get_string(node);
-    fail_value(j, key, node, "a string " SHORT);
+    fail_value(j, key, node, "a string");
     return fallback;
 }
 
@@ -345,7 +348,7 @@ sana_json_strings(SanaJson *j, const char *key, const char **values, int count,
         else if (is_string(entry))
             values[i] = json_node_get_string(entry);
         else
-            fail_value(j, name, entry, "null or a string " SHORT);
+            fail_value(j, name, entry, "a string or null");
     }
 }
 

@@ -32,7 +32,7 @@ bool sana_json_is_null(SanaJson *j, const char *key);
 int sana_json_int(SanaJson *j, const char *key, int fallback, int min, int max);
 double sana_json_double(SanaJson *j, const char *key, double fallback, double min, double max);
 bool sana_json_bool(SanaJson *j, const char *key, bool fallback);
-/* At most 128 bytes that can be shown on a line.  Owned by j; fallback may be NULL. */
+/* Owned by j; fallback may be NULL. */
 const char *sana_json_string(SanaJson *j, const char *key, const char *fallback);
 
 /* Lists; return the count (fallback_count where the key is absent) or 0 after an error.
@@ -50,7 +50,8 @@ void sana_json_int_lists(SanaJson *j, const char *key, int values[][SANA_JSON_MA
  * NULL where absent or not a string. */
 const char *sana_json_list_string(SanaJson *j, const char *key, int i);
 
-/* Records a problem the caller found; the file's name is put in front. */
+/* Records a problem the caller found; the file's name is put in front.  The sentence may show the
+ * file's strings: it becomes one line of at most 401 characters. */
 void sana_json_fail(SanaJson *j, SanaFileError code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 bool sana_json_ok(const SanaJson *j);
 /* Frees j; false and the first error if there was one. */

@@ -205,6 +205,28 @@ the_first_problem_stays(void)
 
 /* --- files ----------------------------------------------------------------------------------- */
 
+/* Of what a file says as much stands in the sentence as one can read. */
+static void
+sentences_stay_one_line(void)
+{
+    GError *error = NULL;
+    g_autofree char *filler = g_strnfill(1000000, 'x');
+    g_autofree char *text =
+        g_strdup_printf("{\"k\":\"a\\n\\u001b[2J\\u202e\\u009bz\",\"long\":\"%s\"}", filler);
+    SanaJson *j = open_text(text);
+    sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED, "k \"%s\" is not run here; k is",
+                   sana_json_string(j, "k", NULL));
+    g_assert_false(sana_json_finish(j, &error));
+    expect_message(error, SANA_FILE_ERROR_UNSUPPORTED, "k \"a??[2J??z\" is not run here; k is");
+    error = NULL;
+    j = open_text(text);
+    sana_json_fail(j, SANA_FILE_ERROR_UNSUPPORTED, "long \"%s\" is not run here; k is",
+                   sana_json_string(j, "long", NULL));
+    g_assert_false(sana_json_finish(j, &error));
+    g_assert_cmpint(g_utf8_strlen(error->message, -1), <, 1000);
+    expect_message(error, SANA_FILE_ERROR_UNSUPPORTED, "xx\" is not run here; k is");
+}
+
 static void
 malformed_files_are_refused(void)
 {
@@ -372,6 +394,7 @@ main(int argc, char **argv)
         {"/config/wrong-integers-name-key-and-range", wrong_integers_name_key_and_range},
         {"/config/other-wrong-values-are-named", other_wrong_values_are_named},
         {"/config/the-first-problem-stays", the_first_problem_stays},
+        {"/config/sentences-stay-one-line", sentences_stay_one_line},
         {"/config/malformed-files-are-refused", malformed_files_are_refused},
         {"/config/every-truncation-is-refused", every_truncation_is_refused},
         {"/config/deep-and-large-files-are-refused", deep_and_large_files_are_refused},
