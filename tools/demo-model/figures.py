@@ -75,7 +75,7 @@ def nearest(painter, photographs, goals, texts, strength):
         own[style] = round(float(np.mean(away)), 1)
     count = len(STYLES) * len(photographs)
     return {"share": round(1 - len(misses) / count, 4), "of": count,
-            "wordings": sum(map(len, texts.values())), "distance_to_own": own, "misses": misses}
+            "wordings": sum(min(len(t), len(photographs)) for t in texts.values()), "distance_to_own": own, "misses": misses}
 
 
 def nearest_material(painter, seeds=(1, 2, 3), side=128):

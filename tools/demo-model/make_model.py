@@ -22,7 +22,7 @@ MINUTES = {"autoencoder": 24.0, "transformer": 52.0, "text": 8.0}
 GPU_SHARE = .1  # of them, by the clock
 COUNTS = {"train": 420, "held": 24}
 ENCODED = 320
-TOY = {"minutes": 1.0, "counts": {"train": 12, "held": 4}, "encoded": 8}
+TOY = {"minutes": 0.5, "counts": {"train": 12, "held": 4}, "encoded": 8}
 
 
 def parse(words=None):
@@ -39,7 +39,7 @@ def parse(words=None):
     p.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--toy", action="store_true",
-                   help="a minute of training on a dozen crops: shows that everything runs")
+                   help="half a minute of training on a dozen crops: shows that everything runs")
     p.add_argument("--until", choices=("crops", "autoencoder", "latents", "transformer", "text",
                                      "export"),
                    default="export", help="the last stage to do")
