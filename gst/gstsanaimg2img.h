@@ -166,10 +166,17 @@ GstFlowReturn gst_sana_img2img_ensure_pool (GstSanaImg2img * self);
 /* The element posted what is wrong; downstream is to be told by EOS. */
 void gst_sana_img2img_set_own_error (GstSanaImg2img * self);
 
+/* The task: there is no buffer for the output.  Posts so; ERROR. */
+GstFlowReturn gst_sana_img2img_fail_buffer (GstSanaImg2img * self);
+
 /* gstsanaimg2imgshow.c */
 /* The task: shows the frame, which it takes, or drops it. */
 GstFlowReturn gst_sana_img2img_show (GstSanaImg2img * self,
     GstSanaFrame * frame);
+
+/* The picture that nobody waits for is not to be shown, nor the one that is on its
+ * way. */
+void gst_sana_img2img_forget_background (GstSanaImg2img * self);
 
 void gst_sana_img2img_reset_output (GstSanaImg2img * self);
 

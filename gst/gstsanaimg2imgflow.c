@@ -61,19 +61,12 @@ gst_sana_img2img_set_flushing (GstSanaImg2img * self)
 void
 gst_sana_img2img_flush_worker (GstSanaImg2img * self)
 {
-  GstSanaFrame *newest;
-
   g_mutex_lock (&self->worker_lock);
   if (self->worker)
     gst_sana_worker_flush (self->worker);
   g_mutex_unlock (&self->worker_lock);
   /* the worker has freed it, or never will */
-  g_mutex_lock (&self->lock);
-  self->background = NULL;
-  newest = g_steal_pointer (&self->newest);
-  g_mutex_unlock (&self->lock);
-  if (newest)
-    gst_sana_frame_free (newest);
+  gst_sana_img2img_forget_background (self);
 }
 
 void

@@ -7,7 +7,6 @@
 #include <glib/gi18n-lib.h>
 
 #include "gstsanaimg2img.h"
-#include "gstsananegotiate.h"
 
 #define GST_CAT_DEFAULT gst_sana_img2img_debug
 
@@ -29,14 +28,6 @@ static GstFlowReturn
 fail (GstSanaImg2img * self, GstSanaDoing doing, const GError * error)
 {
   gst_sana_post_error (GST_ELEMENT (self), doing, error);
-  gst_sana_img2img_set_own_error (self);
-  return GST_FLOW_ERROR;
-}
-
-static GstFlowReturn
-no_buffer (GstSanaImg2img * self)
-{
-  gst_sana_post_no_pool (GST_ELEMENT (self), self->out_caps);
   gst_sana_img2img_set_own_error (self);
   return GST_FLOW_ERROR;
 }
@@ -199,7 +190,7 @@ show_startup (GstSanaImg2img * self, GstSanaFrame * frame, GstFlowReturn * ret)
       *ret = GST_FLOW_OK;
       if (!gst_sana_pace_blacken (gst_sana_convert_out_info (self->convert),
               frame->out))
-        *ret = no_buffer (self);
+        *ret = gst_sana_img2img_fail_buffer (self);
       return TRUE;
     default:
       return FALSE;
@@ -283,10 +274,8 @@ take_newest (GstSanaImg2img * self, gboolean wait, GstSanaFrame ** newest)
   return ret;
 }
 
-/* Frames wait for their own pictures from now on: what pacing=repeat has begun is
- * old when that comes back. */
-static void
-forget_background (GstSanaImg2img * self)
+void
+gst_sana_img2img_forget_background (GstSanaImg2img * self)
 {
   GstSanaFrame *newest;
 
@@ -413,7 +402,7 @@ gst_sana_img2img_show (GstSanaImg2img * self, GstSanaFrame * frame)
   if (ret == GST_FLOW_OK) {
     ret = gst_buffer_pool_acquire_buffer (self->pool, &out, NULL);
     if (ret == GST_FLOW_ERROR)
-      ret = no_buffer (self);
+      ret = gst_sana_img2img_fail_buffer (self);
   }
   if (ret == GST_FLOW_OK) {
     gst_sana_img2img_set_process (self, &process);
@@ -430,7 +419,8 @@ gst_sana_img2img_show (GstSanaImg2img * self, GstSanaFrame * frame)
     } else if (frame->values.pacing == GST_SANA_PACING_REPEAT)
       ret = show_newest (self, frame);
     else {
-      forget_background (self);
+      /* what pacing=repeat has begun is old when that comes back */
+      gst_sana_img2img_forget_background (self);
       ret = show_own (self, &frame);
     }
   }

@@ -21,6 +21,14 @@ gst_sana_img2img_set_own_error (GstSanaImg2img * self)
   g_mutex_unlock (&self->lock);
 }
 
+GstFlowReturn
+gst_sana_img2img_fail_buffer (GstSanaImg2img * self)
+{
+  gst_sana_post_no_pool (GST_ELEMENT (self), self->out_caps);
+  gst_sana_img2img_set_own_error (self);
+  return GST_FLOW_ERROR;
+}
+
 static void
 drop_pool (GstSanaImg2img * self)
 {
@@ -53,11 +61,8 @@ new_pool (GstSanaImg2img * self)
       &self->cuda);
   GstFlowReturn ret;
 
-  if (!pool) {
-    gst_sana_post_no_pool (GST_ELEMENT (self), self->out_caps);
-    gst_sana_img2img_set_own_error (self);
-    return GST_FLOW_ERROR;
-  }
+  if (!pool)
+    return gst_sana_img2img_fail_buffer (self);
   g_mutex_lock (&self->lock);
   self->pool = pool;
   ret = self->srcresult;

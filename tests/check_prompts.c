@@ -34,6 +34,19 @@ assert_between(const guint8 pixel[3], const char *from, const char *to, int step
 
 #define TENTHS "video/x-raw,format=RGB,width=16,height=16,framerate=10/1"
 
+/* Plays; after each buffer that leaves the element of that name the prompt is the next. */
+static void
+play_changing(Pipe *pipe, const char *name, const char *const *prompts, guint count)
+{
+    GstElement *element = gst_bin_get_by_name(GST_BIN(pipe->bin), name);
+    GstPad *pad = gst_element_get_static_pad(element, "src");
+
+    prompt_changer_add(pad, pipe->element, prompts, count);
+    gst_object_unref(pad);
+    gst_object_unref(element);
+    pipe_play(pipe);
+}
+
 /* Row 27: a prompt set after frame 1 takes over from frame 2 on, in 400 ms. */
 static void
 a_source_goes_over_in_the_time_said(void)
@@ -44,10 +57,7 @@ a_source_goes_over_in_the_time_said(void)
 
     pipe_open(&pipe, "sanasrc name=e num-buffers=8 prompt=one seed-mode=fixed model-path=fake: "
                      "prompt-transition=400000000 ! " TENTHS " ! appsink name=out sync=false");
-    GstPad *pad = gst_element_get_static_pad(pipe.element, "src");
-    prompt_changer_add(pad, pipe.element, prompts, G_N_ELEMENTS(prompts));
-    gst_object_unref(pad);
-    pipe_play(&pipe);
+    play_changing(&pipe, "e", prompts, G_N_ELEMENTS(prompts));
     for (guint n = 0; n < 8; n++) {
         guint8 pixel[3];
         middle(pipe_pull(&pipe), pixel);
@@ -69,12 +79,7 @@ a_still_goes_over_in_the_time_said(void)
     pipe_open(&pipe, "sanasrc name=e num-buffers=11 prompt=one model-path=fake: "
                      "image-duration=1000000000 prompt-transition=400000000 ! " TENTHS
                      " ! identity name=i sleep-time=20000 ! appsink name=out sync=false");
-    GstElement *identity = gst_bin_get_by_name(GST_BIN(pipe.bin), "i");
-    GstPad *pad = gst_element_get_static_pad(identity, "src");
-    prompt_changer_add(pad, pipe.element, prompts, G_N_ELEMENTS(prompts));
-    gst_object_unref(pad);
-    gst_object_unref(identity);
-    pipe_play(&pipe);
+    play_changing(&pipe, "i", prompts, G_N_ELEMENTS(prompts));
     for (guint n = 0; n < 11; n++) {
         guint8 pixel[3], want[3];
         middle(pipe_pull(&pipe), pixel);
@@ -100,12 +105,7 @@ what_was_drawn_ahead_was_not_seen(void)
     pipe_open(&pipe, "sanasrc name=e num-buffers=5 prompt=one seed-mode=fixed model-path=fake: "
                      "prompt-transition=400000000 ! " TENTHS
                      " ! identity name=i sleep-time=20000 ! appsink name=out sync=false");
-    GstElement *identity = gst_bin_get_by_name(GST_BIN(pipe.bin), "i");
-    GstPad *pad = gst_element_get_static_pad(identity, "src");
-    prompt_changer_add(pad, pipe.element, prompts, G_N_ELEMENTS(prompts));
-    gst_object_unref(pad);
-    gst_object_unref(identity);
-    pipe_play(&pipe);
+    play_changing(&pipe, "i", prompts, G_N_ELEMENTS(prompts));
     for (guint n = 0; n < 5; n++) {
         middle(pipe_pull(&pipe), pixel);
         g_test_message("frame %u", n);

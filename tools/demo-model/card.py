@@ -103,7 +103,7 @@ def table(f):
     lines = ["| what | goal | plugin | diffusers |", "|---|---|---|---|"]
     code = d.get("autoencoder")
     lines.append(row("autoencoder, PSNR mean / worst", "≥ 33 / 26 dB", "–",
-                     f"{code['mean']} / {code['worst']} dB" if code else "–"))
+                     f"{code['mean']} / {code['worst']} dB of {code['of']} crops" if code else "–"))
     for s in (.35, .5):
         lines.append(row(f"nearest style, unseen templates, strength {s}", "≥ 97 %",
                          *both(f"templates_{s}", percent)))

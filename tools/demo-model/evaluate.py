@@ -17,6 +17,7 @@ import safetensors
 
 import export
 import figures
+import files
 import painters
 import photographs
 import sheets
@@ -119,19 +120,17 @@ def same_model(o):
 
 
 def about(o, count):
-    files = json.loads((o.work / "crops.json").read_text())["files"]["held"][:count]
+    of = json.loads((o.work / "crops.json").read_text())["files"]["held"][:count]
     with safetensors.safe_open(o.model / "text_encoder/model.safetensors", "np") as f:
         text = sum(int(np.prod(f.get_slice(k).get_shape())) for k in f.keys())
     return {"digest": export.digest(o.model), "fingerprint": fingerprint(o),
             "bytes": export.size(o.model), "text_parameters": round(text / 1e6, 1),
-            "crops": count, "photographs": len(set(files)),
+            "crops": count, "photographs": len(set(of)),
             "training": training(o.work) if same_model(o) else {}}
 
 
 def keep(known, path):
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
-    partial.replace(path)
+    files.write_whole(path, json.dumps(known, indent=1, ensure_ascii=False) + "\n")
 
 
 def main():
