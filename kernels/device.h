@@ -144,8 +144,8 @@ sana_norm_groups(const SanaNorm *norm)
 }
 
 /*
- * Packs weights for computing in `dtype`; S8 is for rows of the device's best type and means 8-bit
- * integers where they pay (dense, of many channels), else that type.
+ * Packs weights for computing in `dtype`, which the device supports; S8 is for rows of its best type
+ * and means 8-bit integers where they pay (dense, of many channels), else that type.
  *
  * Sources are host tensors of F32, BF16 or F16, dense, of out × in (linear: (1, out, in), any
  * number stacked along out: q, k, v become one product; convolution: (1, out, in/groups·kernel²)
@@ -238,7 +238,7 @@ void sana_stream_set_tap(SanaStream *s, SanaTapFunc func, void *user);
 void sana_tap(SanaStream *s, SanaTensor x, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
 /* What a planner stream has counted since the last reset; zeros on other devices.
- * flop: a multiply-add is 2, products and convolutions only.  bytes: read and written by all. */
+ * flop: a multiply-add is 2, of products, convolutions and attention.  bytes: of maps, weights. */
 typedef struct {
     double flop;
     double bytes;

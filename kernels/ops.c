@@ -118,6 +118,8 @@ sana_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct 
     REQUIRE(valid_dense(s, x) && valid_dense(s, y) && x.dtype == y.dtype);
     REQUIRE(x.h <= INT32_MAX / 4 && x.w <= INT32_MAX / 4);
     REQUIRE(conv_fits(y, x, k));
+    REQUIRE(k->upsample == 1 || (k->kernel == 3 && k->stride == 1 && k->groups == 1));
+    REQUIRE(act == SANA_ACT_NONE || k->groups == 1 || k->groups == MAX(k->in, k->out));
     REQUIRE(apart(y, x));
     OPS->conv(s, y, x, k, act);
 }

@@ -46,7 +46,7 @@ void sana_linear(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l,
 /*
  * y (h', w', out) = act(k ∗ x (h, w, in) + bias), zero padding kernel/2, with k's stride, upsample
  * and groups:  h' = (h·upsample − 1)/stride + 1, w' likewise.  x and y of the dtype the weights
- * were packed for.
+ * were packed for.  upsample 2: kernel 3, stride 1, groups 1; groups of several channels: no act.
  * With upsample 2 a device may add up the weights that meet the same pixel and round the sums.
  */
 void sana_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act);

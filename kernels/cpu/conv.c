@@ -19,7 +19,7 @@ is_product(const SanaConv *k)
 static bool
 is_folded(const SanaConv *k)
 {
-    return k->kernel == 3 && k->stride == 1 && k->upsample == 2 && k->groups == 1;
+    return k->upsample == 2;
 }
 
 /* 3×3 of whole vectors where our own loops in f32 are faster than oneDNN: f32, and bf16 without
@@ -242,29 +242,6 @@ conv_ours(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct 
         (strided ? loops->strided : loops->winograd)(y, x, k, packed->points, act, room);
 }
 
-/* Whatever else is enlarged first; no published network does. */
-static void
-conv_enlarged(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
-{
-    const SanaCpuLoops *loops = sana_cpu_loops(s);
-    SanaCpuPacked *packed = k->packed;
-    SanaTensor large = sana_tensor(NULL, x.dtype, 2 * x.h, 2 * x.w, x.c);
-    size_t bytes = sana_cpu_align(sana_bytes(large));
-
-    large.data = sana_host_alloc(s->device, bytes);
-    if (!large.data) {
-        sana_fail(s, SANA_DEVICE_ERROR_MEMORY, "no memory for a map enlarged to %d×%d×%d", large.w,
-                  large.h, large.c);
-        return;
-    }
-    loops->enlarge(large, x);
-    if (packed->taps)
-        loops->depthwise(y, large, k, packed->taps, act);
-    else
-        conv_plain(s, y, large, k, act);
-    sana_host_free(s->device, large.data);
-}
-
 void
 sana_cpu_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
 {
@@ -276,8 +253,6 @@ sana_cpu_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, Sana
         conv_ours(s, y, x, k, act);
     } else if (is_folded(k)) {
         conv_folded(s, y, x, k, act);
-    } else if (k->upsample == 2) {
-        conv_enlarged(s, y, x, k, act);
     } else if (is_depthwise(k)) {
         sana_cpu_loops(s)->depthwise(y, x, k, packed->taps, act);
     } else {

@@ -5,7 +5,6 @@ const SanaCpuLoops LOOP(loops) = {
     .finish = LOOP(finish),
     .depthwise = LOOP(depthwise),
     .glu_depthwise = LOOP(glu_depthwise),
-    .enlarge = LOOP(enlarge),
     .spread = LOOP(spread),
     .winograd = LOOP(winograd),
     .strided = LOOP(strided),

@@ -28,9 +28,6 @@ typedef void SanaCpuDepthwise(SanaTensor y, SanaTensor x, const SanaConv *k, con
 /* y (h, w, c) = u[0 … c) · silu(u[c … 2c)), u = k ∗ x + bias, as sana_glu_depthwise(). */
 typedef void SanaCpuGlu(SanaTensor y, SanaTensor x, const SanaConv *k, const float *taps);
 
-/* y (2h, 2w, c) from x (h, w, c), each position four times. */
-typedef void SanaCpuEnlarge(SanaTensor y, SanaTensor x);
-
 /*
  * y (2h, 2w, c) from windows (rows, w + 1, 4c), rows of them from row `first`: quarter 2a + b of
  * window (p, q) is position (2p − a, 2q − b) of y, where that exists.
@@ -115,7 +112,6 @@ typedef struct {
     SanaCpuFinish *finish;
     SanaCpuDepthwise *depthwise;
     SanaCpuGlu *glu_depthwise;
-    SanaCpuEnlarge *enlarge;
     SanaCpuSpread *spread;
     SanaCpuDense *winograd;
     SanaCpuDense *strided;
@@ -157,7 +153,6 @@ extern const SanaCpuLoops sana_cpu_loops_avx512_bf16;
 SanaCpuFinish LOOP(finish);
 SanaCpuDepthwise LOOP(depthwise);
 SanaCpuGlu LOOP(glu_depthwise);
-SanaCpuEnlarge LOOP(enlarge);
 SanaCpuSpread LOOP(spread);
 SanaCpuDense LOOP(winograd);
 SanaCpuDense LOOP(strided);

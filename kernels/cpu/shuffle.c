@@ -14,16 +14,6 @@ copy_position(SanaTensor y, size_t to, SanaTensor x, size_t from)
 }
 
 void
-LOOP(enlarge)(SanaTensor y, SanaTensor x)
-{
-    FOR_MAP_ROWS(i, y)
-    {
-        for (int j = 0; j < y.w; j++)
-            copy_position(y, row_at(y, i, j), x, row_at(x, i / 2, j / 2));
-    }
-}
-
-void
 LOOP(spread)(SanaTensor y, SanaTensor windows, int first)
 {
     FOR_MAP_ROWS(p, windows)

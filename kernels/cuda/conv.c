@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/gemm.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "kernels/convert.h"
@@ -112,7 +113,7 @@ same_result(const Sample *a, const Sample *b, bool bf16)
         y.data = (void *)b->bytes[i];
         for (size_t e = 0; e < a->each / sana_dtype_size(x.dtype); e++) {
             double u = sana_host_value(x, e), v = sana_host_value(y, e);
-            if (u != u && v != v) /* beside a view, or not a number in either */
+            if (u == v ? isinf(u) : u != u && v != v) /* beside a view, or no number in either */
                 continue;
             power += u * u;
             error += (u - v) * (u - v);
@@ -256,18 +257,6 @@ conv_gemm(SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
     };
 }
 
-/* Depthwise and dense ones that enlarge otherwise than folded; no published network has one. */
-static bool
-enlarge(SanaStream *s, SanaTensor *x)
-{
-    SanaTensor large = sana_tensor(NULL, x->dtype, 2 * x->h, 2 * x->w, x->c);
-    large.data = sana_cuda_workspace(s, sana_bytes(large));
-    if (large.data)
-        sana_cuda_enlarge(s, large, *x);
-    *x = large;
-    return large.data && sana_stream_ok(s);
-}
-
 /* As a product of what each position sees, in strips of about equally many rows, so that no plan
  * has to know of it: at 64 bytes a position a large picture's would take a gigabyte. */
 static void
@@ -295,8 +284,6 @@ conv_gathered(SanaStream *s, SanaCudaGemm g, int terms)
 void
 sana_cuda_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
 {
-    if (k->upsample == 2 && !sana_cuda_is_folded(k) && !enlarge(s, &x))
-        return;
     if (sana_cuda_is_depthwise(k)) {
         sana_cuda_depthwise(s, y, x, k, act);
         return;

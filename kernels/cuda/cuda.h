@@ -183,11 +183,11 @@ sana_cuda_is_depthwise(const SanaConv *k)
     return k->groups > 1 && k->groups == k->in && k->groups == k->out;
 }
 
-/* Whether an enlarging convolution is computed as one of 2×2 on the small map (weights.c). */
+/* An enlarging convolution is computed as one of 2×2 on the small map (weights.c). */
 static inline bool
 sana_cuda_is_folded(const SanaConv *k)
 {
-    return k->kernel == 3 && k->stride == 1 && k->upsample == 2 && k->groups == 1;
+    return k->upsample == 2;
 }
 
 /* Terms of a row, when a BF16 convolution has too few channels for tensor cores to read where they
@@ -232,9 +232,6 @@ __typeof__(sana_video_store) sana_cuda_video_store;                 /* video.cu 
 /* y = act(x) + residual (or SANA_NONE), rows of any type and stride; y may be x or residual: what a
  * product's epilogue does not do.  pointwise.cu */
 void sana_cuda_finish(SanaStream *s, SanaTensor y, SanaTensor x, SanaAct act, SanaTensor residual);
-
-/* y (2h, 2w, c) from x (h, w, c), each position four times.  shuffle.cu */
-void sana_cuda_enlarge(SanaStream *s, SanaTensor y, SanaTensor x);
 
 /* y = act(k ∗ x + bias), k depthwise with stride 1 or 2.  depthwise.cu */
 void sana_cuda_depthwise(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act);

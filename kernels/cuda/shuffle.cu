@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pixel_unshuffle, pixel_shuffle, add_unshuffled_mean, add_shuffled_repeat, enlarge.
+ * pixel_unshuffle, pixel_shuffle, add_unshuffled_mean, add_shuffled_repeat.
  *
  * Where maps are aligned, a thread has the four pixels of one block and 16 bytes of channels of the
  * larger side, so that each element is read once and written once, and the lanes of a warp lie one
@@ -285,11 +285,4 @@ sana_cuda_add_shuffled_repeat(SanaStream *s, SanaTensor y, SanaTensor x)
 {
     const int f = y.h / x.h;
     run_repeat(s, "add_shuffled_repeat", y, x, f * f * y.c / x.c, true);
-}
-
-/* Each channel four times, of which each pixel gets one. */
-void
-sana_cuda_enlarge(SanaStream *s, SanaTensor y, SanaTensor x)
-{
-    run_repeat(s, "conv", y, x, 4, false);
 }
