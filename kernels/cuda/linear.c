@@ -185,9 +185,6 @@ epilogue_of(SanaAct act, bool bias, bool bf16, gint32 *epilogue)
     case SANA_ACT_NONE:
         *epilogue = bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
         return true;
-    case SANA_ACT_RELU:
-        *epilogue = bias ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_RELU;
-        return true;
     case SANA_ACT_GELU_TANH:
         *epilogue = bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
         return bf16;

@@ -73,29 +73,40 @@ to_device(SanaDevice *dev, const void *host, size_t bytes)
     return NULL;
 }
 
-/* Of the bias: as often as the weights repeat it, and in BF16, as cuBLASLt wants it for a BF16
- * result, where that is exact. */
+/* The bias in BF16, as cuBLASLt wants it for a BF16 result, where that is exact. */
 static bool
-pack_bias(SanaDevice *dev, SanaCudaPacked *p, SanaTensor bias, int times)
+round_bias(SanaDevice *dev, SanaCudaPacked *p, SanaTensor bias)
 {
-    if (sana_is_none(bias))
+    if (sana_is_none(bias) || p->dtype != SANA_BF16)
         return true;
     size_t n = (size_t)bias.c;
-    float *host = g_new(float, n *(size_t)times);
+    float *host = g_new(float, n);
     uint16_t *rounded = g_new(uint16_t, n);
     bool ok = copy(dev, host, bias.data, n * sizeof *host), exact = true;
     for (size_t i = 0; i < n; i++) {
         rounded[i] = sana_f32_to_bf16(host[i]);
         exact = exact && sana_bf16_to_f32(rounded[i]) == host[i];
     }
-    for (int t = 1; t < times; t++)
-        memcpy(host + (size_t)t * n, host, n * sizeof *host);
-    if (ok && times > 1)
-        ok = (p->bias = to_device(dev, host, n * (size_t)times * sizeof *host)) != NULL;
-    else if (ok && p->dtype == SANA_BF16 && exact)
+    if (ok && exact)
         ok = (p->bias_bf16 = to_device(dev, rounded, n * sizeof *rounded)) != NULL;
     g_free(host);
     g_free(rounded);
+    return ok;
+}
+
+/* The bias as often as folded weights repeat it. */
+static bool
+repeat_bias(SanaDevice *dev, SanaCudaPacked *p, SanaTensor bias, size_t times)
+{
+    if (sana_is_none(bias) || times == 1)
+        return true;
+    size_t n = (size_t)bias.c;
+    float *host = g_new(float, n *times);
+    bool ok = copy(dev, host, bias.data, n * sizeof *host);
+    for (size_t t = 1; t < times; t++)
+        memcpy(host + t * n, host, n * sizeof *host);
+    ok = ok && (p->bias = to_device(dev, host, n * times * sizeof *host)) != NULL;
+    g_free(host);
     return ok;
 }
 
@@ -108,7 +119,7 @@ sana_cuda_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
     p->dtype = dtype;
     *bytes = (size_t)l->in * (size_t)l->out * sana_dtype_size(dtype);
     p->weights = sana_cuda_alloc(dev, *bytes);
-    bool ok = p->weights && pack_bias(dev, p, l->bias, 1);
+    bool ok = p->weights && round_bias(dev, p, l->bias);
     for (int i = 0; i < n_sources && ok; i++) {
         SanaTensor part = sources[i];
         part.dtype = dtype;
@@ -198,7 +209,7 @@ pack_dense(SanaDevice *dev, SanaCudaPacked *p, const SanaConv *k, SanaTensor sou
     p->weights = to_device(dev, host, *bytes);
     g_free(host);
     g_free(w);
-    return p->weights && pack_bias(dev, p, k->bias, (int)parts);
+    return p->weights && repeat_bias(dev, p, k->bias, parts);
 }
 
 void *
