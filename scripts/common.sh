@@ -72,11 +72,12 @@ as_root() {
 apt_get() {
     log=$1
     shift
-    # apt writes its state as kind:package:percent:text
+    # apt writes its state as kind:package:percent:text.  LOG is opened out here: in /tmp the kernel
+    # keeps root from opening another's file, and sudo passes on no more than these descriptors.
     {
-        if as_root sh -c 'log=$1; shift; exec 3>&1 >>"$log" 2>&1 </dev/null
+        if as_root sh -c 'exec 3>&1 >&2 </dev/null
             DEBIAN_FRONTEND=noninteractive \
-                exec apt-get -o APT::Status-Fd=3 -o Dpkg::Use-Pty=0 "$@"' - "$log" "$@"; then
+                exec apt-get -o APT::Status-Fd=3 -o Dpkg::Use-Pty=0 "$@"' - "$@" 2>>"$log"; then
             echo done
         else
             echo failed

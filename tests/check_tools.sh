@@ -100,6 +100,25 @@ chmod +x stub/*
 ok "who may not install packages is told so" env PATH="$PWD/stub:$PATH" sh -c '
     ! (. "$1/scripts/common.sh"; install_missing "to test" nothing) >said 2>&1 </dev/null
     cat said; grep -q "no right to install packages" said' - "$source"
+# the kernel lets nobody, root included, open another's file in such a folder as /tmp to write to it,
+# and sudo closes all descriptors but the first three
+mkdir apt root
+printf '#!/bin/sh\necho 1000\n' >root/id
+printf '#!/bin/sh\nexit 1\n' >root/dpkg-query
+printf '#!/bin/sh\necho "dpkg was not configured"\n' >root/apt-get
+cat >root/sudo <<'END'
+#!/bin/sh
+case $* in *"$TMPDIR"*) exit 1 ;; esac
+[ "$1" != -n ] || shift
+exec "$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+END
+chmod +x root/*
+# shellcheck disable=SC2016
+ok "who may install packages keeps what apt-get says, and root opens none of it" \
+    env PATH="$PWD/root:$PATH" TMPDIR="$PWD/apt" sh -c '
+        ! (. "$1/scripts/common.sh"; install_missing "to test" nothing) >said 2>&1 </dev/null
+        cat said; grep -q "what apt-get said is in $TMPDIR" said &&
+            [ "$(grep -c "dpkg was not configured" apt/*)" = 2 ]' - "$source"
 cp -R "$source/scripts" scripts
 mkdir -p pack/files
 : >pack/files/kept
