@@ -4,8 +4,8 @@
 # what other programs say is read below, and they would say it in the user's language
 export LC_ALL=C.UTF-8 LANGUAGE=
 
-# what a build needs
-build_packages="meson ninja-build gcc g++ pkg-config libdnnl-dev libsentencepiece-dev
+# what a build needs; meson asks dpkg-dev where Debian has libraries
+build_packages="meson ninja-build gcc g++ pkg-config dpkg-dev libdnnl-dev libsentencepiece-dev
     libjson-glib-dev libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev"
 # what playing, encoding and writing the bundled clip needs
 run_packages="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good

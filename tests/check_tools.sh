@@ -100,6 +100,12 @@ chmod +x stub/*
 ok "who may not install packages is told so" env PATH="$PWD/stub:$PATH" sh -c '
     ! (. "$1/scripts/common.sh"; install_missing "to test" nothing) >said 2>&1 </dev/null
     cat said; grep -q "no right to install packages" said' - "$source"
+# without it meson takes lib64 on Debian, where GStreamer does not look
+if asked=$(command -v dpkg-architecture) && owner=$(dpkg-query -S "$asked" 2>/dev/null); then
+    # shellcheck disable=SC2016
+    ok "what tells meson the folder of libraries is among the packages to build with" sh -c '
+        . "$1/scripts/common.sh"; echo "$build_packages" | grep -qw -- "$2"' - "$source" "${owner%%:*}"
+fi
 # the kernel lets nobody, root included, open another's file in such a folder as /tmp to write to it,
 # and sudo closes all descriptors but the first three
 mkdir apt root
