@@ -11,8 +11,25 @@ if ! command -v meson >/dev/null; then
     echo "1..0 # SKIP meson, which installs, is not in PATH"
     exit 0
 fi
-ok "it installs" env DESTDIR="$scratch/installed" meson install -C "$build" --no-rebuild --quiet
-mv installed moved
+# The build's own list of what was installed is for its user to uninstall by: here is one beside it.
+mkdir tree
+ln -s "$build"/* tree
+rm tree/meson-*
+mkdir tree/meson-logs
+cp -R "$build/meson-private" tree
+
+# list: the build's own
+list() {
+    ls -l --time-style=full-iso "$build/meson-logs/install-log.txt" 2>&1
+}
+
+before=$(list)
+ok "it installs" env DESTDIR="$scratch/installed" meson install -C tree --no-rebuild --quiet
+ok "the build keeps its list of what to uninstall" [ "$(list)" = "$before" ]
+cp -R installed moved
+# shellcheck disable=SC2016
+ok "it uninstalls" sh -c '(cd tree && meson --internal uninstall) && ! find installed -type f | grep .'
+rm -rf installed
 plugin=$(find "$scratch/moved" -name libgstsana.so)
 model=$(find "$scratch/moved" -path '*/models/demo')
 ok "plugin and model are there" test -f "$plugin" -a -d "$model"
