@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What the scripts share.  Sourced by them after setting `root`, the top of the source tree.
+# What the scripts and the tests that are scripts share.  Sourced; build() needs `root`, the top of the
+# source tree.
 
 # what other programs say is read below, and they would say it in the user's language
 export LC_ALL=C.UTF-8 LANGUAGE=
@@ -33,6 +34,13 @@ temporary() {
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
+}
+
+# plugins_from FOLDER REGISTRY: GStreamer looks there, and keeps what it found in REGISTRY.  The user's
+# names with _1_0 would go before those without.
+plugins_from() {
+    unset GST_PLUGIN_PATH_1_0 GST_REGISTRY_1_0
+    export GST_PLUGIN_PATH="$1" GST_REGISTRY="$2"
 }
 
 # progress PERCENT TEXT: one line that renews itself; where the output is no terminal, a line for

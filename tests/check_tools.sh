@@ -86,6 +86,12 @@ model="a bf16 model"
 ok "who asks how to train gets an answer and no packages" \
     sh -c '"$1" here --toy --help | grep -q -- --until && [ ! -e here ]' - "$source/tools/demo-model/make"
 
+# shellcheck disable=SC2016
+ok "nothing of the user's reaches a test" env GST_PLUGIN_PATH_1_0=/none GST_REGISTRY_1_0="$PWD/none" \
+    GST_DEBUG=none:9 GST_DEBUG_FILE="$PWD/none" GST_TRACERS=none GST_PRESET_PATH=/none SANA_MODULE_PATH=/none \
+    PROMPT_FILE=none SOCKET=none HOST=none LOOK=none sh -c '
+        . "$(dirname "$0")/launch_env.sh"; ! env | grep none' "$source/tests/nested" "$build"
+
 # --- scripts/, with programs in place of those that would do something ---
 mkdir stub
 printf '#!/bin/sh\necho 1000\n' >stub/id
