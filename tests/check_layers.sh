@@ -123,11 +123,18 @@ found=$(for f in $all; do
     case $f in
     examples/*.txt) ;;
     *.c | *.h | *.cc | *.cu | *.sh | *.py | *.build | meson_options.txt | scripts/* | examples/* | .ci/*)
-        head -n 3 "$f" | grep -q 'SPDX-License-Identifier: LGPL-2.1-or-later' || echo "$f"
+        head -n 3 "$f" | grep -q 'SPDX-License-Identifier[:] LGPL-2.1-or-later' || echo "$f"
         ;;
     esac
 done)
 report "every source names its licence" "$found"
+name="every file has a licence, whose text is there, and a holder"
+if command -v reuse >/dev/null; then
+    report "$name" "$(reuse lint --lines 2>&1)"
+else
+    count=$((count + 1))
+    echo "ok $count $name # SKIP reuse is not installed"
+fi
 report "no file is longer than 600 lines" \
     "$(printf '%s\n' "$sources" | xargs wc -l | awk '$2 != "total" && $1 > 600 { print $2 ": " $1 }')"
 # A function's body stands between a brace in the first column (or at the end of a line that starts
