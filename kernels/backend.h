@@ -165,8 +165,10 @@ typedef struct {
     const SanaBackend *backend;
 } SanaModule;
 
-/* The backend in a module; NULL with *why (g_free).  *exists tells whether there is such a file. */
-const SanaBackend *sana_module_backend(const char *name, bool *exists, char **why);
+/* Whether there is such a module, be it usable or not. */
+bool sana_module_exists(const char *name);
+/* The backend in a module that exists; NULL with *why (g_free). */
+const SanaBackend *sana_module_backend(const char *name, char **why);
 /* Whether the dynamic linker finds a library of this name. */
 bool sana_library_loads(const char *file);
 

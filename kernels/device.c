@@ -39,7 +39,8 @@ tensor_bytes(SanaDType dtype, int h, int w, int c, size_t *bytes)
 
 /* --- devices ---------------------------------------------------------------------------------- */
 
-/* Those to choose from: neither the planner, which does not compute, nor the tests' reference. */
+/* Those to choose from: neither the planner, which does not compute, nor the tests' reference, nor
+ * a module that is not there. */
 static char *
 backend_names(void)
 {
@@ -48,7 +49,8 @@ backend_names(void)
         if (backends[i] != &sana_planner_backend && backends[i] != &sana_reference_backend)
             g_string_append_printf(names, ", %s", backends[i]->name);
     for (size_t i = 0; i < G_N_ELEMENTS(modules); i++)
-        g_string_append_printf(names, ", %s", modules[i].name);
+        if (sana_module_exists(modules[i].name))
+            g_string_append_printf(names, ", %s", modules[i].name);
     return g_string_free(names, FALSE);
 }
 
@@ -62,19 +64,14 @@ is_named(const char *candidate, const char *name, size_t length)
 static const SanaBackend *
 find_backend(const char *name, size_t length, char **why)
 {
-    bool exists = false;
     for (size_t i = 0; i < G_N_ELEMENTS(backends); i++)
         if (is_named(backends[i]->name, name, length))
             return backends[i];
-    for (size_t i = 0; i < G_N_ELEMENTS(modules) && !exists; i++)
-        if (is_named(modules[i].name, name, length)) {
-            const SanaBackend *backend = sana_module_backend(modules[i].name, &exists, why);
-            if (exists)
-                return backend;
-        }
+    for (size_t i = 0; i < G_N_ELEMENTS(modules); i++)
+        if (is_named(modules[i].name, name, length) && sana_module_exists(modules[i].name))
+            return sana_module_backend(modules[i].name, why);
     char *known = backend_names();
-    *why =
-        g_strdup_printf("%s; choose one of %s", *why ? *why : "there is none in this build", known);
+    *why = g_strdup_printf("there is none in this build; choose one of %s", known);
     g_free(known);
     return NULL;
 }
@@ -84,13 +81,12 @@ static const char *
 automatic(void)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(modules); i++) {
-        bool exists;
         char *why = NULL;
-        if (!sana_library_loads(modules[i].driver))
+        if (!sana_library_loads(modules[i].driver) || !sana_module_exists(modules[i].name))
             continue;
-        const SanaBackend *backend = sana_module_backend(modules[i].name, &exists, &why);
+        const SanaBackend *backend = sana_module_backend(modules[i].name, &why);
         g_free(why);
-        if (exists && (!backend || backend->present()))
+        if (!backend || backend->present())
             return modules[i].name;
     }
     return "cpu";

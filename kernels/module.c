@@ -21,11 +21,12 @@ own_folder(void)
 }
 
 /* Where the module lies: where the user says, beside this code, in the tree it was built in, or
- * installed; g_free. */
+ * installed; NULL if nowhere; g_free. */
 static char *
-find_module(const char *file)
+find_module(const char *name)
 {
     const char *given = g_getenv("SANA_MODULE_PATH");
+    char *file = g_strdup_printf("libsana-%s.so", name);
     char *own = own_folder(), *found = NULL;
     char *folders[] = {
         g_strdup(given ? given : own),
@@ -42,6 +43,7 @@ find_module(const char *file)
         g_free(folders[i]);
     }
     g_free(own);
+    g_free(file);
     return found;
 }
 
@@ -64,26 +66,31 @@ module_backend(GModule *module, const char *path, char **why)
     return entry->backend;
 }
 
-const SanaBackend *
-sana_module_backend(const char *name, bool *exists, char **why)
+bool
+sana_module_exists(const char *name)
 {
-    char *file = g_strdup_printf("libsana-%s.so", name), *path = find_module(file);
+    char *path = find_module(name);
+    bool exists = path != NULL;
+    g_free(path);
+    return exists;
+}
+
+const SanaBackend *
+sana_module_backend(const char *name, char **why)
+{
+    char *path = find_module(name);
     const SanaBackend *backend = NULL;
-    *exists = path != NULL;
-    if (path) {
-        GModule *module = g_module_open(path, G_MODULE_BIND_LAZY | G_MODULE_BIND_LOCAL);
-        if (!module)
-            *why = g_strdup_printf("its module cannot be loaded (%s); install that library",
-                                   g_module_error());
-        else
-            backend = module_backend(module, path, why);
-        /* devices may outlive the caller, and a GPU's libraries do not bear being unloaded */
-        if (backend)
-            g_module_make_resident(module);
-        else if (module)
-            g_module_close(module);
-    }
-    g_free(file);
+    GModule *module = g_module_open(path, G_MODULE_BIND_LAZY | G_MODULE_BIND_LOCAL);
+    if (!module)
+        *why = g_strdup_printf("its module cannot be loaded (%s); install that library",
+                               g_module_error());
+    else
+        backend = module_backend(module, path, why);
+    /* devices may outlive the caller, and a GPU's libraries do not bear being unloaded */
+    if (backend)
+        g_module_make_resident(module);
+    else if (module)
+        g_module_close(module);
     g_free(path);
     return backend;
 }

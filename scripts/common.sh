@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What the scripts share.  Sourced by them after setting `root`, the top of the source tree.
+# What the scripts and the tests that are scripts share.  Sourced; build() needs `root`, the top of the
+# source tree.
 
 # what other programs say is read below, and they would say it in the user's language
 export LC_ALL=C.UTF-8 LANGUAGE=
 
-# what a build needs
-build_packages="meson ninja-build gcc g++ pkg-config libdnnl-dev libsentencepiece-dev
+# what a build needs; meson asks dpkg-dev where Debian has libraries
+build_packages="meson ninja-build gcc g++ pkg-config dpkg-dev libdnnl-dev libsentencepiece-dev
     libjson-glib-dev libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev"
 # what playing, encoding and writing the bundled clip needs
 run_packages="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
@@ -33,6 +34,13 @@ temporary() {
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
+}
+
+# plugins_from FOLDER REGISTRY: GStreamer looks there, and keeps what it found in REGISTRY.  The user's
+# names with _1_0 would go before those without.
+plugins_from() {
+    unset GST_PLUGIN_PATH_1_0 GST_REGISTRY_1_0
+    export GST_PLUGIN_PATH="$1" GST_REGISTRY="$2"
 }
 
 # progress PERCENT TEXT: one line that renews itself; where the output is no terminal, a line for
@@ -72,11 +80,12 @@ as_root() {
 apt_get() {
     log=$1
     shift
-    # apt writes its state as kind:package:percent:text
+    # apt writes its state as kind:package:percent:text.  LOG is opened out here: in /tmp the kernel
+    # keeps root from opening another's file, and sudo passes on no more than these descriptors.
     {
-        if as_root sh -c 'log=$1; shift; exec 3>&1 >>"$log" 2>&1 </dev/null
+        if as_root sh -c 'exec 3>&1 >&2 </dev/null
             DEBIAN_FRONTEND=noninteractive \
-                exec apt-get -o APT::Status-Fd=3 -o Dpkg::Use-Pty=0 "$@"' - "$log" "$@"; then
+                exec apt-get -o APT::Status-Fd=3 -o Dpkg::Use-Pty=0 "$@"' - "$@" 2>>"$log"; then
             echo done
         else
             echo failed

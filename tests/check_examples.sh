@@ -134,7 +134,7 @@ for path in "$example"/*; do
             one "$file streams" '[ "$(frames out.ts)" -ge 1 ]' \
                 env SOURCE="$live" SINK="filesink location=out.ts" "$path"
             one "$file opens its port" true env SOURCE="$live" \
-                SINK="srtsink uri=srt://127.0.0.1:7001?mode=listener latency=120 wait-for-connection=false" "$path"
+                SINK="srtsink uri=srt://127.0.0.1?mode=listener&localport=0 latency=120 wait-for-connection=false" "$path"
         else
             skip "$file" "$missing"
         fi
@@ -201,7 +201,7 @@ for path in "$example"/*; do
         ;;
     rtmp-out)
         if has h264parse avenc_aac; then
-            one "$file muxes picture and sound" '[ "$(frames out.flv)" -ge 1 ]' \
+            one "$file muxes picture and sound" '[ "$(frames out.flv)" -ge 1 ] && [ "$(buffers out.flv audio)" -ge 1 ]' \
                 env SOURCE="$live" SOUND="$sound" SERVER=none SINK="filesink location=out.flv" "$path"
         else
             skip "$file" "$missing"
@@ -223,6 +223,33 @@ for path in "$example"/*; do
         one "$file has a test" false true
         ;;
     esac
+done
+
+# --- their own lines, where cameras and servers are not replaced, and prompts with marks in them ---
+mkdir parse
+ln -s "$build/tests/parse_launch" parse/gst-launch-1.0
+marks='a 5" screen, a \\ in it'
+for path in "$example"/*; do
+    file=${path##*/}
+    server=
+    case $file in
+    *.*) continue ;;
+    restyle-file) set -- in.webm out.mp4 ;;
+    subtitles) set -- in.webm looks.srt out.mp4 ;;
+    rtsp-in) set -- out.mkv ;;
+    *-in | *-out) set -- && server=${file%-*}://127.0.0.1:7001/live/key ;;
+    *) set -- ;;
+    esac
+    rm -f parsed
+    name="$file is a line that parses, with the prompt as it was given"
+    PATH="$scratch/parse:$PATH" LOOK="$marks" PROMPT_FILE="$marks" SERVER="$server" CAMERA=rtsp://127.0.0.1/none \
+        "$path" "$@" >log 2>&1
+    missing=$(sed -n 's/^error: no element "\(.*\)"$/\1/p' parsed)
+    if [ "$missing" ]; then
+        skip "$name" "$missing"
+    else
+        one "$name" '[ "$(sort -u parsed)" = "prompt: $marks" ]' cat parsed
+    fi
 done
 
 # --- what is missing is said in a line ---

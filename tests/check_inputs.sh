@@ -228,8 +228,16 @@ broken "a tokenizer of another kind" "does not join pairs of pieces" \
 broken "no tokenizer" "tokenizer.model is missing" 'rm tokenizer/tokenizer.model'
 
 heading "Settings"
-refused "a device that does not exist" 'device "gpu": there is none in this build; choose one of auto, cpu, cuda$' \
-    sanasrc device=gpu ! fakesink
+# a build has cuda, or an installation beside it has
+devices="auto, cpu, cuda"
+launch sanasrc num-buffers=1 device=cuda ! fakesink
+if printf '%s\n' "$sentence" | grep -q "there is none in this build"; then
+    devices="auto, cpu"
+    refused "a device that this build lacks" "there is none in this build; choose one of $devices\$" \
+        sanasrc device=cuda ! fakesink
+fi
+refused "a device that does not exist" \
+    "device \"gpu\": there is none in this build; choose one of $devices\$" sanasrc device=gpu ! fakesink
 refused "a precision the device lacks" "does not compute in precision fp8; it has" \
     sanasrc device=cpu precision=fp8 ! fakesink
 refused "a picture of 32768×32768" "sides must be 1 to 16384" \

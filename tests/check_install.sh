@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # What `meson install` installs, put into a folder of its own: the plugin there draws with the model
-# there, whatever lies in the tree it was built from.  Speaks TAP; usage: check_install.sh BUILD_ROOT
+# there, whatever lies in the tree it was built from.  And what meson says of a CUDA toolkit that is too
+# old.  Speaks TAP; usage: check_install.sh BUILD_ROOT
 set -u
 . "$(dirname "$0")/launch_env.sh"
 
@@ -10,8 +11,25 @@ if ! command -v meson >/dev/null; then
     echo "1..0 # SKIP meson, which installs, is not in PATH"
     exit 0
 fi
-ok "it installs" env DESTDIR="$scratch/installed" meson install -C "$build" --no-rebuild --quiet
-mv installed moved
+# The build's own list of what was installed is for its user to uninstall by: here is one beside it.
+mkdir tree
+ln -s "$build"/* tree
+rm tree/meson-*
+mkdir tree/meson-logs
+cp -R "$build/meson-private" tree
+
+# list: the build's own
+list() {
+    ls -l --time-style=full-iso "$build/meson-logs/install-log.txt" 2>&1
+}
+
+before=$(list)
+ok "it installs" env DESTDIR="$scratch/installed" meson install -C tree --no-rebuild --quiet
+ok "the build keeps its list of what to uninstall" [ "$(list)" = "$before" ]
+cp -R installed moved
+# shellcheck disable=SC2016
+ok "it uninstalls" sh -c '(cd tree && meson --internal uninstall) && ! find installed -type f | grep .'
+rm -rf installed
 plugin=$(find "$scratch/moved" -name libgstsana.so)
 model=$(find "$scratch/moved" -path '*/models/demo')
 ok "plugin and model are there" test -f "$plugin" -a -d "$model"
@@ -51,6 +69,31 @@ links() {
 }
 
 ok "installed pages link to what is installed" links "$(find "$scratch/moved" -path '*/doc/sana')"
+
+# Debian 12 and Ubuntu 24.04 have such a toolkit
+mkdir old
+cat >old/nvcc <<'END'
+#!/bin/sh
+case $* in *--version*)
+    echo "Cuda compilation tools, release 12.0, V12.0.140"
+    echo "Build cuda_12.0.r12.0/compiler.32267302_0"
+    ;;
+esac
+while [ $# -gt 0 ]; do
+    [ "$1" != -o ] || { printf '#!/bin/sh\n' >"$2" && chmod +x "$2"; }
+    shift
+done
+END
+chmod +x old/nvcc
+
+# old_cuda OPTION STATUS WORDS: meson's setup ends so, and says those words
+old_cuda() {
+    PATH="$scratch/old:$PATH" meson setup "old/$1" "$source" -Dcuda="$1" -Dtests=false
+    [ $? = "$2" ] && grep -q "nvcc is of CUDA 12.0.140: $3" log
+}
+
+ok "a CUDA toolkit that is too old does not keep the rest from being built" old_cuda auto 0 "it is not built"
+ok "nor is it taken for one that will do" old_cuda enabled 1 "update the toolkit"
 
 echo "1..$count"
 exit $failed

@@ -116,17 +116,25 @@ found=$(code $(in_floor '^kernels/cuda/.*\.cu$') | awk -F: '
 report "every CUDA kernel begins with after_previous()" "$found"
 
 # --- form ---
-all=$(find gst pipelines engine kernels tools tests examples scripts models .ci meson.build \
-    meson_options.txt -type f ! -path '*/golden/*' ! -path 'models/demo/*' ! -name '*.pyc' ! -name '*.py[co]')
+places="gst pipelines engine kernels tools tests examples scripts models .ci meson.build meson_options.txt"
+# shellcheck disable=SC2086 # a list
+all=$(find $places -type f ! -path '*/golden/*' ! -path 'models/demo/*' ! -name '*.py[co]')
 found=$(for f in $all; do
     case $f in
     examples/*.txt) ;;
     *.c | *.h | *.cc | *.cu | *.sh | *.py | *.build | meson_options.txt | scripts/* | examples/* | .ci/*)
-        head -n 3 "$f" | grep -q 'SPDX-License-Identifier: LGPL-2.1-or-later' || echo "$f"
+        head -n 3 "$f" | grep -q 'SPDX-License-Identifier[:] LGPL-2.1-or-later' || echo "$f"
         ;;
     esac
 done)
 report "every source names its licence" "$found"
+name="every file has a licence, whose text is there, and a holder"
+if command -v reuse >/dev/null; then
+    report "$name" "$(reuse lint --lines 2>&1)"
+else
+    count=$((count + 1))
+    echo "ok $count $name # SKIP reuse is not installed"
+fi
 report "no file is longer than 600 lines" \
     "$(printf '%s\n' "$sources" | xargs wc -l | awk '$2 != "total" && $1 > 600 { print $2 ": " $1 }')"
 # A function's body stands between a brace in the first column (or at the end of a line that starts
@@ -154,9 +162,10 @@ found=$(printf '%s\n' "$libraries" | while read -r f; do
     grep -qw -- "${name%.*}" docs/architecture.md || echo "$f"
 done)
 report "docs/architecture.md names every file but those of a device" "$found"
-found=$(find . -type f \( -name '*.[ch]' -o -name '*.cc' -o -name '*.sh' -o -name '*.py' -o -name '*.md' \
-    -o -name 'meson*' -o -path './scripts/*' -o -path './examples/*' -o -path './.ci/*' \) \
-    ! -path './build*' ! -path './.git/*' ! -name check_layers.sh -print0 |
+# shellcheck disable=SC2086 # a list
+found=$(find $places README.md docs media -type f \( -name '*.[ch]' -o -name '*.cc' -o -name '*.sh' -o -name '*.py' \
+    -o -name '*.md' -o -name 'meson*' -o -path 'scripts/*' -o -path 'examples/*' -o -path '.ci/*' \) \
+    ! -name check_layers.sh -print0 |
     xargs -0 grep -nE '(^|[^[:alnum:]_.~-])/(work|root|home|tmp)/' /dev/null)
 report "no path of one machine" "$found"
 

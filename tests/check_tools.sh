@@ -86,6 +86,12 @@ model="a bf16 model"
 ok "who asks how to train gets an answer and no packages" \
     sh -c '"$1" here --toy --help | grep -q -- --until && [ ! -e here ]' - "$source/tools/demo-model/make"
 
+# shellcheck disable=SC2016
+ok "nothing of the user's reaches a test" env GST_PLUGIN_PATH_1_0=/none GST_REGISTRY_1_0="$PWD/none" \
+    GST_DEBUG=none:9 GST_DEBUG_FILE="$PWD/none" GST_TRACERS=none GST_PRESET_PATH=/none SANA_MODULE_PATH=/none \
+    PROMPT_FILE=none SOCKET=none HOST=none LOOK=none sh -c '
+        . "$(dirname "$0")/launch_env.sh"; ! env | grep none' "$source/tests/nested" "$build"
+
 # --- scripts/, with programs in place of those that would do something ---
 mkdir stub
 printf '#!/bin/sh\necho 1000\n' >stub/id
@@ -100,6 +106,31 @@ chmod +x stub/*
 ok "who may not install packages is told so" env PATH="$PWD/stub:$PATH" sh -c '
     ! (. "$1/scripts/common.sh"; install_missing "to test" nothing) >said 2>&1 </dev/null
     cat said; grep -q "no right to install packages" said' - "$source"
+# without it meson takes lib64 on Debian, where GStreamer does not look
+if asked=$(command -v dpkg-architecture) && owner=$(dpkg-query -S "$asked" 2>/dev/null); then
+    # shellcheck disable=SC2016
+    ok "what tells meson the folder of libraries is among the packages to build with" sh -c '
+        . "$1/scripts/common.sh"; echo "$build_packages" | grep -qw -- "$2"' - "$source" "${owner%%:*}"
+fi
+# the kernel lets nobody, root included, open another's file in such a folder as /tmp to write to it,
+# and sudo closes all descriptors but the first three
+mkdir apt root
+printf '#!/bin/sh\necho 1000\n' >root/id
+printf '#!/bin/sh\nexit 1\n' >root/dpkg-query
+printf '#!/bin/sh\necho "dpkg was not configured"\n' >root/apt-get
+cat >root/sudo <<'END'
+#!/bin/sh
+case $* in *"$TMPDIR"*) exit 1 ;; esac
+[ "$1" != -n ] || shift
+exec "$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+END
+chmod +x root/*
+# shellcheck disable=SC2016
+ok "who may install packages keeps what apt-get says, and root opens none of it" \
+    env PATH="$PWD/root:$PATH" TMPDIR="$PWD/apt" sh -c '
+        ! (. "$1/scripts/common.sh"; install_missing "to test" nothing) >said 2>&1 </dev/null
+        cat said; grep -q "what apt-get said is in $TMPDIR" said &&
+            [ "$(grep -c "dpkg was not configured" apt/*)" = 2 ]' - "$source"
 cp -R "$source/scripts" scripts
 mkdir -p pack/files
 : >pack/files/kept

@@ -4,6 +4,7 @@
 # GStreamer finds the built plugin and nothing of the user's; count of tests and failed are 0 at first.
 build=$(cd "$1" && pwd)
 source=$(cd "$(dirname "$0")/.." && pwd)
+. "$source/scripts/common.sh"
 plugin=$build/gst/libgstsana.so
 
 if grep -q __tsan_init "$plugin"; then
@@ -12,16 +13,13 @@ if grep -q __tsan_init "$plugin"; then
 fi
 # meson's; a user's malloc does not fill what it gives
 unset MALLOC_PERTURB_
-# GStreamer, the C library and GLib say it in the user's language
-export LC_ALL=C.UTF-8 LANGUAGE=
-scratch=$(mktemp -d)
-# and by Ctrl-C, or a test harness that has waited long enough: dash would then leave out that of EXIT
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
-unset SANA_MODEL_PATH LOOK STRENGTH SIZE SOURCE SINK SOUND SERVER CAMERA
-export GST_PLUGIN_PATH="$build/gst" GST_REGISTRY="$scratch/registry" GST_DEBUG_NO_COLOR=1
+unset SANA_MODEL_PATH SANA_MODULE_PATH LOOK PROMPT_FILE STRENGTH SIZE SOURCE SINK SOUND SERVER CAMERA HOST SOCKET
+# but for where the system's plugins and their scanner are
+# shellcheck disable=SC2046 # names
+unset $(env | sed -n 's/^\(GST_[A-Za-z0-9_]*\)=.*/\1/p' | grep -v '^GST_PLUGIN_S')
+temporary
+plugins_from "$build/gst" "$scratch/registry"
+export GST_DEBUG_NO_COLOR=1
 export MODEL="$source/models/demo"
 cd "$scratch" || exit 1
 

@@ -39,7 +39,7 @@ class Header:
     def __init__(self, name, about):
         self.path = HERE / f"{name}.h"
         guard = f"SANA_TESTS_GOLDEN_{name.upper()}_H"
-        self.lines = ["/* SPDX-License-Identifier: LGPL-2.1-or-later */", f"/* {about}  Written by",
+        self.lines = ["/* SPDX-License-" "Identifier: LGPL-2.1-or-later */", f"/* {about}  Written by",
                       f" * tests/golden/pipeline_tables.py with",
                       *(f" * {k} {v}" for k, v in PINNED.items()), " */", f"#ifndef {guard}",
                       f"#define {guard}", "", "/* clang-format off */"]
