@@ -7,6 +7,7 @@
 
 #include "cuda_host/cuda_host.h"
 #include "kernels/convert.h"
+#include "kernels/cpu/cpu.h"
 
 /* Stands in every element that must not change; exact in every type. */
 #define SENTINEL 96.0f
@@ -88,11 +89,28 @@ bound_of(const char *op, SanaDType stored, bool integers)
     g_error("no bound for %s", op);
 }
 
+/* The cpu device as a processor has it that runs these loops and no better ones. */
+static SanaDevice *
+cpu_open(const char *isa, GError **error)
+{
+    SanaDevice *device = sana_device_open("cpu", error);
+    const SanaCpuLoops *loops;
+    size_t n = 0;
+    while ((loops = sana_cpu_loops_here(n++)) && strcmp(loops->isa, isa) != 0)
+        ;
+    g_assert_nonnull(loops);
+    if (device)
+        ((SanaCpuDevice *)device)->loops = loops;
+    return device;
+}
+
 static SanaDevice *
 device_open(const char *name, GError **error)
 {
     g_autofree char *why = NULL;
     SanaDevice *device;
+    if (g_str_has_prefix(name, "cpu-"))
+        return cpu_open(name + strlen("cpu-"), error);
     if (strcmp(name, "cuda-host") != 0)
         return sana_device_open(name, error);
     device = cuda_host_open("", &why);
