@@ -164,6 +164,40 @@ test_types(gconstpointer name)
     sana_stream_free(s);
 }
 
+static bool
+processor_has(SanaDType dtype)
+{
+#ifdef __x86_64__
+    const bool vnni = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512vnni");
+    if (dtype == SANA_S8 || dtype == SANA_BF16)
+        return vnni && (dtype == SANA_S8 || __builtin_cpu_supports("avx512bf16"));
+#endif
+    return dtype == SANA_F32;
+}
+
+/* The comparisons skip a type that a device says it has not. */
+static void
+test_types_of_the_processor(void)
+{
+    if (g_getenv("ONEDNN_MAX_CPU_ISA") || g_getenv("DNNL_MAX_CPU_ISA")) {
+        g_test_skip("the environment limits what oneDNN uses");
+        return;
+    }
+    SanaDevice *cpu = sana_device_open("cpu", NULL);
+    SanaDevice *reference = sana_device_open("reference", NULL);
+    for (size_t t = 0; t < G_N_ELEMENTS(dtypes); t++) {
+        g_test_message("%s", sana_dtype_name(dtypes[t]));
+        g_assert_cmpint(sana_device_supports(cpu, dtypes[t]), ==, processor_has(dtypes[t]));
+        g_assert_cmpint(sana_device_supports(reference, dtypes[t]), ==, dtypes[t] != SANA_S8);
+    }
+    g_assert_cmpint(sana_device_best_dtype(cpu), ==,
+                    processor_has(SANA_BF16) ? SANA_BF16 : SANA_F32);
+    sana_device_unref(reference);
+    sana_device_unref(cpu);
+}
+
 /* SiLU of what is so large that its power of two overflows, and of what has overflowed. */
 static void
 test_overflow(gconstpointer name)
@@ -312,6 +346,7 @@ main(int argc, char **argv)
         ops_refusal_register(devices[i]);
     }
     register_lesser_loops();
+    g_test_add_func("/ops/cpu/types-of-the-processor", test_types_of_the_processor);
     ops_many_tiles_register();
     register_device("cuda-host");
     register_plain("cuda-host", "rows", test_rows);

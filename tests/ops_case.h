@@ -107,9 +107,9 @@ typedef struct {
     float *weights, *bias;
 } Values;
 
-/* sana_device_open(), or one of the test program's own: "cuda-host", or "cpu-" and the name of loops
- * that this processor can run.  NULL, and the test skipped, where this machine or this build has no
- * such device. */
+/* sana_device_open(), or one of the test program's own: "cuda-host", or "cpu-" and the name of
+ * loops that this processor can run.  NULL, and the test skipped, where this machine or this build
+ * has no "cuda"; the others are everywhere. */
 SanaDevice *ops_device_or_skip(const char *name);
 
 SanaDType ops_arg_dtype(const Arg *a, SanaDType dtype);

@@ -114,7 +114,6 @@ device_open(const char *name, GError **error)
     if (strcmp(name, "cuda-host") != 0)
         return sana_device_open(name, error);
     device = cuda_host_open("", &why);
-    /* one that every machine has is never missing */
     if (!device)
         g_set_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_FAILED, "%s: %s", name, why);
     return device;
@@ -125,7 +124,8 @@ ops_device_or_skip(const char *name)
 {
     GError *error = NULL;
     SanaDevice *device = device_open(name, &error);
-    if (g_error_matches(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING)) {
+    if (strcmp(name, "cuda") == 0 &&
+        g_error_matches(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING)) {
         g_test_skip(error->message);
         g_clear_error(&error);
         return NULL;
