@@ -496,8 +496,8 @@ goes_up_and_down_fifty_times(void)
     static const char *const lines[] = {
         SRC("model-path=fake:load=3,prompt=3,frame=3") "fakesink",
         FILTER("model-path=fake:load=3,prompt=3,frame=3") "fakesink",
-        "sanasrc is-live=true name=e model-path=fake:load=3,prompt=3,frame=3 ! "
-        "sanaimg2img model-path=fake:load=3,prompt=3,frame=3 ! fakesink",
+        ("sanasrc is-live=true name=e model-path=fake:load=3,prompt=3,frame=3 ! "
+         "sanaimg2img model-path=fake:load=3,prompt=3,frame=3 ! fakesink"),
     };
     const GstState tops[] = {GST_STATE_READY, GST_STATE_PAUSED, GST_STATE_PLAYING};
 
