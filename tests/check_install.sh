@@ -52,6 +52,16 @@ rm registry-install
 ok "the built plugin takes the source's model" is "$(opened "$build/gst")" "$source/models/demo"
 ok "the plugin holds no path of the source" sh -c '! grep -qF "$1" "$2"' - "$source/models" "$plugin"
 
+# looks FOLDER: each element finds one in FOLDER, and none among the user's own
+looks() {
+    GST_PLUGIN_PATH="${plugin%/*}" GST_REGISTRY="$scratch/registry-install" GST_PRESET_PATH="$1" \
+        XDG_DATA_HOME="$scratch/home" timeout -k 5 60 gst-launch-1.0 \
+        sanasrc @preset=clouds num-buffers=1 ! video/x-raw,width=32,height=32 ! \
+        sanaimg2img @preset=pencil-sketch ! fakesink
+}
+
+ok "installed looks are found by name" looks "$(find "$scratch/moved" -path '*/gstreamer-1.0/presets')"
+
 # links FOLDER: what the pages in it link to is there
 links() {
     found=0

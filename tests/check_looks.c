@@ -159,7 +159,9 @@ a_look_changes_between_frames(void)
     fake_sana_colour("even", 0, 1, 4.0, even);
     GstHarness *h = filter_start(element, SMALL, FALSE);
     GThread *thread = g_thread_new("loader", load_by_turns, &loader);
-    for (guint n = 0; n < 300; n++) {
+    /* and on until both were seen, should the other thread have had no turn */
+    const gint64 enough = g_get_monotonic_time() + ENOUGH / 1000;
+    for (guint n = 0; n < 300 || ((!seen[0] || !seen[1]) && g_get_monotonic_time() < enough); n++) {
         gst_harness_push(h, filter_picture(SMALL, n, n));
         GstBuffer *buffer = gst_harness_pull(h);
         g_assert_nonnull(buffer);
@@ -172,6 +174,8 @@ a_look_changes_between_frames(void)
     g_atomic_int_set(&loader.stop, 1);
     g_thread_join(thread);
     g_test_message("%u even, %u odd frames", seen[0], seen[1]);
+    g_assert_cmpuint(seen[0], >, 0);
+    g_assert_cmpuint(seen[1], >, 0);
     filter_stop(h);
 }
 

@@ -277,6 +277,11 @@ has_precision(const Run *run, const Golden *g)
     char *directory = golden_assemble(g);
     bool has = sana_model_check(directory, &options, &error);
     golden_discard(directory);
+    SanaDevice *dev = sana_device_open(run->device, NULL);
+    g_assert_cmpint(
+        has, ==,
+        sana_device_supports(dev, run->precision == SANA_PRECISION_INT8 ? SANA_S8 : SANA_BF16));
+    sana_device_unref(dev);
     if (!has)
         g_assert_error(error, SANA_ERROR, SANA_ERROR_UNSUPPORTED);
     return has;
@@ -359,6 +364,7 @@ has_device(const Run *run)
     g_autoptr(GError) error = NULL;
     SanaDevice *dev = sana_device_open(run->device, &error);
     if (!dev) {
+        g_assert_cmpstr(run->device, ==, "cuda"); /* the others are everywhere */
         g_assert_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MISSING);
         g_test_skip(error->message);
     }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Every operation, in every form and odd shape, on every device and in every dtype it has, against
- * the reference; the cuda device also on the processor, as "cuda-host"; the reference against
- * figures worked out by hand; and what is refused.
+ * the reference; the cpu device also with the loops of lesser processors, as "cpu-plain" and so on;
+ * the cuda device also on the processor, as "cuda-host"; the reference against figures worked out
+ * by hand; and what is refused.
  *
  *   check_ops                                    all of it (GLib's options: -l, -p PATH, --seed)
  *   check_ops --bench [OP] [--device NAME]       the same operations, timed at SANA's 512² sizes
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #include "cuda_host/cuda_host.h"
+#include "kernels/cpu/loops.h"
 
 /* The reference is one of them: what it stores as BF16 and F16 is compared with its F32. */
 static const char *const devices[] = {"reference", "cpu", "cuda"};
@@ -58,7 +60,7 @@ static void
 test_against_reference(gconstpointer data)
 {
     const Entry *entry = data;
-    Runner r = {.run = ops_compare};
+    Runner r = {.run = ops_compare, .brief = g_str_has_prefix(entry->device, "cpu-")};
 
     r.device = ops_device_or_skip(entry->device);
     if (!r.device)
@@ -162,6 +164,40 @@ test_types(gconstpointer name)
     sana_stream_free(s);
 }
 
+static bool
+processor_has(SanaDType dtype)
+{
+#ifdef __x86_64__
+    const bool vnni = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512vnni");
+    if (dtype == SANA_S8 || dtype == SANA_BF16)
+        return vnni && (dtype == SANA_S8 || __builtin_cpu_supports("avx512bf16"));
+#endif
+    return dtype == SANA_F32;
+}
+
+/* The comparisons skip a type that a device says it has not. */
+static void
+test_types_of_the_processor(void)
+{
+    if (g_getenv("ONEDNN_MAX_CPU_ISA") || g_getenv("DNNL_MAX_CPU_ISA")) {
+        g_test_skip("the environment limits what oneDNN uses");
+        return;
+    }
+    SanaDevice *cpu = sana_device_open("cpu", NULL);
+    SanaDevice *reference = sana_device_open("reference", NULL);
+    for (size_t t = 0; t < G_N_ELEMENTS(dtypes); t++) {
+        g_test_message("%s", sana_dtype_name(dtypes[t]));
+        g_assert_cmpint(sana_device_supports(cpu, dtypes[t]), ==, processor_has(dtypes[t]));
+        g_assert_cmpint(sana_device_supports(reference, dtypes[t]), ==, dtypes[t] != SANA_S8);
+    }
+    g_assert_cmpint(sana_device_best_dtype(cpu), ==,
+                    processor_has(SANA_BF16) ? SANA_BF16 : SANA_F32);
+    sana_device_unref(reference);
+    sana_device_unref(cpu);
+}
+
 /* SiLU of what is so large that its power of two overflows, and of what has overflowed. */
 static void
 test_overflow(gconstpointer name)
@@ -238,6 +274,19 @@ register_plain(const char *device, const char *name, GTestDataFunc test)
     g_free(path);
 }
 
+/* All but the best, which are those of "cpu". */
+static void
+register_lesser_loops(void)
+{
+    const SanaCpuLoops *loops;
+    for (size_t n = 1; (loops = sana_cpu_loops_here(n)); n++) {
+        g_autofree char *name = g_strconcat("cpu-", loops->isa, NULL);
+        const char *device = g_intern_string(name);
+        register_device(device);
+        register_plain(device, "overflow", test_overflow);
+    }
+}
+
 static void
 bench_device(const char *name, const char *op)
 {
@@ -296,6 +345,8 @@ main(int argc, char **argv)
         register_plain(devices[i], "overflow", test_overflow);
         ops_refusal_register(devices[i]);
     }
+    register_lesser_loops();
+    g_test_add_func("/ops/cpu/types-of-the-processor", test_types_of_the_processor);
     ops_many_tiles_register();
     register_device("cuda-host");
     register_plain("cuda-host", "rows", test_rows);

@@ -79,6 +79,7 @@ struct Runner {
     SanaDType dtype;
     SanaDType weights; /* what they are packed for: dtype, or S8 */
     guint32 random;
+    bool brief; /* leaves out cases that take the reference a second */
 };
 
 /* The cases of one operation: every form and odd shape, and the sizes SANA has at 512². */
@@ -106,8 +107,9 @@ typedef struct {
     float *weights, *bias;
 } Values;
 
-/* sana_device_open(), or the test program's own device "cuda-host".  NULL, and the test skipped,
- * where this machine or this build has no such device. */
+/* sana_device_open(), or one of the test program's own: "cuda-host", or "cpu-" and the name of
+ * loops that this processor can run.  NULL, and the test skipped, where this machine or this build
+ * has no "cuda"; the others are everywhere. */
 SanaDevice *ops_device_or_skip(const char *name);
 
 SanaDType ops_arg_dtype(const Arg *a, SanaDType dtype);

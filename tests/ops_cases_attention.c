@@ -36,6 +36,8 @@ check_linear_attention(Runner *r)
                                     {70, 1, 64},   {20, 2, 40}, {1024, 2, 32}, {1025, 3, 32},
                                     {1300, 66, 32}};
     for (size_t i = 0; i < G_N_ELEMENTS(shapes); i++) {
+        if (r->brief && shapes[i][1] == 66)
+            continue;
         run_linear_attention(r, shapes[i][0], shapes[i][1], shapes[i][2], 0);
         run_linear_attention(r, shapes[i][0], shapes[i][1], shapes[i][2], 12);
     }

@@ -112,7 +112,7 @@ on_notify(GObject *object, GParamSpec *spec, gpointer user_data)
     g_atomic_int_inc((gint *)user_data);
 }
 
-/* 25 frames a second for 2.4 s. */
+/* 25 frames a second for 2.4 s, or what a busy machine makes of it. */
 static void
 once_a_second(void)
 {
@@ -120,6 +120,7 @@ once_a_second(void)
     gint notified = 0;
     guint posted = 0;
 
+    const gint64 begin = g_get_monotonic_time(), still = element_test_stood_still();
     g_signal_connect(h->element, "notify::stats", G_CALLBACK(on_notify), &notified);
     for (guint n = 0; n < 60; n++) {
         if (n == 30)
@@ -129,14 +130,16 @@ once_a_second(void)
         g_usleep(40000);
     }
     g_assert_cmpint(g_atomic_int_get(&notified), >=, 1);
-    g_assert_cmpint(g_atomic_int_get(&notified), <=, 4);
+    g_assert_cmpint(g_atomic_int_get(&notified), <=,
+                    (g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND + 1);
+    const gboolean stood_still = element_test_stood_still() > still;
     GstBus *bus = gst_element_get_bus(h->element);
     GstMessage *message;
     while ((message = gst_bus_pop_filtered(bus, GST_MESSAGE_ELEMENT))) {
         const GstStructure *structure = gst_message_get_structure(message);
         if (gst_structure_has_name(structure, "sana-stats")) {
             posted++;
-            g_assert_cmpfloat(number(structure, "fps"), >, 10);
+            g_assert_true(stood_still || number(structure, "fps") > 10);
             g_assert_cmpfloat(number(structure, "fps"), <, 27);
         }
         gst_message_unref(message);

@@ -10,9 +10,11 @@
 
 /* --- device ---------------------------------------------------------------------------------- */
 
-static const SanaCpuLoops *
-choose_loops(void)
+const SanaCpuLoops *
+sana_cpu_loops_here(size_t n)
 {
+    const SanaCpuLoops *here[4];
+    size_t count = 0;
 #ifdef __x86_64__
     /* what they are compiled for (meson.build) */
     const bool narrow = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
@@ -20,13 +22,15 @@ choose_loops(void)
     const bool wide = narrow && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl");
+    if (wide && __builtin_cpu_supports("avx512bf16"))
+        here[count++] = &sana_cpu_loops_avx512_bf16;
     if (wide)
-        return __builtin_cpu_supports("avx512bf16") ? &sana_cpu_loops_avx512_bf16
-                                                    : &sana_cpu_loops_avx512;
+        here[count++] = &sana_cpu_loops_avx512;
     if (narrow)
-        return &sana_cpu_loops_avx2;
+        here[count++] = &sana_cpu_loops_avx2;
 #endif
-    return &sana_cpu_loops_plain;
+    here[count++] = &sana_cpu_loops_plain;
+    return n < count ? here[n] : NULL;
 }
 
 static SanaDevice *
@@ -43,7 +47,7 @@ cpu_open(const char *which, char **why)
         g_free(dev);
         return NULL;
     }
-    dev->loops = choose_loops();
+    dev->loops = sana_cpu_loops_here(0);
     return &dev->base;
 }
 

@@ -2,6 +2,7 @@
 #include "kernels/cpu/loops.h"
 
 const SanaCpuLoops LOOP(loops) = {
+    .isa = G_STRINGIFY(SANA_ISA),
     .finish = LOOP(finish),
     .depthwise = LOOP(depthwise),
     .glu_depthwise = LOOP(glu_depthwise),

@@ -109,6 +109,7 @@ typedef void SanaCpuLinearRows(SanaTensor y, SanaTensor x, SanaTensor w, const f
 typedef float SanaCpuQuantise(int8_t *y, SanaTensor x);
 
 typedef struct {
+    const char *isa;
     SanaCpuFinish *finish;
     SanaCpuDepthwise *depthwise;
     SanaCpuGlu *glu_depthwise;
@@ -143,6 +144,9 @@ extern const SanaCpuLoops sana_cpu_loops_avx2;
 extern const SanaCpuLoops sana_cpu_loops_avx512;
 extern const SanaCpuLoops sana_cpu_loops_avx512_bf16;
 #endif
+
+/* The tables this processor can run, best first; NULL after the last, which every processor can. */
+const SanaCpuLoops *sana_cpu_loops_here(size_t n);
 
 #ifdef SANA_ISA /* inside a file of loops */
 
