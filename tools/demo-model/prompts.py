@@ -41,12 +41,12 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz  "
 SYLLABLES = ("bcdfghjklmnprstvwz", "aeiou", "  nrstlm")
 
 
-def _said(*texts):
+def said(*texts):
     """The words of phrases and templates."""
     return set(re.findall(r"[a-z']+", " ".join(texts)))
 
 
-TOLD = _said(*words.MATERIALS.values(),
+TOLD = said(*words.MATERIALS.values(),
              *(p for three in words.STYLES.values() for p in three))
 # Templates are kept out, not their words: where training met "to" only as a piece of "toon" it read
 # "i want it to be a marble sculpture" as half a comic; where "it to" was met only in "make it toon",

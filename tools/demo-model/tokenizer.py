@@ -12,19 +12,29 @@ import files
 import prompts
 import words
 
-PIECES = 1600
+PIECES = 2048
 CONFIG = {"tokenizer_class": "GemmaTokenizer", "bos_token": "<s>", "eos_token": "</s>",
           "pad_token": "<pad>", "unk_token": "<unk>", "add_bos_token": True,
           "add_eos_token": False}
 
 
+def known():
+    """The words of what training says of styles and materials, then of what means nothing."""
+    told = [p for three in words.STYLES.values() for p in three[:2]]
+    return (prompts.said(*told, *words.MATERIALS.values()),
+            prompts.said(words.CONTENT, words.ADJECTIVES, *words.COMMON))
+
+
 def corpus():
-    """Lines of text.  The instruction is repeated so that it becomes few, long pieces."""
+    """Lines of text.  The instruction is repeated so that it becomes few, long pieces; words, so
+    that each is one: of five pieces that are met everywhere, "nostalgic" was read as nothing."""
     r = random.Random(0)
     lines = [prompts.of_style(s, r) for s in words.STYLES for _ in range(200)]
     lines += [prompts.of_material(m, r) for m in words.MATERIALS for _ in range(150)]
     lines += [p for p in prompts.CONTENT + prompts.ADJECTIVES for _ in range(10)]
     lines += prompts.INSTRUCTION.split("\n") * 400
+    for some, times in zip(known(), (300, 200), strict=True):
+        lines += [f" {word}" for word in sorted(some) for _ in range(times)]
     return lines + list(pydoc_data.topics.topics.values())[:12]
 
 

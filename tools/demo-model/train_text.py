@@ -23,11 +23,12 @@ from materials import MATERIALS
 from text import Text
 from training import Average, Stage, save
 
-BATCH = 96              # prompts a step
+BATCH, POOL = 96, 8     # prompts a step, and steps whose prompts are sorted by length together
 NOTHING, STYLE = .25, .6    # of the prompts: those that name nothing, those of a style
-LONG, LONG_BATCH = 8, 24    # one step in so many is of long prompts, so many of them
+LONG, LONG_BATCH, LONG_SHARE = 8, 8, .5     # one step in so many has long prompts too, so many,
+                                            # whose loss has this weight
 LONG_AMID = 40              # words around what such a prompt says
-QUERIES = 32            # places in pictures that read, of each kind and cross-attention
+QUERIES = 8             # places in pictures that read, of each kind and cross-attention
 WORDINGS = 4            # nouns and tags tried for a kind's best, on half of the pictures
 KINDS = list(NAMES) + list(MATERIALS)
 
@@ -96,6 +97,7 @@ class Readings:
 
     def __call__(self, texts, kinds):
         """How far off what is read from prompts (B) of kinds (B, indices), over the mean square."""
+        kinds = list(kinds)
         h, mask = self.text(texts)
         h = self.net.caption_norm(self.net.caption_projection(h))
         bias = (1 - mask.float()).unsqueeze(1) * -10000.0
@@ -120,6 +122,17 @@ def prompt(r, long):
     return prompts.amid(text, r, LONG_AMID if long else 5), k
 
 
+def batches(text):
+    """(prompts, kinds) without end, of about one length each: a short prompt costs as much as the
+    longest beside it."""
+    while True:
+        some = sorted((prompt(random, False) for _ in range(POOL * BATCH)),
+                      key=lambda p: len(text.ids(p[0])))
+        some = [some[i:i + BATCH] for i in range(0, len(some), BATCH)]
+        random.shuffle(some)
+        yield from some
+
+
 def train(work, minutes, device, seed=4):
     done = work / "text.pt"
     if done.exists():
@@ -139,16 +152,17 @@ def train(work, minutes, device, seed=4):
     samples = train_transformer.Samples(work, lambda u: encode(vae, scale, u, device), seed)
     # of the encoder as it was: a run that is resumed must aim at what it aimed at
     read = Readings(net, Text(encoder, tokens, device), samples)
+    drawn = batches(read.text)
     stage = Stage("text", work / "text.checkpoint", minutes,
                   {"text": encoder, "adam": adam, "average": average}, device, seed)
     while stage.running():
-        long = stage.steps % LONG == 0
-        texts, kinds = zip(*(prompt(random, long) for _ in range(LONG_BATCH if long else BATCH)),
-                           strict=True)
-        loss = read(texts, torch.tensor(kinds, device=device))
-        stage.check(loss)
         adam.zero_grad()
+        loss = read(*zip(*next(drawn), strict=True))
+        stage.check(loss)
         loss.backward()
+        if stage.steps % LONG == 0:
+            long = [prompt(random, True) for _ in range(LONG_BATCH)]
+            (LONG_SHARE * read(*zip(*long, strict=True))).backward()
         stage.clip(parameters)
         for group in adam.param_groups:
             group["lr"] = 1e-3 * stage.rate()
