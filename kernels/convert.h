@@ -2,8 +2,9 @@
 /*
  * Single numbers between f32 and the two half-size storage types, on the host.
  *
- * To f32 is exact.  From f32 rounds to nearest, ties to even; what is too large becomes infinity,
- * a NaN stays a (quiet) NaN of the same sign, subnormals and signed zeros are kept.
+ * To f32 is exact.  From f32 rounds to nearest, ties to even; what is too large becomes infinity
+ * (E4M3, which has none: ±448), a NaN stays a (quiet) NaN of the same sign, subnormals and signed
+ * zeros are kept.
  * Operations of a device need not keep subnormals.
  */
 #ifndef SANA_KERNELS_CONVERT_H
@@ -78,6 +79,34 @@ sana_f32_to_f16(float x)
     /* adding 1/2 leaves the sum's last bit worth 2^-24, the half's smallest step, and lets the
      * adder round */
     return (uint16_t)(sign | (sana_f32_bits(sana_f32_from_bits(magnitude) + 0.5f) & 0x7ff));
+}
+
+/* E4M3: sign, 4 bits of exponent biased by 7, 3 of fraction; the highest number is the NaN.  In the
+ * places of an f16, whose exponent is biased by 15, it is 2⁸ times too small. */
+static inline float
+sana_e4m3_to_f32(uint8_t e)
+{
+    if ((e & 0x7f) == 0x7f)
+        return sana_f32_from_bits((uint32_t)(e & 0x80) << 24 | 0x7fc00000);
+    return sana_f16_to_f32((uint16_t)((e & 0x80) << 8 | (e & 0x7f) << 7)) * 0x1p8f;
+}
+
+static inline uint8_t
+sana_f32_to_e4m3(float x)
+{
+    uint32_t u = sana_f32_bits(x), magnitude = u & 0x7fffffff;
+    uint8_t sign = (uint8_t)(u >> 31 << 7);
+
+    if (magnitude > 0x7f800000)
+        return sign | 0x7f;
+    if (magnitude >= 0x43e00000) /* 448 and more */
+        return sign | 0x7e;
+    if (magnitude >= 0x3c800000) { /* 2^-6 and more: normal */
+        uint32_t rebased = magnitude - ((127u - 7u) << 23);
+        return (uint8_t)(sign | (rebased + 0x7ffff + (rebased >> 20 & 1)) >> 20);
+    }
+    /* as above, of a smallest step of 2^-9 */
+    return (uint8_t)(sign | (sana_f32_bits(sana_f32_from_bits(magnitude) + 0x1p14f) & 0xf));
 }
 
 /* Element i of a dense tensor of F32, BF16 or F16 in host memory. */

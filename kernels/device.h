@@ -144,8 +144,9 @@ sana_norm_groups(const SanaNorm *norm)
 }
 
 /*
- * Packs weights for computing in `dtype`, which the device supports; S8 is for rows of its best
- * type and means 8-bit integers where they pay (dense, of many channels), else that type.
+ * Packs weights for computing in `dtype`, which the device supports; S8 and E4M3 are for rows of
+ * its best type and mean products in 8 bits where they pay (dense, of many channels), else that
+ * type.
  *
  * Sources are host tensors of F32, BF16 or F16, dense, of out × in (linear: (1, out, in), any
  * number stacked along out: q, k, v become one product; convolution: (1, out, in/groups·kernel²)

@@ -7,7 +7,7 @@
 const char *
 sana_dtype_name(SanaDType dtype)
 {
-    static const char *const names[] = {"f32", "bf16", "f16", "u8", "u16", "s8"};
+    static const char *const names[] = {"f32", "bf16", "f16", "u8", "u16", "s8", "e4m3"};
     return names[dtype];
 }
 

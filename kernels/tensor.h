@@ -26,16 +26,36 @@ typedef enum {
     SANA_U8,   /* pictures only, 0 … 255 */
     SANA_U16,  /* pictures only, 0 … 65535, host byte order */
     SANA_S8,   /* weights only: −127 … 127, with a scale for each output */
+    SANA_E4M3, /* weights only: −448 … 448 in 8 bits, 3 of them fraction; a scale for each output */
 } SanaDType;
 
 /* Bytes of one element. */
 static inline size_t
 sana_dtype_size(SanaDType dtype)
 {
-    return dtype == SANA_F32 ? 4 : dtype == SANA_U8 || dtype == SANA_S8 ? 1 : 2;
+    switch (dtype) {
+    case SANA_F32:
+        return 4;
+    case SANA_BF16:
+    case SANA_F16:
+    case SANA_U16:
+        return 2;
+    case SANA_U8:
+    case SANA_S8:
+    case SANA_E4M3:
+        return 1;
+    }
+    return 0;
 }
 
-/* "f32", "bf16", "f16", "u8", "u16", "s8". */
+/* Whether the type is one of weights only. */
+static inline bool
+sana_dtype_is_of_weights(SanaDType dtype)
+{
+    return dtype == SANA_S8 || dtype == SANA_E4M3;
+}
+
+/* "f32", "bf16", "f16", "u8", "u16", "s8", "e4m3". */
 const char *sana_dtype_name(SanaDType dtype);
 
 /*

@@ -136,17 +136,15 @@ static const struct {
     SanaDType dtype;
 } precisions[] = {
     {SANA_PRECISION_F32, "f32", SANA_F32},    {SANA_PRECISION_F16, "f16", SANA_F16},
-    {SANA_PRECISION_BF16, "bf16", SANA_BF16}, {SANA_PRECISION_FP8, "fp8", SANA_U8},
+    {SANA_PRECISION_BF16, "bf16", SANA_BF16}, {SANA_PRECISION_FP8, "fp8", SANA_E4M3},
     {SANA_PRECISION_INT8, "int8", SANA_S8},
 };
 
-/* The autoencoder and Gemma overflow in f16, so F16 is a type of storage only; no device here
- * computes in fp8. */
+/* The autoencoder and Gemma overflow in f16, so F16 is a type of storage only. */
 static gboolean
 computes_in(SanaDevice *device, SanaDType dtype)
 {
-    return (dtype == SANA_F32 || dtype == SANA_BF16 || dtype == SANA_S8) &&
-           sana_device_supports(device, dtype);
+    return dtype != SANA_F16 && sana_device_supports(device, dtype);
 }
 
 static gboolean
@@ -164,7 +162,7 @@ choose_precision(SanaModel *m, SanaPrecision wanted, GError **error)
         if (runs && (wanted == precisions[i].precision ||
                      (wanted == SANA_PRECISION_AUTO && precisions[i].dtype == best))) {
             m->inner_dtype = precisions[i].dtype;
-            m->dtype = m->inner_dtype == SANA_S8 ? best : m->inner_dtype;
+            m->dtype = sana_dtype_is_of_weights(m->inner_dtype) ? best : m->inner_dtype;
             m->info.precision = precisions[i].precision;
             return TRUE;
         }
@@ -392,12 +390,20 @@ failed:
     return NULL;
 }
 
+static gboolean
+check_tokenizer(const char *path, GError **error)
+{
+    g_autofree char *directory = g_build_filename(path, "tokenizer", NULL);
+    return sana_tokenizer_check(directory, error);
+}
+
 gboolean
 sana_model_check(const char *path, const SanaModelOptions *options, GError **error)
 {
     GError *cause = NULL;
     SanaModel *m = model_open(path, options ? options : &default_options, &cause);
-    gboolean ok = m && open_files(m, path, &cause) && plan_weights(m, &cause);
+    gboolean ok = m && open_files(m, path, &cause) && plan_weights(m, &cause) &&
+                  check_tokenizer(path, &cause);
     if (m)
         sana_model_unref(m);
     return ok || sana_error_translate(error, cause);

@@ -3,6 +3,7 @@
  * Each kernel on tensor cores against the plain one, on the processor.  Of those that take a shape
  * the device runs the fastest; here all of them show what they make of it.
  */
+#include <math.h>
 #include <string.h>
 
 #include "cuda_host/cuda_host.h"
@@ -13,18 +14,13 @@
 /* In place of a bias: without one. */
 #define UNBIASED ((const float *)sizeof(float[2]))
 
-/* Numbers of BF16 on the device, or F32 where wide. */
+/* Numbers of F32, BF16 or E4M3 on the device. */
 static void *
-random_numbers(SanaPool *pool, size_t n, bool wide)
+random_numbers(SanaPool *pool, size_t n, SanaDType dtype)
 {
-    SanaTensor x = sana_pool_tensor(pool, wide ? SANA_F32 : SANA_BF16, 1, 1, (int)n);
-    for (size_t i = 0; i < n; i++) {
-        float v = (float)g_test_rand_double_range(-1, 1);
-        if (wide)
-            ((float *)x.data)[i] = v;
-        else
-            ((uint16_t *)x.data)[i] = sana_f32_to_bf16(v);
-    }
+    SanaTensor x = sana_pool_tensor(pool, dtype, 1, 1, (int)n);
+    for (size_t i = 0; i < n; i++)
+        sana_cuda_set_host_value(x.data, dtype, i, (float)g_test_rand_double_range(-1, 1));
     return x.data;
 }
 
@@ -32,7 +28,7 @@ random_numbers(SanaPool *pool, size_t n, bool wide)
 static float *
 result_of(const SanaCudaGemmKernel *kernel, SanaStream *s, SanaPool *pool, SanaCudaGemm g, size_t n)
 {
-    SanaTensor y = sana_pool_tensor(pool, g.y_f32 ? SANA_F32 : SANA_BF16, 1, 1, (int)n);
+    SanaTensor y = sana_pool_tensor(pool, g.y_dtype, 1, 1, (int)n);
     float *values = g_new(float, n);
     GError *error = NULL;
     memset(y.data, 0xff, sana_bytes(y));
@@ -41,7 +37,7 @@ result_of(const SanaCudaGemmKernel *kernel, SanaStream *s, SanaPool *pool, SanaC
     sana_stream_finish(s, &error);
     g_assert_no_error(error);
     for (size_t i = 0; i < n; i++)
-        values[i] = g.y_f32 ? ((float *)y.data)[i] : sana_bf16_to_f32(((uint16_t *)y.data)[i]);
+        values[i] = sana_host_value(y, i);
     return values;
 }
 
@@ -52,23 +48,28 @@ agrees(const SanaCudaGemmKernel *kernel, SanaDevice *dev, SanaCudaGemm g)
     SanaStream *s = sana_stream_new(dev, NULL);
     size_t rows = g.folded ? (size_t)(4 * g.x_h * g.x_w) : (size_t)(g.y_h * g.y_w);
     size_t n = rows * (size_t)g.y_stride;
-    g.x = random_numbers(pool, (size_t)(g.x_h * g.x_w * g.x_stride), false);
-    g.w = random_numbers(pool, (size_t)(g.out * g.kernel * g.kernel * g.in / g.groups), false);
+    g.x = random_numbers(pool, (size_t)(g.x_h * g.x_w * g.x_stride), g.dtype);
+    g.w = random_numbers(pool, (size_t)(g.out * g.kernel * g.kernel * g.in / g.groups), g.dtype);
+    if (g.dtype == SANA_E4M3) {
+        g.scales = random_numbers(pool, (size_t)g.out, SANA_F32);
+        g.x_scale = random_numbers(pool, 1, SANA_F32);
+    }
     if (g.bias != UNBIASED)
-        g.bias = random_numbers(pool, (size_t)g.out, true);
+        g.bias = random_numbers(pool, (size_t)g.out, SANA_F32);
     else
         g.bias = NULL;
     if (g.residual_stride)
-        g.residual = random_numbers(pool, rows * (size_t)g.residual_stride, g.y_f32);
+        g.residual = random_numbers(pool, rows * (size_t)g.residual_stride, g.y_dtype);
     float *want = result_of(&sana_cuda_gemm_tiled, s, pool, g, n);
     float *got = result_of(kernel, s, pool, g, n);
     for (size_t i = 0; i < n; i++) {
-        float bound = (g.y_f32 ? 1e-5f : 1e-2f) * (1 + ABS(want[i]));
+        float bound = (g.y_dtype == SANA_F32 ? 1e-5f : 1e-2f) * (1 + ABS(want[i]));
         bool written = i % (size_t)g.y_stride < (size_t)(g.folded ? g.out / 4 : g.out);
         if (written ? !(ABS(got[i] - want[i]) <= bound) : got[i] == got[i])
-            g_error("%s: %g for %g at %zu of %d×%d, %d to %d channels, kernel %d, stride %d%s",
-                    kernel->name, (double)got[i], (double)want[i], i, g.x_h, g.x_w, g.in, g.out,
-                    g.kernel, g.stride, g.folded ? ", folded" : "");
+            g_error("%s: %g for %g at %zu of %d×%d, %s, %d to %d channels, kernel %d, stride %d%s",
+                    kernel->name, (double)got[i], (double)want[i], i, g.x_h, g.x_w,
+                    sana_dtype_name(g.dtype), g.in, g.out, g.kernel, g.stride,
+                    g.folded ? ", folded" : "");
     }
     g_free(want);
     g_free(got);
@@ -90,7 +91,8 @@ product_of(int rows, int in, int out, int x_stride, int y_stride)
                           .stride = 1,
                           .x_stride = x_stride,
                           .y_stride = y_stride,
-                          .bf16 = true};
+                          .dtype = SANA_BF16,
+                          .y_dtype = SANA_BF16};
 }
 
 static SanaCudaGemm
@@ -109,7 +111,8 @@ conv_of(int h, int w, int in, int out, int kernel, int stride)
                           .x_stride = in,
                           .y_stride = out,
                           .act = SANA_ACT_SILU,
-                          .bf16 = true};
+                          .dtype = SANA_BF16,
+                          .y_dtype = SANA_BF16};
 }
 
 static SanaCudaGemm
@@ -120,6 +123,16 @@ folded_of(int h, int w, int in, int out)
     g.y_w = w + 1;
     g.y_stride = out;
     g.folded = true;
+    return g;
+}
+
+/* Of twice the channels in half the bytes each. */
+static SanaCudaGemm
+eight_bit_of(SanaCudaGemm g)
+{
+    g.dtype = SANA_E4M3;
+    g.in *= 2;
+    g.x_stride *= 2;
     return g;
 }
 
@@ -162,20 +175,13 @@ residual_blocks_end_in_one_kernel(void)
     } cases[] = {{64, 128, true}, {128, 256, true}, {128, 64, false}, {32, 128, false}};
     cuda_host_reset();
     SanaDevice *dev = cuda_host_open("", NULL);
-    SanaPool *pool = sana_pool_new(dev);
-    SanaStream *s = sana_stream_new(dev, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         SanaCudaGemm g = conv_of(8, 8, cases[i].in, cases[i].out, 3, 1);
-        g.x = random_numbers(pool, (size_t)(64 * g.in), false);
-        g.w = random_numbers(pool, (size_t)(9 * g.in * g.out), false);
-        g.residual = g.y = random_numbers(pool, (size_t)(64 * g.out), false);
         g.residual_stride = g.out;
-        g.norm_weight = random_numbers(pool, (size_t)g.out, true);
-        g_assert_cmpint(sana_cuda_gemm_norm(s, &g), ==, cases[i].taken);
+        g_assert_cmpint(sana_cuda_gemm_norm_takes((SanaCudaDevice *)dev, &g), ==, cases[i].taken);
+        g = eight_bit_of(g);
+        g_assert_cmpint(sana_cuda_gemm_norm_takes((SanaCudaDevice *)dev, &g), ==, cases[i].taken);
     }
-    g_assert_true(sana_stream_finish(s, NULL));
-    sana_stream_free(s);
-    sana_pool_free(pool);
     sana_device_unref(dev);
 }
 
@@ -232,15 +238,24 @@ every_kernel_on_tensor_cores_agrees_with_the_plain_one(void)
     shapes[1].residual_stride = 31;
     shapes[1].act = SANA_ACT_SILU;
     shapes[2].residual_stride = 17;
-    shapes[2].y_f32 = true;
+    shapes[2].y_dtype = SANA_F32;
     shapes[6].groups = 3;
     shapes[7].groups = 2;
     cuda_host_reset();
     SanaDevice *dev = cuda_host_open("", NULL);
     int taken = 0, fast = 0;
     for (size_t i = 0; i < G_N_ELEMENTS(shapes); i++) {
-        taken += all_agree(sana_cuda_gemm_mma, SANA_CUDA_MMA_KERNELS, dev, shapes[i]);
-        fast += all_agree(sana_cuda_gemm_wgmma, SANA_CUDA_WGMMA_KERNELS, dev, shapes[i]);
+        const SanaCudaGemm eight_bit = eight_bit_of(shapes[i]);
+        int of_mma = all_agree(sana_cuda_gemm_mma, SANA_CUDA_MMA_KERNELS, dev, shapes[i]);
+        int of_wgmma = all_agree(sana_cuda_gemm_wgmma, SANA_CUDA_WGMMA_KERNELS, dev, shapes[i]);
+        taken += of_mma;
+        fast += of_wgmma;
+        if (shapes[i].groups > 1)
+            continue;
+        g_assert_cmpint(all_agree(sana_cuda_gemm_mma, SANA_CUDA_MMA_KERNELS, dev, eight_bit), ==,
+                        of_mma);
+        g_assert_cmpint(all_agree(sana_cuda_gemm_wgmma, SANA_CUDA_WGMMA_KERNELS, dev, eight_bit),
+                        ==, of_wgmma);
     }
     g_assert_cmpint(taken, >=, 2 * (int)G_N_ELEMENTS(shapes));
     g_assert_cmpint(fast, >=, 3 * SANA_CUDA_WGMMA_KERNELS);
@@ -305,10 +320,95 @@ a_picture_is_gathered_in_strips(void)
     sana_device_unref(dev);
 }
 
+/* Sign, four bits of exponent biased by 7, three of fraction; no infinities, NaN the highest. */
+static void
+eight_bits_are_those_of_e4m3(void)
+{
+    double values[127];
+    for (int bits = 0; bits < 127; bits++) {
+        int exponent = bits >> 3, fraction = bits & 7;
+        values[bits] = exponent ? ldexp(8 + fraction, exponent - 10) : ldexp(fraction, -9);
+        g_assert_true((double)sana_e4m3_to_f32((uint8_t)bits) == values[bits]);
+        g_assert_true((double)sana_e4m3_to_f32((uint8_t)(bits | 128)) == -values[bits]);
+        g_assert_cmpuint(sana_f32_to_e4m3((float)values[bits]), ==, bits);
+        g_assert_cmpuint(sana_f32_to_e4m3((float)-values[bits]), ==, bits | 128);
+    }
+    for (int bits = 0; bits < 126; bits++) {
+        const float middle = (float)((values[bits] + values[bits + 1]) / 2);
+        g_assert_cmpuint(sana_f32_to_e4m3(nextafterf(middle, 0)), ==, bits);
+        g_assert_cmpuint(sana_f32_to_e4m3(middle), ==, bits + bits % 2);
+        g_assert_cmpuint(sana_f32_to_e4m3(nextafterf(middle, 1000)), ==, bits + 1);
+    }
+    g_assert_cmpuint(sana_f32_to_e4m3(1e9f), ==, 126);
+    g_assert_cmpuint(sana_f32_to_e4m3(-INFINITY), ==, 128 + 126);
+    g_assert_cmpuint(sana_f32_to_e4m3(1e-30f), ==, 0);
+    g_assert_true(isnan(sana_e4m3_to_f32(sana_f32_to_e4m3(NAN))));
+    g_assert_true(isnan(sana_e4m3_to_f32(255)));
+}
+
+/* Ada, Hopper and Blackwell of desktops have the instruction; code for less has not. */
+static void
+eight_bits_are_for_gpus_that_multiply_them(void)
+{
+    static const struct {
+        int capability, made_for;
+        bool has;
+    } cases[] = {{80, 80, false}, {89, 80, false},   {89, 89, true},  {90, 80, false},
+                 {90, 90, true},  {100, 100, false}, {120, 120, true}};
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        cuda_host_reset();
+        cuda_host.capability = cases[i].capability;
+        cuda_host.made_for = cases[i].made_for;
+        SanaDevice *dev = cuda_host_open("", NULL);
+        g_assert_cmpint(sana_device_supports(dev, SANA_E4M3), ==, cases[i].has);
+        sana_device_unref(dev);
+    }
+}
+
+/* Rows of one number but for the last, which is the largest and sets the scale; a map of zeros. */
+static void
+rows_are_rounded_by_the_largest_of_a_map(void)
+{
+    enum { ROWS = 700, IN = 64, OUT = 64 };
+    float *x = g_new(float, ROWS *IN), *w = g_new(float, OUT *IN), *y = g_new(float, ROWS *OUT);
+    cuda_host_reset();
+    SanaDevice *dev = cuda_host_open("", NULL);
+    for (int most = 0; most <= 448; most += 224) {
+        SanaPool *pool = sana_pool_new(dev);
+        SanaStream *s = sana_stream_new(dev, NULL);
+        SanaLinear l = {.in = IN, .out = OUT};
+        for (int i = 0; i < ROWS * IN; i++)
+            x[i] = most ? 3 : 0;
+        x[ROWS * IN - 1] = (float)most;
+        for (int i = 0; i < OUT * IN; i++)
+            w[i] = i % IN == 0 ? (float)(i / IN) : 0; /* the first channel, OUT times */
+        SanaTensor weights = sana_tensor(w, SANA_F32, 1, OUT, IN);
+        g_assert_true(sana_pool_linear(pool, &l, SANA_E4M3, &weights, 1));
+        SanaTensor rows = sana_pool_upload(pool, sana_tensor(x, SANA_F32, 1, ROWS, IN), SANA_BF16);
+        SanaTensor result = sana_pool_tensor(pool, SANA_F32, 1, ROWS, OUT);
+        sana_linear(s, result, rows, &l, SANA_ACT_NONE, SANA_NONE);
+        sana_download(s, y, result);
+        g_assert_true(sana_stream_finish(s, NULL));
+        for (int i = 0; i < ROWS * OUT; i++)
+            g_assert_cmpfloat_with_epsilon(y[i], most ? 3 * (i % OUT) : 0, 1e-3);
+        sana_stream_free(s);
+        sana_pool_free(pool);
+    }
+    sana_device_unref(dev);
+    g_free(x);
+    g_free(w);
+    g_free(y);
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/gemm/eight_bits_are_those_of_e4m3", eight_bits_are_those_of_e4m3);
+    g_test_add_func("/gemm/eight_bits_are_for_gpus_that_multiply_them",
+                    eight_bits_are_for_gpus_that_multiply_them);
+    g_test_add_func("/gemm/rows_are_rounded_by_the_largest_of_a_map",
+                    rows_are_rounded_by_the_largest_of_a_map);
     g_test_add_func("/gemm/every_kernel_on_tensor_cores_agrees_with_the_plain_one",
                     every_kernel_on_tensor_cores_agrees_with_the_plain_one);
     g_test_add_func("/gemm/a_picture_is_gathered_in_strips", a_picture_is_gathered_in_strips);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Every golden case, drawn here and compared with what diffusers drew: in f32 on the reference,
- * cpu and cuda devices, in bf16 on cpu and cuda and in int8 on the cpu where they have that type.
+ * cpu and cuda devices, and where they have the type in bf16 on both, in int8 on the cpu and in fp8
+ * on cuda.
  *
  * --verbose prints a line of figures a case.
  */
@@ -21,8 +22,8 @@
 /* bf16: against f32 of the reference, and against the reference's own bf16. */
 #define MIN_BF16_DB 30.0
 #define MAX_BF16_LOSS_DB 1.0
-/* int8: against f32 of the reference; the narrow layers of these models stay as they are. */
-#define MIN_INT8_DB 25.0
+/* int8, fp8: against f32 of the reference; the narrow layers of these models stay as they are. */
+#define MIN_EIGHT_BIT_DB 25.0
 
 typedef struct {
     const char *device;
@@ -41,6 +42,7 @@ precision_name(SanaPrecision precision)
 {
     return precision == SANA_PRECISION_F32    ? "f32"
            : precision == SANA_PRECISION_BF16 ? "bf16"
+           : precision == SANA_PRECISION_FP8  ? "fp8"
                                               : "int8";
 }
 
@@ -204,8 +206,8 @@ judge(const Run *run, const Golden *g, const Figures *f, const GoldenTaps *taps)
                                g->bf16_db);
         return;
     }
-    if (run->precision == SANA_PRECISION_INT8) {
-        if (!(f->picture >= MIN_INT8_DB))
+    if (run->precision == SANA_PRECISION_INT8 || run->precision == SANA_PRECISION_FP8) {
+        if (!(f->picture >= MIN_EIGHT_BIT_DB))
             g_test_fail_printf("%s: %.1f dB", g->name, f->picture);
         return;
     }
@@ -278,9 +280,10 @@ has_precision(const Run *run, const Golden *g)
     bool has = sana_model_check(directory, &options, &error);
     golden_discard(directory);
     SanaDevice *dev = sana_device_open(run->device, NULL);
-    g_assert_cmpint(
-        has, ==,
-        sana_device_supports(dev, run->precision == SANA_PRECISION_INT8 ? SANA_S8 : SANA_BF16));
+    g_assert_cmpint(has, ==,
+                    sana_device_supports(dev, run->precision == SANA_PRECISION_INT8  ? SANA_S8
+                                              : run->precision == SANA_PRECISION_FP8 ? SANA_E4M3
+                                                                                     : SANA_BF16));
     sana_device_unref(dev);
     if (!has)
         g_assert_error(error, SANA_ERROR, SANA_ERROR_UNSUPPORTED);
@@ -430,6 +433,7 @@ main(int argc, char **argv)
             add("cpu", SANA_PRECISION_BF16, *name);
             add("cpu", SANA_PRECISION_INT8, *name);
             add("cuda", SANA_PRECISION_BF16, *name);
+            add("cuda", SANA_PRECISION_FP8, *name);
         }
     }
     return g_test_run();

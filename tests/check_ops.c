@@ -18,22 +18,22 @@
 
 /* The reference is one of them: what it stores as BF16 and F16 is compared with its F32. */
 static const char *const devices[] = {"reference", "cpu", "cuda"};
-/* S8 is a type of weights: of products, whose rows are of the device's best type. */
-static const SanaDType dtypes[] = {SANA_F32, SANA_BF16, SANA_F16, SANA_S8};
+/* S8 and E4M3 are types of weights: of products, whose rows are of the device's best type. */
+static const SanaDType dtypes[] = {SANA_F32, SANA_BF16, SANA_F16, SANA_S8, SANA_E4M3};
 static const CaseSet *const sets[] = {ops_product_sets, ops_attention_sets, ops_other_sets,
                                       ops_picture_sets};
 
 static bool
 has_set(SanaDType dtype, size_t set)
 {
-    return dtype != SANA_S8 || sets[set] == ops_product_sets;
+    return !sana_dtype_is_of_weights(dtype) || sets[set] == ops_product_sets;
 }
 
 static void
 compute_in(Runner *r, SanaDType dtype)
 {
     r->weights = dtype;
-    r->dtype = dtype == SANA_S8 ? sana_device_best_dtype(r->device) : dtype;
+    r->dtype = sana_dtype_is_of_weights(dtype) ? sana_device_best_dtype(r->device) : dtype;
 }
 
 typedef struct {
@@ -153,7 +153,8 @@ test_types(gconstpointer name)
     sana_upload(s, time, &(float){0.5f});
     for (size_t t = 0; t < G_N_ELEMENTS(dtypes); t++) {
         SanaTensor y = sana_pool_tensor(pool, dtypes[t], 1, 1, 64);
-        const bool supported = sana_device_supports(dev, dtypes[t]) && dtypes[t] != SANA_S8;
+        const bool supported =
+            sana_device_supports(dev, dtypes[t]) && !sana_dtype_is_of_weights(dtypes[t]);
         sana_timestep_embedding(s, y, time);
         g_assert_cmpint(sana_stream_finish(s, supported ? NULL : &error), ==, supported);
         if (!supported)
@@ -190,7 +191,8 @@ test_types_of_the_processor(void)
     for (size_t t = 0; t < G_N_ELEMENTS(dtypes); t++) {
         g_test_message("%s", sana_dtype_name(dtypes[t]));
         g_assert_cmpint(sana_device_supports(cpu, dtypes[t]), ==, processor_has(dtypes[t]));
-        g_assert_cmpint(sana_device_supports(reference, dtypes[t]), ==, dtypes[t] != SANA_S8);
+        g_assert_cmpint(sana_device_supports(reference, dtypes[t]), ==,
+                        !sana_dtype_is_of_weights(dtypes[t]));
     }
     g_assert_cmpint(sana_device_best_dtype(cpu), ==,
                     processor_has(SANA_BF16) ? SANA_BF16 : SANA_F32);

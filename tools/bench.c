@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 typedef struct {
-    char *model, *device, *precision, *prompt, *json, *input, *output;
+    char *model, *device, *precision, *prompt, *json, *input, *output, *other;
     char **sizes;
     int frames, steps, sessions;
     double strength;
@@ -82,7 +82,7 @@ make_numbers(int side)
     return numbers;
 }
 
-/* FLOP/s of one large product in this type; S8: of the device's best type, made integers first. */
+/* FLOP/s of one large product in this type; of weights: rows of the device's best are made it. */
 static double
 measure_peak(const char *device, SanaDType dtype, int side)
 {
@@ -94,7 +94,7 @@ measure_peak(const char *device, SanaDType dtype, int side)
         g_autofree float *numbers = make_numbers(side);
         SanaTensor source = sana_tensor(numbers, SANA_F32, 1, side, side);
         SanaLinear l = {.in = side, .out = side};
-        SanaDType rows = dtype == SANA_S8 ? sana_device_best_dtype(dev) : dtype;
+        SanaDType rows = sana_dtype_is_of_weights(dtype) ? sana_device_best_dtype(dev) : dtype;
         sana_pool_linear(pool, &l, dtype, &source, 1);
         SanaTensor x = sana_pool_upload(pool, source, rows);
         SanaTensor y = sana_pool_tensor(pool, rows, 1, side, side);
@@ -209,16 +209,19 @@ draw(SanaSession *s, SanaPrompt *prompt, const Options *o, const SanaParams *par
                             : sana_session_image_to_image(s, prompt, params, source, image, error);
 }
 
-/* The last picture as floats, for a comparison by other programs. */
+/* The last picture as floats, for a comparison by other programs, and by this one. */
 static gboolean
-write_output(SanaSession *s, SanaPrompt *prompt, const Options *o, const SanaParams *params,
-             const SanaImage *source, GError **error)
+keep_output(SanaSession *s, SanaPrompt *prompt, const Options *o, const SanaParams *params,
+            const SanaImage *source, double *db, GError **error)
 {
-    const gsize row = (gsize)source->width * 3 * sizeof(float);
-    g_autofree char *pixels = g_malloc(row * (gsize)source->height);
+    const gsize row = (gsize)source->width * 3 * sizeof(float), bytes = row * (gsize)source->height;
+    g_autofree float *pixels = g_malloc(bytes);
     SanaImage image = {SANA_IMAGE_RGB_F32, source->width, source->height, row, pixels};
+    if (!o->output && !o->other)
+        return TRUE;
     return draw(s, prompt, o, params, source, &image, error) &&
-           g_file_set_contents(o->output, pixels, (gssize)(row * (gsize)source->height), error);
+           (!o->other || bench_compare(pixels, bytes, o->other, db, error)) &&
+           (!o->output || g_file_set_contents(o->output, (char *)pixels, (gssize)bytes, error));
 }
 
 /* GiB of the device's memory that we have; 0 where it is the host's, which others use too. */
@@ -272,7 +275,7 @@ bench_prompted(SanaSession *s, SanaPrompt *prompt, const Options *o, const Canva
 }
 
 static gboolean
-bench_size(SanaModel *model, const Options *o, BenchSize *r, GError **error)
+bench_size(SanaModel *model, const Options *o, BenchSize *r, gboolean last, GError **error)
 {
     gboolean ok = FALSE;
     Canvas c = canvas_new(o, r);
@@ -316,7 +319,7 @@ bench_size(SanaModel *model, const Options *o, BenchSize *r, GError **error)
     if (!draw(s, prompt, o, &c.params, &c.source, &c.image, error))
         goto done;
     r->released_rss = resident();
-    ok = !o->output || write_output(s, prompt, o, &c.params, &c.source, error);
+    ok = !last || keep_output(s, prompt, o, &c.params, &c.source, &r->db, error);
 done:
     if (prompt)
         sana_prompt_unref(prompt);
@@ -496,6 +499,7 @@ run(Options *o, GError **error)
     report.peak = measure_peak(report.info->device,
                                report.info->precision == SANA_PRECISION_BF16   ? SANA_BF16
                                : report.info->precision == SANA_PRECISION_INT8 ? SANA_S8
+                               : report.info->precision == SANA_PRECISION_FP8  ? SANA_E4M3
                                                                                : SANA_F32,
                                report.peak_side);
     bench_print_head(&report);
@@ -506,7 +510,7 @@ run(Options *o, GError **error)
     for (int i = 0; ok && o->sizes[i]; i++) {
         BenchSize *r = bench_sizes_add(report.sizes);
         ok = parse_size(o->sizes[i], &r->width, &r->height, error) &&
-             bench_size(model, o, r, error) &&
+             bench_size(model, o, r, !o->sizes[i + 1], error) &&
              (o->sessions < 2 || bench_together(model, o, r, error));
         if (ok)
             bench_print_size(&report, r);
@@ -528,8 +532,8 @@ main(int argc, char **argv)
     GError *error = NULL;
     GOptionEntry entries[] = {
         {"device", 0, 0, G_OPTION_ARG_STRING, &o.device, "auto (default), cpu, cuda, …", "NAME"},
-        {"precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "auto (default), f32, bf16, int8",
-         "TYPE"},
+        {"precision", 0, 0, G_OPTION_ARG_STRING, &o.precision,
+         "auto (default), f32, bf16, fp8, int8", "TYPE"},
         {"size", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.sizes,
          "Picture size, 512 or 1280x704; may be repeated (default 512)", "SIZE"},
         {"frames", 0, 0, G_OPTION_ARG_INT, &o.frames, "Pictures measured a size (default 10)", "N"},
@@ -546,6 +550,8 @@ main(int argc, char **argv)
          "Write the source picture, RGB bytes", "FILE"},
         {"write-output", 0, 0, G_OPTION_ARG_FILENAME, &o.output,
          "Write the picture of the last size, RGB floats", "FILE"},
+        {"compare-with", 0, 0, G_OPTION_ARG_FILENAME, &o.other,
+         "Say how near the picture is to one that --write-output wrote, in dB", "FILE"},
         {NULL},
     };
     g_autoptr(GOptionContext) context = g_option_context_new("MODEL-DIRECTORY");
@@ -573,5 +579,6 @@ main(int argc, char **argv)
     g_free(o.json);
     g_free(o.input);
     g_free(o.output);
+    g_free(o.other);
     return ok ? 0 : 1;
 }

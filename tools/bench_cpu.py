@@ -12,9 +12,7 @@ The goals are those of 0.6B in bf16 on two AMX cores; elsewhere they only say ho
 bundled model those are left out that it meets by being small.
 """
 import argparse
-import array
 import json
-import math
 import os
 import pathlib
 import subprocess
@@ -157,26 +155,17 @@ def scaling_rows(one, all_threads):
         f"{b['sessions_peak_rss_gib'] - b['peak_rss_gib']:.2f}", ""
 
 
-def floats(path):
-    values = array.array("f")
-    values.frombytes(path.read_bytes())
-    return values
-
-
 def integer_rows(o, best):
     """8-bit products against those of the precision that is chosen by itself."""
-    frames, pictures = [], []
-    for precision in (best, "int8"):
-        path = o.out / f"picture-{precision}.rgb"
-        frames.append(at(bench(o, f"picture-{precision}", o.model, "--size=512",
-                               f"--precision={precision}", f"--write-output={path}"),
-                         "512")["frame"])
-        pictures.append(floats(path))
-    error = sum((a - b) ** 2 for a, b in zip(*pictures, strict=True)) / len(pictures[0])
-    yield "512², int8, whole picture, s", spread(frames[1]), ""
+    path = o.out / f"picture-{best}.rgb"
+    usual, integers = (at(bench(o, f"picture-{precision}", o.model, "--size=512",
+                                f"--precision={precision}", option), "512")
+                       for precision, option in ((best, f"--write-output={path}"),
+                                                 ("int8", f"--compare-with={path}")))
+    yield "512², int8, whole picture, s", spread(integers["frame"]), ""
     yield f"512², int8 over {best}; PSNR between their pictures", \
-        f"{frames[0]['median_s'] / frames[1]['median_s']:.2f} ×; " \
-        f"{10 * math.log10(4 / error):.1f} dB", ""
+        f"{usual['frame']['median_s'] / integers['frame']['median_s']:.2f} ×; " \
+        f"{integers['compared_db']:.1f} dB", ""
 
 
 def peer_rows(measured, what, goals):

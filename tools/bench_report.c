@@ -4,6 +4,7 @@
 #include "tools/commit.h"
 
 #include <json-glib/json-glib.h>
+#include <math.h>
 #include <string.h>
 
 /* --- series ----------------------------------------------------------------------------------- */
@@ -143,6 +144,8 @@ bench_print_size(const BenchReport *r, const BenchSize *s)
             "released\n",
             1 / bench_series_median(s->frame), (double)s->cost.buffer_bytes / (1 << 30),
             s->peak_rss, s->released_rss);
+    if (s->db > 0)
+        g_print("  %.1f dB from the picture it was compared with\n", s->db);
     g_print("  first picture after %.2f s, %.2f ms of the processor for each later one\n", s->first,
             s->host * 1e3);
     if (s->device_used > 0)
@@ -269,6 +272,8 @@ add_size(JsonBuilder *b, const BenchSize *s)
     add_double(b, "decode_flop", s->cost.decode_flop);
     add_double(b, "buffer_bytes", (double)s->cost.buffer_bytes);
     add_double(b, "differing_frames", s->differing);
+    if (s->db > 0)
+        add_double(b, "compared_db", s->db);
     add_double(b, "first_s", s->first);
     add_double(b, "host_s", s->host);
     add_double(b, "peak_rss_gib", s->peak_rss);
@@ -306,4 +311,26 @@ bench_write_json(const BenchReport *r, const char *path, GError **error)
     gboolean ok = json_generator_to_file(generator, path, error);
     json_node_unref(root);
     return ok;
+}
+
+gboolean
+bench_compare(const float *pixels, gsize bytes, const char *path, double *db, GError **error)
+{
+    const gsize n = bytes / sizeof(float);
+    g_autofree char *other = NULL;
+    double sum = 0;
+    gsize length;
+    if (!g_file_get_contents(path, &other, &length, error))
+        return FALSE;
+    if (length != bytes) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                    "%s has %zu bytes, and a picture of this size %zu", path, length, bytes);
+        return FALSE;
+    }
+    for (gsize i = 0; i < n; i++) {
+        double off = (double)pixels[i] - (double)((const float *)(void *)other)[i];
+        sum += off * off;
+    }
+    *db = MIN(10 * log10(4 * (double)n / sum), BENCH_SAME_DB);
+    return TRUE;
 }

@@ -24,8 +24,8 @@ static Choice
 key_of(const SanaCudaGemm *g)
 {
     return (Choice){.shape = {g->x_h, g->x_w, g->y_h, g->y_w, g->in, g->out, g->groups, g->kernel,
-                              g->stride, g->pad, g->folded, g->bf16, g->y_f32, (gint32)g->act,
-                              g->bias != NULL, g->residual != NULL}};
+                              g->stride, g->pad, g->folded, (gint32)g->dtype, (gint32)g->y_dtype,
+                              (gint32)g->act, g->bias != NULL, g->residual != NULL}};
 }
 
 static guint
@@ -93,7 +93,7 @@ take_sample(SanaStream *s, const SanaCudaGemm *g, Sample *sample)
 {
     size_t rows = g->folded ? 4 * (size_t)g->x_h * (size_t)g->x_w : (size_t)g->y_h * (size_t)g->y_w;
     size_t channels = (size_t)(g->folded ? g->out / 4 : g->out);
-    size_t size = g->bf16 && !g->y_f32 ? 2 : 4;
+    size_t size = sana_dtype_size(g->y_dtype);
     size_t whole = ((rows - 1) * (size_t)g->y_stride + channels) * size;
     sample->each = MIN(whole, SAMPLE) / size * size;
     for (size_t i = 0; i < 3; i++)
@@ -104,10 +104,10 @@ take_sample(SanaStream *s, const SanaCudaGemm *g, Sample *sample)
 
 /* Whether two samples are one result, rounded differently: to a thousandth of their power. */
 static bool
-same_result(const Sample *a, const Sample *b, bool bf16)
+same_result(const Sample *a, const Sample *b, SanaDType dtype)
 {
     double power = 0, error = 0;
-    SanaTensor x = {.dtype = bf16 ? SANA_BF16 : SANA_F32}, y = x;
+    SanaTensor x = {.dtype = dtype}, y = x;
     for (size_t i = 0; i < 3; i++) {
         x.data = (void *)a->bytes[i];
         y.data = (void *)b->bytes[i];
@@ -165,10 +165,10 @@ fastest(SanaStream *s, const SanaCudaGemmKernel *const *list, const SanaCudaGemm
         take_sample(s, g, &samples[i > 0]);
         if (!sana_stream_ok(s))
             break;
-        bool right = i == 0 || same_result(&samples[0], &samples[1], g->bf16 && !g->y_f32);
-        g_debug("%d×%d×%d to %d×%d×%d, kernel %d, stride %d, act %d%s: %s %.1f µs%s", g->x_h,
-                g->x_w, g->in, g->y_h, g->y_w, g->out, g->kernel, g->stride, g->act,
-                g->folded ? ", folded" : "", list[i]->name, (double)ms * 1e3,
+        bool right = i == 0 || same_result(&samples[0], &samples[1], g->y_dtype);
+        g_debug("%s %d×%d×%d to %d×%d×%d, kernel %d, stride %d, act %d%s: %s %.1f µs%s",
+                sana_dtype_name(g->dtype), g->x_h, g->x_w, g->in, g->y_h, g->y_w, g->out, g->kernel,
+                g->stride, g->act, g->folded ? ", folded" : "", list[i]->name, (double)ms * 1e3,
                 right ? "" : ", and differs");
         if (right && (!best || ms < least)) {
             best = list[i];
@@ -229,13 +229,14 @@ sana_cuda_gemm(SanaStream *s, const SanaCudaGemm *g)
 
 /* --- convolutions ----------------------------------------------------------------------------- */
 
+/* As far as it is known before x is rounded to eight bits. */
 static SanaCudaGemm
 conv_gemm(SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
 {
     const SanaCudaPacked *packed = k->packed;
     bool folded = sana_cuda_is_folded(k);
     return (SanaCudaGemm){
-        .x = x.data,
+        .x = packed->scales ? NULL : x.data,
         .w = packed->weights,
         .bias = packed->bias ? packed->bias : k->bias.data,
         .y = y.data,
@@ -249,10 +250,11 @@ conv_gemm(SanaTensor y, SanaTensor x, const SanaConv *k, SanaAct act)
         .kernel = folded ? 2 : k->kernel,
         .stride = k->stride,
         .pad = k->kernel / 2,
-        .x_stride = x.stride,
+        .x_stride = packed->scales ? x.c : x.stride,
         .y_stride = y.stride,
         .act = act,
-        .bf16 = packed->dtype == SANA_BF16,
+        .dtype = packed->dtype,
+        .y_dtype = y.dtype,
         .folded = folded,
     };
 }
@@ -288,11 +290,12 @@ sana_cuda_conv(SanaStream *s, SanaTensor y, SanaTensor x, const SanaConv *k, San
         sana_cuda_depthwise(s, y, x, k, act);
         return;
     }
+    const SanaCudaPacked *packed = k->packed;
     SanaCudaGemm g = conv_gemm(y, x, k, act);
-    int terms = sana_cuda_gathered(k, x.dtype);
+    int terms = sana_cuda_gathered(k, packed->dtype);
     if (terms)
         conv_gathered(s, g, terms);
-    else
+    else if (!packed->scales || sana_cuda_round_to_eight_bit(s, &g, x, packed->scales, 0))
         sana_cuda_gemm(s, &g);
 }
 
@@ -300,13 +303,19 @@ bool
 sana_cuda_conv_norm_add(SanaStream *s, SanaTensor x, SanaTensor y, const SanaConv *k,
                         const SanaNorm *norm)
 {
+    const SanaCudaPacked *packed = k->packed;
+    if (!is_wanted("wgmma norm") || norm->kind != SANA_NORM_RMS || sana_norm_groups(norm) != 1 ||
+        k->upsample != 1 || sana_cuda_is_depthwise(k) || sana_cuda_gathered(k, packed->dtype))
+        return false;
     SanaCudaGemm g = conv_gemm(x, y, k, SANA_ACT_NONE);
     g.residual = x.data;
     g.residual_stride = x.stride;
     g.norm_weight = norm->weight.data;
     g.norm_bias = norm->bias.data;
     g.eps = norm->eps;
-    return is_wanted("wgmma norm") && norm->kind == SANA_NORM_RMS && sana_norm_groups(norm) == 1 &&
-           k->upsample == 1 && !sana_cuda_is_depthwise(k) && !sana_cuda_gathered(k, x.dtype) &&
-           sana_cuda_gemm_norm(s, &g);
+    if (!sana_cuda_gemm_norm_takes(sana_cuda_device(s), &g))
+        return false;
+    if (!packed->scales || sana_cuda_round_to_eight_bit(s, &g, y, packed->scales, 0))
+        sana_cuda_gemm_norm(s, &g);
+    return true;
 }

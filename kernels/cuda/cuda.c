@@ -111,6 +111,8 @@ read_properties(SanaCudaDevice *dev, char **why)
         status = forget(sana_cuda_has_code(&made_for));
     dev->overlaps = made_for >= 90; /* code for less, compiled by the driver, does not wait */
     dev->hopper = dev->capability == 90 && dev->overlaps;
+    /* 10.x has them in instructions of its own only, and makes mma.sync's of f16 */
+    dev->eight_bit = made_for >= 89 && made_for / 10 != 10;
     if (status == cudaErrorNoKernelImageForDevice || status == cudaErrorInvalidDeviceFunction)
         *why = g_strdup_printf("%s has compute capability %d.%d, which this build holds no code "
                                "for; build with ptx in -Dgpu_archs",
@@ -175,7 +177,8 @@ cuda_open(const char *which, char **why)
 static bool
 cuda_supports(const SanaDevice *dev, SanaDType dtype)
 {
-    return dtype == SANA_F32 || dtype == SANA_BF16;
+    const bool eight_bit = ((const SanaCudaDevice *)dev)->eight_bit;
+    return dtype == SANA_F32 || dtype == SANA_BF16 || (dtype == SANA_E4M3 && eight_bit);
 }
 
 static SanaDType

@@ -13,6 +13,7 @@
  *                         gemm_map.h, gemm_tile.h and gemm_wgmma.h are inside of these
  *   warp.h                the instructions of a warp that C++ has no words for
  *   elements.h            what files of kernels share
+ *   eight_bit.cu          rows for products of E4M3
  *   *.cu                  the other kernels, under the names of the cpu device's files, those on
  *                         tensor cores in *_mma.cu, with attention.h and linear_attention.h
  *
@@ -50,6 +51,7 @@ typedef struct {
     int capability;      /* 10·major + minor, ≥ 80 */
     bool overlaps;       /* kernels may be launched before the one before them has ended */
     bool hopper;         /* what runs is made for 9.0: gemm_wgmma.cu is there */
+    bool eight_bit;      /* what runs has products of E4M3 */
     int multiprocessors; /* to spread a grid over */
     size_t shared_bytes; /* shared memory a block may opt in to */
     cublasLtHandle_t blas;
@@ -85,6 +87,7 @@ typedef struct {
 typedef struct {
     SanaDType dtype;
     void *weights;
+    float *scales; /* E4M3: of each row of weights; else NULL */
     float *taps;
     float *bias;     /* folded: the bias four times */
     void *bias_bf16; /* of BF16 weights, where it is exact: the bias as cuBLASLt wants it */
@@ -174,7 +177,7 @@ void sana_cuda_plans_free(SanaCudaPlans *plans);
  * is the compute capability whose instructions they were compiled to, 10·major + minor. */
 cudaError_t sana_cuda_has_code(int *made_for);
 
-/* weights.c: element i of an array of F32 or BF16. */
+/* weights.c: element i of an array of F32, BF16 or E4M3. */
 void sana_cuda_set_host_value(void *data, SanaDType dtype, size_t i, float value);
 
 static inline bool

@@ -9,6 +9,7 @@
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+#include <cuda_fp8.h>
 #include <cuda_runtime.h>
 #include <math.h>
 
@@ -61,6 +62,12 @@ to_f32(__half x)
     return __half2float(x);
 }
 
+inline __device__ float
+to_f32(__nv_fp8_e4m3 x)
+{
+    return (float)x;
+}
+
 inline __device__ void
 from_f32(float *to, float x)
 {
@@ -77,6 +84,13 @@ inline __device__ void
 from_f32(__half *to, float x)
 {
     *to = __float2half_rn(x);
+}
+
+/* What is beyond ±448 becomes that. */
+inline __device__ void
+from_f32(__nv_fp8_e4m3 *to, float x)
+{
+    *to = __nv_fp8_e4m3(x);
 }
 
 template <typename T, int W>

@@ -22,8 +22,8 @@ gemm_output(const SanaCudaGemm &g, int m, int n, size_t *row, int *channel)
     return i >= 0 && i < 2 * g.x_h && j >= 0 && j < 2 * g.x_w;
 }
 
-/* Finishes W columns from n of row m and puts them where they belong. */
-template <typename Y, int W>
+/* Finishes W columns from n of row m, sums of products of T, and puts them where they belong. */
+template <typename T, typename Y, int W>
 __device__ __forceinline__ void
 gemm_finish(const SanaCudaGemm &g, int m, int n, float (&v)[W])
 {
@@ -31,6 +31,10 @@ gemm_finish(const SanaCudaGemm &g, int m, int n, float (&v)[W])
     int channel;
     if (!gemm_output(g, m, n, &row, &channel))
         return;
+    if (sizeof(T) == 1)
+#pragma unroll
+        for (int e = 0; e < W; e++)
+            v[e] *= *g.x_scale * g.scales[n + e];
     if (g.bias)
 #pragma unroll
         for (int e = 0; e < W; e++)

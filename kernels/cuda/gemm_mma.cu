@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * BF16 products and convolutions on tensor cores: mma.sync, which every GPU from 8.0 on has.
+ * Products and convolutions on tensor cores: mma.sync, which every GPU from 8.0 on has for BF16,
+ * and from 8.9 on for E4M3.
  *
  * A block computes a tile of rows × columns in steps of 32 channels of one tap.  What a step reads
  * is copied to shared memory three steps ahead.
@@ -12,7 +13,7 @@
 #define ROW_BYTES (DEPTH * 2) /* in shared memory */
 
 /* One step: WM × WN of the tile by this warp, from (wm, wn). */
-template <int BM, int WM, int WN>
+template <int BM, int WM, int WN, typename T>
 __device__ __forceinline__ void
 multiply(float (&sum)[WM / 16][WN / 8][4], char *stage, int wm, int wn)
 {
@@ -33,12 +34,12 @@ multiply(float (&sum)[WM / 16][WN / 8][4], char *stage, int wm, int wn)
         for (int i = 0; i < WM / 16; i++)
 #pragma unroll
             for (int j = 0; j < WN / 8; j++)
-                multiply_add(sum[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
+                multiply_add<T>(sum[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
     }
 }
 
 /* Through shared memory, so that the results leave in vectors along the channels. */
-template <int BM, int BN, int WM, int WN, int THREADS, typename Y>
+template <int BM, int BN, int WM, int WN, int THREADS, typename T, typename Y>
 __device__ __forceinline__ void
 finish(const SanaCudaGemm &g, float (&sum)[WM / 16][WN / 8][4], char *shared, const Tile &t,
        bool vectors)
@@ -60,7 +61,7 @@ finish(const SanaCudaGemm &g, float (&sum)[WM / 16][WN / 8][4], char *shared, co
                         tile[(wm - base + 16 * i + lane / 4 + e / 2 * 8) * WIDTH + wn + 8 * j +
                              lane % 4 * 2 + e % 2] = sum[i][j][e];
         __syncthreads();
-        leave<ROWS, BN, WIDTH, THREADS, Y>(g, t, tile, base, vectors);
+        leave<ROWS, BN, WIDTH, THREADS, T, Y>(g, t, tile, base, vectors);
     }
 }
 
@@ -69,7 +70,7 @@ template <int BM, int BN, int WM, int WN> static constexpr int THREADS_OF = BM /
 template <int BM, int BN, int WM, int WN>
 static constexpr int BLOCKS_OF = 512 / THREADS_OF<BM, BN, WM, WN>;
 
-template <int BM, int BN, int WM, int WN, typename Y>
+template <int BM, int BN, int WM, int WN, typename T, typename Y>
 static __global__ void
 __launch_bounds__(THREADS_OF<BM, BN, WM, WN>, BLOCKS_OF<BM, BN, WM, WN>)
     gemm_mma(const SanaCudaGemm g, const bool vectors)
@@ -100,10 +101,10 @@ __launch_bounds__(THREADS_OF<BM, BN, WM, WN>, BLOCKS_OF<BM, BN, WM, WN>)
             advance<DEPTH>(next, tile.in, g);
         }
         copy_group();
-        multiply<BM, WM, WN>(sum, shared + step % STAGES * STAGE, wm, wn);
+        multiply<BM, WM, WN, T>(sum, shared + step % STAGES * STAGE, wm, wn);
     }
     copy_wait<0>();
-    finish<BM, BN, WM, WN, THREADS, Y>(g, sum, shared, tile, vectors);
+    finish<BM, BN, WM, WN, THREADS, T, Y>(g, sum, shared, tile, vectors);
 }
 
 /* --- launching -------------------------------------------------------------------------------- */
@@ -113,19 +114,20 @@ template <int BM, int BN>
 static bool
 takes(const SanaCudaDevice *dev, const SanaCudaGemm *g)
 {
+    const SanaCudaGemm halves = halves_of(g);
     const size_t rows = (size_t)g->y_h * (size_t)g->y_w;
     const int columns = g->out / g->groups;
     const bool fills = (BM <= 64 || rows >= (size_t)BM) && (BN <= 64 || columns > 64);
-    return readable(g) && fills && (BN > 32 || columns <= 32);
+    return readable(&halves) && fills && (BN > 32 || columns <= 32);
 }
 
-template <int BM, int BN, int WM, int WN, typename Y>
+template <int BM, int BN, int WM, int WN, typename T, typename Y>
 static void
 run_as(SanaStream *s, const SanaCudaGemm *g)
 {
     constexpr size_t SHARED = (size_t)STAGES * (BM + BN) * ROW_BYTES;
     static_assert(SHARED >= FINISH_ROWS * (BN + 4) * sizeof(float), "a tile leaves through it");
-    const auto kernel = gemm_mma<BM, BN, WM, WN, Y>;
+    const auto kernel = gemm_mma<BM, BN, WM, WN, T, Y>;
     if (!sana_cuda_check(s,
                          cudaFuncSetAttribute((const void *)kernel,
                                               cudaFuncAttributeMaxDynamicSharedMemorySize,
@@ -133,17 +135,27 @@ run_as(SanaStream *s, const SanaCudaGemm *g)
                          "gemm_mma"))
         return;
     launch_shared(s, "gemm_mma", blocks_of(g, BM, BN), THREADS_OF<BM, BN, WM, WN>, SHARED, kernel,
-                  *g, leaves_in_vectors(g));
+                  halves_of(g), leaves_in_vectors(g));
+}
+
+template <int BM, int BN, int WM, int WN, typename T>
+static void
+run_of(SanaStream *s, const SanaCudaGemm *g)
+{
+    if (g->y_dtype == SANA_F32)
+        run_as<BM, BN, WM, WN, T, float>(s, g);
+    else
+        run_as<BM, BN, WM, WN, T, __nv_bfloat16>(s, g);
 }
 
 template <int BM, int BN, int WM, int WN>
 static void
 run(SanaStream *s, const SanaCudaGemm *g)
 {
-    if (g->y_f32)
-        run_as<BM, BN, WM, WN, float>(s, g);
+    if (g->dtype == SANA_E4M3)
+        run_of<BM, BN, WM, WN, __nv_fp8_e4m3>(s, g);
     else
-        run_as<BM, BN, WM, WN, __nv_bfloat16>(s, g);
+        run_of<BM, BN, WM, WN, __nv_bfloat16>(s, g);
 }
 
 const SanaCudaGemmKernel sana_cuda_gemm_mma[SANA_CUDA_MMA_KERNELS] = {

@@ -6,7 +6,7 @@
 #include "kernels/cuda/gemm_map.h"
 #include "kernels/cuda/warp.h"
 
-#define VECTOR 8       /* elements of 16 bytes */
+#define VECTOR 8       /* elements of 16 bytes, two bytes each: see halves_of() */
 #define FINISH_ROWS 64 /* leave through shared memory at a time */
 
 /* --- where a tile lies ------------------------------------------------------------------------ */
@@ -122,7 +122,7 @@ template <int BM, int BN, int DEPTH, int THREADS> struct Loader {
 
 /* Finishes ROWS rows from row `base` of the tile, which lie in shared memory, WIDTH floats apart:
  * so they leave in vectors along the channels. */
-template <int ROWS, int BN, int WIDTH, int THREADS, typename Y>
+template <int ROWS, int BN, int WIDTH, int THREADS, typename T, typename Y>
 __device__ __forceinline__ void
 leave(const SanaCudaGemm &g, const Tile &t, const float *tile, int base, bool vectors)
 {
@@ -137,11 +137,11 @@ leave(const SanaCudaGemm &g, const Tile &t, const float *tile, int base, bool ve
 #pragma unroll
             for (int e = 0; e < VECTOR; e++)
                 all[e] = from[e];
-            gemm_finish<Y>(g, m, n, all);
+            gemm_finish<T, Y>(g, m, n, all);
         } else {
             for (int e = 0; e < VECTOR && n + e < t.n_end; e++) {
                 float one[1] = {from[e]};
-                gemm_finish<Y>(g, m, n + e, one);
+                gemm_finish<T, Y>(g, m, n + e, one);
             }
         }
     }
@@ -155,18 +155,31 @@ aligned(const void *p, int stride, size_t size)
     return (uintptr_t)p % 16 == 0 && (size_t)stride * size % 16 == 0;
 }
 
-/* Whether tiles can be read: BF16, whole vectors of channels. */
+/* The same with two channels of E4M3 taken for one of two bytes, as all but the multiplying
+ * instruction does. */
+static inline SanaCudaGemm
+halves_of(const SanaCudaGemm *g)
+{
+    SanaCudaGemm halves = *g;
+    if (g->dtype == SANA_E4M3) {
+        halves.in /= 2;
+        halves.x_stride /= 2;
+    }
+    return halves;
+}
+
+/* Whether tiles can be read, of halves: whole vectors of channels. */
 static inline bool
 readable(const SanaCudaGemm *g)
 {
-    return g->bf16 && g->in / g->groups % VECTOR == 0 && aligned(g->x, g->x_stride, 2);
+    return g->dtype != SANA_F32 && g->in / g->groups % VECTOR == 0 && aligned(g->x, g->x_stride, 2);
 }
 
 /* Whether rows can leave in vectors. */
 static inline bool
 leaves_in_vectors(const SanaCudaGemm *g)
 {
-    const size_t size = g->y_f32 ? 4 : 2;
+    const size_t size = sana_dtype_size(g->y_dtype);
     const int channels = g->folded ? g->out / 4 : g->out / g->groups;
     return channels % VECTOR == 0 && aligned(g->y, g->y_stride, size) &&
            (!g->residual || aligned(g->residual, g->residual_stride, size));

@@ -54,7 +54,7 @@ __launch_bounds__(THREADS) gemm_tiled(const SanaCudaGemm g)
     for (int i = 0; i < 4 && m0 + top + i < rows; i++)
         for (int j = 0; j < 4 && n0 + left + j < outs; j++) {
             float v[1] = {sum[i][j]};
-            gemm_finish<Y>(g, m0 + top + i, (int)blockIdx.z * outs + n0 + left + j, v);
+            gemm_finish<T, Y>(g, m0 + top + i, (int)blockIdx.z * outs + n0 + left + j, v);
         }
 }
 
@@ -69,12 +69,18 @@ run(SanaStream *s, const SanaCudaGemm *g)
 {
     const dim3 grid((unsigned)(((size_t)g->y_h * (size_t)g->y_w + TILE - 1) / TILE),
                     (unsigned)((g->out / g->groups + TILE - 1) / TILE), (unsigned)g->groups);
-    if (!g->bf16)
+    if (g->dtype == SANA_F32)
         launch(s, "gemm_tiled", grid, THREADS, gemm_tiled<float, float>, *g);
-    else if (g->y_f32)
-        launch(s, "gemm_tiled", grid, THREADS, gemm_tiled<__nv_bfloat16, float>, *g);
+    else if (g->dtype == SANA_BF16)
+        launch(s, "gemm_tiled", grid, THREADS,
+               g->y_dtype == SANA_F32 ? gemm_tiled<__nv_bfloat16, float>
+                                      : gemm_tiled<__nv_bfloat16, __nv_bfloat16>,
+               *g);
     else
-        launch(s, "gemm_tiled", grid, THREADS, gemm_tiled<__nv_bfloat16, __nv_bfloat16>, *g);
+        launch(s, "gemm_tiled", grid, THREADS,
+               g->y_dtype == SANA_F32 ? gemm_tiled<__nv_fp8_e4m3, float>
+                                      : gemm_tiled<__nv_fp8_e4m3, __nv_bfloat16>,
+               *g);
 }
 
 const SanaCudaGemmKernel sana_cuda_gemm_tiled = {"tiled", takes, run};

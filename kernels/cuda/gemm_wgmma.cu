@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * BF16 products and convolutions on Hopper's tensor cores.
+ * Products and convolutions on Hopper's tensor cores, of BF16 and of E4M3: two of those are one
+ * channel of two bytes to all but the instruction that multiplies.
  *
  * A block of three groups of four warps stays on its multiprocessor and takes tile after tile.  One
  * thread of the first group has the copy engine fill two rings of shared memory: of the map, and
@@ -148,7 +149,7 @@ feed(const Job &job, Shared<BN> &shared)
 }
 
 /* Starts the products of a step: 64 channels of one tap, seen `seen` bytes into the slot of x. */
-template <int PARTS, int BN>
+template <int PARTS, int BN, typename T>
 __device__ __forceinline__ void
 start_step(const Job &job, const Shared<BN> &shared, const int (&first)[PARTS], int seen, bool more,
            float (&sum)[PARTS][BN / 2])
@@ -159,14 +160,14 @@ start_step(const Job &job, const Shared<BN> &shared, const int (&first)[PARTS], 
     for (int k = 0; k < DEPTH / 16; k++)
 #pragma unroll
         for (int part = 0; part < PARTS; part++)
-            multiply_add_64(sum[part], matrix_descriptor(x + first[part] + k * 32, job.between),
-                            matrix_descriptor(w + k * 32, 8 * ROW), more || k > 0);
+            multiply_add_64<T>(sum[part], matrix_descriptor(x + first[part] + k * 32, job.between),
+                               matrix_descriptor(w + k * 32, 8 * ROW), more || k > 0);
     products_group();
 }
 
 /* The sums of one tile.  A slot is released when the step after the one that read it has begun.
  * led: where to tell that this group is ahead, or NULL. */
-template <int PARTS, int BN>
+template <int PARTS, int BN, typename T>
 __device__ __forceinline__ void
 multiply(const Job &job, Shared<BN> &shared, int group, uint64_t *led, float (&sum)[PARTS][BN / 2])
 {
@@ -184,9 +185,9 @@ multiply(const Job &job, Shared<BN> &shared, int group, uint64_t *led, float (&s
                 if (!job.bordered || dx + dy == 0)
                     shared.x.wait();
                 shared.w.wait();
-                start_step<PARTS, BN>(job, shared, first,
-                                      job.bordered ? (dy * job.pitch + dx) * ROW : 0,
-                                      chunk + dy + dx > 0, sum);
+                start_step<PARTS, BN, T>(job, shared, first,
+                                         job.bordered ? (dy * job.pitch + dx) * ROW : 0,
+                                         chunk + dy + dx > 0, sum);
                 products_wait<1>();
                 release(w_read, job.pair);
                 release(x_read, 1);
@@ -206,7 +207,7 @@ multiply(const Job &job, Shared<BN> &shared, int group, uint64_t *led, float (&s
 #endif
 
 /* NORM: a tile has all channels of its positions. */
-template <int PARTS, int BN, bool NORM>
+template <int PARTS, int BN, typename T, bool NORM>
 static __global__ void
 __launch_bounds__(THREADS, 1) gemm_wgmma(const __grid_constant__ Job job)
 {
@@ -235,9 +236,9 @@ __launch_bounds__(THREADS, 1) gemm_wgmma(const __grid_constant__ Job job)
             barrier_wait(shared.led, 0);
         each_tile<BN>(job, [&](const Place &at) {
             float sum[PARTS][BN / 2];
-            multiply<PARTS, BN>(job, shared, group, led, sum);
+            multiply<PARTS, BN, T>(job, shared, group, led, sum);
             led = NULL;
-            leave_tile<PARTS, BN, NORM>(job, buffers, turn, at, group, sum);
+            leave_tile<PARTS, BN, T, NORM>(job, buffers, turn, at, group, sum);
         });
         if (threadIdx.x % 128 == 0)
             tile_store_wait<0>();
@@ -301,12 +302,14 @@ extent_of(const SanaCudaGemm *g)
     return {g->y_w, g->y_h};
 }
 
-/* All but the maps.  False where the rings do not fit. */
+/* All but the maps, of halves.  False where the rings do not fit. */
 static bool
 lay_out(const SanaCudaDevice *dev, const SanaCudaGemm *g, int parts, int bn, int pair, Job *job)
 {
     const bool product = is_product(g);
     const Extent y = extent_of(g);
+    job->scales = g->scales;
+    job->x_scale = g->x_scale;
     job->bias = g->bias;
     job->act = g->act;
     job->kernel = g->kernel;
@@ -378,14 +381,14 @@ in_pairs(const float *vector)
     return (uintptr_t)vector % (2 * sizeof *vector) == 0;
 }
 
-/* Whether rows and filters can be copied in tiles, and leave so. */
+/* Whether rows and filters can be copied in tiles, and leave so; of halves. */
 static bool
 copies(const SanaCudaDevice *dev, const SanaCudaGemm *g, int bn)
 {
 #ifdef SANA_CUDA_90A
-    return dev->hopper && dev->describe_map && readable(g) && !g->y_f32 && g->groups == 1 &&
-           g->in >= DEPTH && leaves_in_vectors(g) && in_pairs(g->bias) &&
-           (g->folded ? g->out / 4 % bn == 0 : g->out >= DEPTH);
+    return dev->hopper && dev->describe_map && readable(g) && g->y_dtype == SANA_BF16 &&
+           g->groups == 1 && g->in >= DEPTH && leaves_in_vectors(g) && in_pairs(g->bias) &&
+           in_pairs(g->scales) && (g->folded ? g->out / 4 % bn == 0 : g->out >= DEPTH);
 #else
     return false; /* this build has no code for it */
 #endif
@@ -395,18 +398,19 @@ template <int PARTS, int BN, int PAIR>
 static bool
 takes(const SanaCudaDevice *dev, const SanaCudaGemm *g)
 {
+    const SanaCudaGemm halves = halves_of(g);
     Job job;
-    return !g->residual && copies(dev, g, BN) && lay_out(dev, g, PARTS, BN, PAIR, &job);
+    return !g->residual && copies(dev, &halves, BN) && lay_out(dev, &halves, PARTS, BN, PAIR, &job);
 }
 
-template <int PARTS, int BN, bool NORM>
+template <int PARTS, int BN, typename T, bool NORM>
 static void
-run_job(SanaStream *s, const SanaCudaGemm *g, Job *job)
+run_as(SanaStream *s, const SanaCudaGemm *halves, Job *job)
 {
     const SanaCudaDevice *dev = sana_cuda_device(s);
-    const auto kernel = gemm_wgmma<PARTS, BN, NORM>;
+    const auto kernel = gemm_wgmma<PARTS, BN, T, NORM>;
     const int at_once = dev->multiprocessors / job->pair;
-    if (!describe_maps(s, g, BN, job) ||
+    if (!describe_maps(s, halves, BN, job) ||
         !sana_cuda_check(s,
                          cudaFuncSetAttribute((const void *)kernel,
                                               cudaFuncAttributeMaxDynamicSharedMemorySize,
@@ -417,13 +421,24 @@ run_job(SanaStream *s, const SanaCudaGemm *g, Job *job)
                     (unsigned)job->pair, THREADS, dev->shared_bytes, kernel, *job);
 }
 
+template <int PARTS, int BN, bool NORM>
+static void
+run_job(SanaStream *s, const SanaCudaGemm *halves, Job *job)
+{
+    if (halves->dtype == SANA_E4M3)
+        run_as<PARTS, BN, __nv_fp8_e4m3, NORM>(s, halves, job);
+    else
+        run_as<PARTS, BN, __nv_bfloat16, NORM>(s, halves, job);
+}
+
 template <int PARTS, int BN, int PAIR>
 static void
 run(SanaStream *s, const SanaCudaGemm *g)
 {
+    const SanaCudaGemm halves = halves_of(g);
     Job job;
-    if (lay_out(sana_cuda_device(s), g, PARTS, BN, PAIR, &job))
-        run_job<PARTS, BN, false>(s, g, &job);
+    if (lay_out(sana_cuda_device(s), &halves, PARTS, BN, PAIR, &job))
+        run_job<PARTS, BN, false>(s, &halves, &job);
 }
 
 const SanaCudaGemmKernel sana_cuda_gemm_wgmma[SANA_CUDA_WGMMA_KERNELS] = {
@@ -434,16 +449,30 @@ const SanaCudaGemmKernel sana_cuda_gemm_wgmma[SANA_CUDA_WGMMA_KERNELS] = {
     {"wgmma pair 128x256", takes<1, 256, 2>, run<1, 256, 2>},
 };
 
+/* Two groups have a tile of so many patches each: with 128 channels there is room for two. */
+static int
+norm_parts(const SanaCudaGemm *g)
+{
+    return g->out == 128 ? 2 : 1;
+}
+
 bool
+sana_cuda_gemm_norm_takes(const SanaCudaDevice *dev, const SanaCudaGemm *g)
+{
+    const SanaCudaGemm halves = halves_of(g);
+    Job job;
+    return (g->out == 128 || g->out == 256) && !g->bias && in_pairs(g->norm_weight) &&
+           in_pairs(g->norm_bias) && !is_product(g) && g->stride == 1 &&
+           copies(dev, &halves, g->out) && lay_out(dev, &halves, norm_parts(g), g->out, 1, &job);
+}
+
+void
 sana_cuda_gemm_norm(SanaStream *s, const SanaCudaGemm *g)
 {
-    const SanaCudaDevice *dev = sana_cuda_device(s);
-    const int parts = g->out == 128 ? 2 : 1;
+    const SanaCudaGemm halves = halves_of(g);
     Job job;
-    if ((g->out != 128 && g->out != 256) || g->bias || !in_pairs(g->norm_weight) ||
-        !in_pairs(g->norm_bias) || is_product(g) || g->stride != 1 || !copies(dev, g, g->out) ||
-        !lay_out(dev, g, parts, g->out, 1, &job))
-        return false;
+    if (!lay_out(sana_cuda_device(s), &halves, norm_parts(g), g->out, 1, &job))
+        return;
     job.norm_weight = g->norm_weight;
     job.norm_bias = g->norm_bias;
     job.eps = g->eps;
@@ -451,9 +480,8 @@ sana_cuda_gemm_norm(SanaStream *s, const SanaCudaGemm *g)
     job.residual_stride = g->residual_stride;
     job.w_positions = g->y_w;
     job.h_positions = g->y_h;
-    if (parts == 2)
-        run_job<2, 128, true>(s, g, &job);
+    if (norm_parts(g) == 2)
+        run_job<2, 128, true>(s, &halves, &job);
     else
-        run_job<1, 256, true>(s, g, &job);
-    return true;
+        run_job<1, 256, true>(s, &halves, &job);
 }

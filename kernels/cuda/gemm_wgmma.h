@@ -5,7 +5,7 @@
 
 #include "kernels/cuda/gemm_tile.h"
 
-static constexpr int DEPTH = 64, ROW = 2 * DEPTH;    /* channels of a step; bytes of them */
+static constexpr int DEPTH = 64, ROW = 2 * DEPTH;    /* channels of a step, two bytes each */
 static constexpr int THREADS = 384, MULTIPLIERS = 8; /* of a block; warps that multiply */
 static constexpr int LEAD = 4;                       /* steps */
 static constexpr int PATCH = 8;                      /* positions, each way */
@@ -15,6 +15,7 @@ static constexpr int MOST_SLOTS = 8;
 /* What a launch knows.  Sizes are in positions, where nothing else is said. */
 struct Job {
     CUtensorMap x, w, y;
+    const float *scales, *x_scale; /* of E4M3 */
     const float *bias;
     SanaAct act;
     const float *norm_weight, *norm_bias;          /* of a tile that leaves with a norm and */
@@ -71,9 +72,22 @@ each_tile(const Job &job, F f)
 
 /* --- how it leaves ---------------------------------------------------------------------------- */
 
+/* What the sums of a filter and the next are multiplied with. */
+template <typename T>
+__device__ __forceinline__ void
+get_scales(float (&scale)[2], const Job &job, int filter)
+{
+    scale[0] = scale[1] = 1;
+    if (sizeof(T) == 2)
+        return;
+    load_as<float>(scale, (const char *)(job.scales + filter));
+    scale[0] *= *job.x_scale;
+    scale[1] *= *job.x_scale;
+}
+
 /* 64 filters' sums of a patch as they leave: rows 0 to 7 and 8 to 15 of eight filters, of the next
  * eight, and so on.  Of the filters `left` exist. */
-template <int BN>
+template <int BN, typename T>
 __device__ __forceinline__ void
 finish(const Job &job, uint32_t (&bits)[DEPTH / 16][4], const float (&sum)[BN / 2], int first,
        int filter, int left)
@@ -82,12 +96,14 @@ finish(const Job &job, uint32_t (&bits)[DEPTH / 16][4], const float (&sum)[BN / 
     float v[DEPTH / 2];
 #pragma unroll
     for (int j = 0; j < DEPTH / 8; j++) {
-        float bias[2] = {0, 0};
+        float bias[2] = {0, 0}, scale[2] = {0, 0};
         if (job.bias && 8 * j + column < left)
             load_as<float>(bias, (const char *)(job.bias + filter + 8 * j + column));
+        if (8 * j + column < left)
+            get_scales<T>(scale, job, filter + 8 * j + column);
 #pragma unroll
         for (int e = 0; e < 4; e++)
-            v[4 * j + e] = sum[first + 4 * j + e] + bias[e % 2];
+            v[4 * j + e] = sum[first + 4 * j + e] * scale[e % 2] + bias[e % 2];
     }
     if (job.act == SANA_ACT_SILU) {
 #pragma unroll
@@ -103,14 +119,21 @@ finish(const Job &job, uint32_t (&bits)[DEPTH / 16][4], const float (&sum)[BN / 
 
 /* What a position's sums are multiplied with: 1 / √(mean of squares + eps), for rows l/4 and 8
  * further.  Four neighbouring lanes have a row. */
-template <int BN>
+template <int BN, typename T>
 __device__ __forceinline__ void
 norm_factors(const Job &job, float (&factor)[2], const float (&sum)[BN / 2])
 {
     factor[0] = factor[1] = 0;
 #pragma unroll
-    for (int i = 0; i < BN / 2; i++)
-        factor[i % 4 / 2] += sum[i] * sum[i];
+    for (int j = 0; j < BN / 8; j++) {
+        float scale[2];
+        get_scales<T>(scale, job, 8 * j + (int)threadIdx.x % 4 * 2);
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+            const float v = sum[4 * j + e] * scale[e % 2];
+            factor[e / 2] += v * v;
+        }
+    }
 #pragma unroll
     for (int row = 0; row < 2; row++) {
         factor[row] += __shfl_xor_sync(0xffffffffu, factor[row], 1);
@@ -125,7 +148,7 @@ struct Piece {
 };
 
 /* The same as finish(), of a patch with a norm and a residual. */
-template <int BN>
+template <int BN, typename T>
 __device__ __forceinline__ void
 finish_norm(const Job &job, uint32_t (&bits)[DEPTH / 16][4], const float (&sum)[BN / 2], int first,
             const Piece &piece, const float (&factor)[2])
@@ -145,8 +168,9 @@ finish_norm(const Job &job, uint32_t (&bits)[DEPTH / 16][4], const float (&sum)[
     }
 #pragma unroll
     for (int c = 0; c < DEPTH / 8; c++) {
-        float weight[2], bias[2] = {0, 0};
+        float weight[2], bias[2] = {0, 0}, scale[2];
         load_as<float>(weight, (const char *)(job.norm_weight + column + 8 * c));
+        get_scales<T>(scale, job, column + 8 * c);
         if (job.norm_bias)
             load_as<float>(bias, (const char *)(job.norm_bias + column + 8 * c));
 #pragma unroll
@@ -155,7 +179,8 @@ finish_norm(const Job &job, uint32_t (&bits)[DEPTH / 16][4], const float (&sum)[
             from_pair(v, residual[row][c]);
 #pragma unroll
             for (int e = 0; e < 2; e++)
-                v[e] += sum[first + 4 * c + 2 * row + e] * factor[row] * weight[e] + bias[e];
+                v[e] +=
+                    sum[first + 4 * c + 2 * row + e] * scale[e] * factor[row] * weight[e] + bias[e];
             bits[c / 2][c % 2 * 2 + row] = pair_of(v[0], v[1]);
         }
     }
@@ -172,7 +197,7 @@ put(char *to, const uint32_t (&bits)[DEPTH / 16][4])
 }
 
 /* Leaves with a tile: patch by patch, 64 channels at a time. */
-template <int PARTS, int BN, bool NORM>
+template <int PARTS, int BN, typename T, bool NORM>
 __device__ __forceinline__ void
 leave_tile(const Job &job, char *buffers, int &turn, const Place &at, int group,
            const float (&sum)[PARTS][BN / 2])
@@ -185,7 +210,7 @@ leave_tile(const Job &job, char *buffers, int &turn, const Place &at, int group,
         const int y = at.y + patch / 2 * job.below;
         float factor[2];
         if (NORM)
-            norm_factors<BN>(job, factor, sum[part]);
+            norm_factors<BN, T>(job, factor, sum[part]);
 #pragma unroll
         for (int piece = 0; piece < BN / DEPTH; piece++) {
             const int n = at.n + piece * DEPTH;
@@ -195,10 +220,10 @@ leave_tile(const Job &job, char *buffers, int &turn, const Place &at, int group,
             turn ^= 1;
             uint32_t bits[DEPTH / 16][4];
             if (NORM)
-                finish_norm<BN>(job, bits, sum[part], piece * (DEPTH / 2), {x, y, n}, factor);
+                finish_norm<BN, T>(job, bits, sum[part], piece * (DEPTH / 2), {x, y, n}, factor);
             else
-                finish<BN>(job, bits, sum[part], piece * (DEPTH / 2), at.filter + piece * DEPTH,
-                           job.channels - n);
+                finish<BN, T>(job, bits, sum[part], piece * (DEPTH / 2), at.filter + piece * DEPTH,
+                              job.channels - n);
             if (speaks)
                 tile_store_wait<1>();
             group_barrier(1 + group);

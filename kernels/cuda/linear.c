@@ -244,6 +244,27 @@ product_by_library(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *
     return true;
 }
 
+/* Hopper's kernels add no residual: then by way of the workspace. */
+static void
+product_in_eight_bit(SanaStream *s, SanaCudaGemm g, SanaTensor y, SanaTensor x, const float *scales,
+                     SanaTensor residual)
+{
+    const bool add = !sana_is_none(residual);
+    SanaTensor product = sana_tensor(NULL, y.dtype, y.h, y.w, y.c);
+    product.data = sana_cuda_round_to_eight_bit(s, &g, x, scales, add ? sana_bytes(product) : 0);
+    if (!product.data)
+        return;
+    if (add) {
+        g.y = product.data;
+        g.y_stride = product.stride;
+        g.residual = NULL;
+        g.residual_stride = 0;
+    }
+    sana_cuda_gemm(s, &g);
+    if (add)
+        sana_cuda_finish(s, y, product, SANA_ACT_NONE, residual);
+}
+
 void
 sana_cuda_linear(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l, SanaAct act,
                  SanaTensor residual)
@@ -252,7 +273,7 @@ sana_cuda_linear(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l,
     int rows = (int)sana_positions(x);
     if (rows == 1) /* has no stride */
         x.stride = x.c, y.stride = y.c, residual.stride = residual.c;
-    if (product_by_library(s, y, x, l, act, residual))
+    if (!packed->scales && product_by_library(s, y, x, l, act, residual))
         return;
     SanaCudaGemm g = {
         .x = x.data,
@@ -273,8 +294,11 @@ sana_cuda_linear(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *l,
         .y_stride = y.stride,
         .residual_stride = residual.stride,
         .act = act,
-        .bf16 = packed->dtype == SANA_BF16,
-        .y_f32 = y.dtype == SANA_F32,
+        .dtype = packed->dtype,
+        .y_dtype = y.dtype,
     };
-    sana_cuda_gemm(s, &g);
+    if (packed->scales)
+        product_in_eight_bit(s, g, y, x, packed->scales, residual);
+    else
+        sana_cuda_gemm(s, &g);
 }

@@ -5,6 +5,8 @@
 #define SANA_KERNELS_CUDA_WARP_H
 
 #include <cuda.h>
+#include <cuda_bf16.h>
+#include <cuda_fp8.h>
 #include <cuda_runtime.h>
 #include <stdint.h>
 
@@ -96,14 +98,25 @@ load_matrices_turned(uint32_t (&r)[4], const void *shared)
  * d   (row, column), (row, column + 1), (row + 8, column), (row + 8, column + 1)
  * a   pairs from (row, column), (row + 8, column), (row, column + 8), (row + 8, column + 8)
  * b   pairs down from (column, row), (column + 8, row)
+ *
+ * Of E4M3, from compute capability 8.9 on, each of a pair is two numbers: a (16, 32) · b (32, 8).
  */
+template <typename T = __nv_bfloat16>
 inline __device__ void
 multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
 {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, "
-                 "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};\n"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#define MULTIPLY_ADD(how)                                          \
+    asm volatile("mma.sync.aligned." how " {%0, %1, %2, %3}, "     \
+                 "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};\n" \
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])  \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1))
+    if constexpr (sizeof(T) == 2)
+        MULTIPLY_ADD("m16n8k16.row.col.f32.bf16.bf16.f32");
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 890
+    else
+        MULTIPLY_ADD("m16n8k32.row.col.f32.e4m3.e4m3.f32");
+#endif
+#undef MULTIPLY_ADD
 }
 
 /* 2ˣ and 1/x within 2⁻²² of it, infinities and zeros as they should be; subnormals are zeros. */
@@ -334,45 +347,57 @@ products_read(float (&d)[N])
         "+f"(d[i + 6]), "+f"(d[i + 7])
 #define D64(i) \
     D8(i), D8(i + 8), D8(i + 16), D8(i + 24), D8(i + 32), D8(i + 40), D8(i + 48), D8(i + 56)
+#define FIRST_64                                                                       \
+    "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "           \
+    "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
+    "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
+    "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define NEXT_64                                                                                    \
+    "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "             \
+    "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "             \
+    "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, " \
+    "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, "   \
+    "%127"
 
 /*
  * Starts d (64, N) = a (64, 16) · bᵀ, b (N, 16), or d += where `more`; both in shared memory, by
  * four warps, N 128 or 256.  Lane l of warp w has (16w + l/4 + 8·(e/2), 8j + 2(l%4) + e%2) in
- * d[4j + e], e < 4.
+ * d[4j + e], e < 4.  Of E4M3 each number of a and b is two.
  */
+template <typename T>
 inline __device__ void
 multiply_add_64(float (&d)[64], uint64_t a, uint64_t b, int more)
 {
-    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
-                 "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
-                 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-                 "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-                 "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-                 "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
-                 "%64, %65, p, 1, 1, 0, 0;\n}\n"
-                 : D64(0)
-                 : "l"(a), "l"(b), "r"(more));
+#define MULTIPLY_ADD(how, turned)                                                              \
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\nwgmma.mma_async.sync.aligned." how \
+                 " {" FIRST_64 "}, %64, %65, p, 1, 1" turned ";\n}\n"                          \
+                 : D64(0)                                                                      \
+                 : "l"(a), "l"(b), "r"(more))
+    if constexpr (sizeof(T) == 2)
+        MULTIPLY_ADD("m64n128k16.f32.bf16.bf16", ", 0, 0");
+    else
+        MULTIPLY_ADD("m64n128k32.f32.e4m3.e4m3", "");
+#undef MULTIPLY_ADD
 }
 
+template <typename T>
 inline __device__ void
 multiply_add_64(float (&d)[128], uint64_t a, uint64_t b, int more)
 {
-    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %130, 0;\n"
-                 "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"
-                 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-                 "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-                 "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-                 "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
-                 "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
-                 "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
-                 "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, "
-                 "%110, %111, %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, "
-                 "%123, %124, %125, %126, %127}, "
-                 "%128, %129, p, 1, 1, 0, 0;\n}\n"
-                 : D64(0), D64(64)
-                 : "l"(a), "l"(b), "r"(more));
+#define MULTIPLY_ADD(how, turned)                                                               \
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %130, 0;\nwgmma.mma_async.sync.aligned." how \
+                 " {" FIRST_64 ", " NEXT_64 "}, %128, %129, p, 1, 1" turned ";\n}\n"            \
+                 : D64(0), D64(64)                                                              \
+                 : "l"(a), "l"(b), "r"(more))
+    if constexpr (sizeof(T) == 2)
+        MULTIPLY_ADD("m64n256k16.f32.bf16.bf16", ", 0, 0");
+    else
+        MULTIPLY_ADD("m64n256k32.f32.e4m3.e4m3", "");
+#undef MULTIPLY_ADD
 }
 
+#undef NEXT_64
+#undef FIRST_64
 #undef D64
 #undef D8
 

@@ -2,6 +2,7 @@
 /* From the host's numbers to the device's, once, at load. */
 #include "kernels/cuda/cuda.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "kernels/convert.h"
@@ -14,6 +15,8 @@ sana_cuda_set_host_value(void *data, SanaDType dtype, size_t i, float value)
 {
     if (dtype == SANA_BF16)
         ((uint16_t *)data)[i] = sana_f32_to_bf16(value);
+    else if (dtype == SANA_E4M3)
+        ((uint8_t *)data)[i] = sana_f32_to_e4m3(value);
     else
         ((float *)data)[i] = value;
 }
@@ -49,6 +52,20 @@ sana_cuda_upload_convert(SanaDevice *dev, SanaTensor dst, SanaTensor src)
 
 /* --- packed weights --------------------------------------------------------------------------- */
 
+#define E4M3_MAX 448.0f
+
+/* Channels below which eight bits gain nothing, or lose too much: pixels, latents. */
+#define WORTH_CHANNELS 64
+
+/* What to pack for when `wanted` is asked for. */
+static SanaDType
+pack_dtype(const SanaConv *k, SanaDType wanted)
+{
+    const bool worth =
+        k->groups == 1 && k->in % 16 == 0 && k->in >= WORTH_CHANNELS && k->out >= WORTH_CHANNELS;
+    return wanted == SANA_E4M3 && !worth ? SANA_BF16 : wanted;
+}
+
 void
 sana_cuda_free_packed(SanaDevice *dev, void *packed)
 {
@@ -56,6 +73,7 @@ sana_cuda_free_packed(SanaDevice *dev, void *packed)
     if (!p)
         return;
     sana_cuda_free(dev, p->weights);
+    sana_cuda_free(dev, p->scales);
     sana_cuda_free(dev, p->taps);
     sana_cuda_free(dev, p->bias);
     sana_cuda_free(dev, p->bias_bf16);
@@ -71,6 +89,56 @@ to_device(SanaDevice *dev, const void *host, size_t bytes)
         return p;
     sana_cuda_free(dev, p);
     return NULL;
+}
+
+/* Rows of weights on their way: in E4M3 each has a scale, the largest of it being 448. */
+typedef struct {
+    SanaDType dtype;
+    size_t count, length;
+    char *values;
+    float *scales; /* NULL where there are none */
+} HostRows;
+
+static HostRows
+host_rows_new(SanaDType dtype, size_t count, size_t length)
+{
+    return (HostRows){dtype, count, length, g_malloc0(count * length * sana_dtype_size(dtype)),
+                      dtype == SANA_E4M3 ? g_new(float, count) : NULL};
+}
+
+static void
+put_row(const HostRows *rows, size_t row, const float *values)
+{
+    float most = 0, inverse = 1;
+    if (rows->scales) {
+        for (size_t i = 0; i < rows->length; i++)
+            most = fmaxf(most, fabsf(values[i]));
+        rows->scales[row] = most / E4M3_MAX;
+        inverse = most > 1e-30f ? E4M3_MAX / most : 0;
+    }
+    for (size_t i = 0; i < rows->length; i++)
+        sana_cuda_set_host_value(rows->values, rows->dtype, row * rows->length + i,
+                                 values[i] * inverse);
+}
+
+static size_t
+rows_bytes(SanaDType dtype, size_t count, size_t length)
+{
+    return count * (length * sana_dtype_size(dtype) + (dtype == SANA_E4M3 ? sizeof(float) : 0));
+}
+
+/* To the device; the rows are spent. */
+static bool
+take_rows(SanaDevice *dev, SanaCudaPacked *p, HostRows *rows)
+{
+    p->weights =
+        to_device(dev, rows->values, rows->count * rows->length * sana_dtype_size(rows->dtype));
+    if (p->weights && rows->scales)
+        p->scales = to_device(dev, rows->scales, rows->count * sizeof *rows->scales);
+    bool ok = p->weights && (p->scales || !rows->scales);
+    g_free(rows->values);
+    g_free(rows->scales);
+    return ok;
 }
 
 /* The bias in BF16, as cuBLASLt wants it for a BF16 result, where that is exact. */
@@ -110,24 +178,55 @@ repeat_bias(SanaDevice *dev, SanaCudaPacked *p, SanaTensor bias, size_t times)
     return ok;
 }
 
-void *
-sana_cuda_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
-                      const SanaTensor *sources, int n_sources, size_t *bytes)
+/* All sources, stacked along out. */
+static bool
+pack_rows(SanaDevice *dev, SanaCudaPacked *p, const SanaLinear *l, const SanaTensor *sources,
+          int n_sources)
 {
-    SanaCudaPacked *p = g_new0(SanaCudaPacked, 1);
+    HostRows rows = host_rows_new(p->dtype, (size_t)l->out, (size_t)l->in);
+    float *values = g_new(float, rows.length);
+    size_t row = 0;
+    for (int i = 0; i < n_sources; i++) {
+        size_t count = sana_positions(sources[i]) * (size_t)sources[i].c;
+        for (size_t at = 0; at < count; at += rows.length) {
+            for (size_t e = 0; e < rows.length; e++)
+                values[e] = sana_host_value(sources[i], at + e);
+            put_row(&rows, row++, values);
+        }
+    }
+    g_free(values);
+    return take_rows(dev, p, &rows);
+}
+
+/* The same as they are: without a copy on the host where they are of this type. */
+static bool
+upload_rows(SanaDevice *dev, SanaCudaPacked *p, const SanaLinear *l, const SanaTensor *sources,
+            int n_sources)
+{
     size_t at = 0;
-    p->dtype = dtype;
-    *bytes = (size_t)l->in * (size_t)l->out * sana_dtype_size(dtype);
-    p->weights = sana_cuda_alloc(dev, *bytes);
-    bool ok = p->weights && round_bias(dev, p, l->bias);
+    p->weights = sana_cuda_alloc(dev, rows_bytes(p->dtype, (size_t)l->out, (size_t)l->in));
+    bool ok = p->weights != NULL;
     for (int i = 0; i < n_sources && ok; i++) {
         SanaTensor part = sources[i];
-        part.dtype = dtype;
+        part.dtype = p->dtype;
         part.data = (char *)p->weights + at;
         ok = sana_cuda_upload_convert(dev, part, sources[i]);
         at += sana_bytes(part);
     }
-    if (ok)
+    return ok;
+}
+
+void *
+sana_cuda_pack_linear(SanaDevice *dev, const SanaLinear *l, SanaDType dtype,
+                      const SanaTensor *sources, int n_sources, size_t *bytes)
+{
+    const SanaConv k = {.in = l->in, .out = l->out, .groups = 1};
+    SanaCudaPacked *p = g_new0(SanaCudaPacked, 1);
+    p->dtype = pack_dtype(&k, dtype);
+    *bytes = rows_bytes(p->dtype, (size_t)l->out, (size_t)l->in);
+    if ((p->dtype == SANA_E4M3 ? pack_rows(dev, p, l, sources, n_sources)
+                               : upload_rows(dev, p, l, sources, n_sources)) &&
+        round_bias(dev, p, l->bias))
         return p;
     sana_cuda_free_packed(dev, p);
     return NULL;
@@ -177,12 +276,13 @@ dense_row(const SanaConv *k, SanaDType dtype)
 size_t
 sana_cuda_packed_bytes(const SanaDevice *dev, const SanaConv *k, SanaDType dtype, size_t *passing)
 {
-    const size_t out = (size_t)k->out, size = sana_dtype_size(dtype);
+    const size_t out = (size_t)k->out;
+    dtype = pack_dtype(k, dtype);
     if (k->kernel == 0)
-        return sana_weight_count(k) * size;
+        return rows_bytes(dtype, out, (size_t)k->in);
     if (sana_cuda_is_depthwise(k))
         return sana_weight_count(k) * sizeof(float);
-    return (sana_cuda_is_folded(k) ? 4 : 1) * out * dense_row(k, dtype) * size;
+    return rows_bytes(dtype, (sana_cuda_is_folded(k) ? 4 : 1) * out, dense_row(k, dtype));
 }
 
 /* From (out, in/groups, taps) to (out, taps, in/groups); folded: to (4·out, 4, in). */
@@ -192,24 +292,23 @@ pack_dense(SanaDevice *dev, SanaCudaPacked *p, const SanaConv *k, SanaTensor sou
     bool folded = sana_cuda_is_folded(k);
     size_t from = (size_t)(k->kernel * k->kernel), taps = folded ? 4 : from;
     size_t in = (size_t)(k->in / k->groups), out = (size_t)k->out, parts = folded ? 4 : 1;
-    size_t row = dense_row(k, p->dtype);
-    *bytes = parts * out * row * sana_dtype_size(p->dtype);
-    char *host = g_malloc0(*bytes);
-    float *w = g_new(float, MAX(from, 4)), sums[4];
-    for (size_t o = 0; o < parts * out; o++)
+    HostRows rows = host_rows_new(p->dtype, parts * out, dense_row(k, p->dtype));
+    float *values = g_new0(float, rows.length), *w = g_new(float, MAX(from, 4)), sums[4];
+    *bytes = rows_bytes(p->dtype, rows.count, rows.length);
+    for (size_t o = 0; o < parts * out; o++) {
         for (size_t c = 0; c < in; c++) {
             for (size_t t = 0; t < from; t++)
                 w[t] = sana_host_value(source, (o % out * in + c) * from + t);
             if (folded)
                 fold(sums, w, o / out / 2, o / out % 2);
             for (size_t t = 0; t < taps; t++)
-                sana_cuda_set_host_value(host, p->dtype, o * row + t * in + c,
-                                         folded ? sums[t] : w[t]);
+                values[t * in + c] = folded ? sums[t] : w[t];
         }
-    p->weights = to_device(dev, host, *bytes);
-    g_free(host);
+        put_row(&rows, o, values);
+    }
+    g_free(values);
     g_free(w);
-    return p->weights && repeat_bias(dev, p, k->bias, parts);
+    return take_rows(dev, p, &rows) && repeat_bias(dev, p, k->bias, parts);
 }
 
 void *
@@ -217,7 +316,7 @@ sana_cuda_pack_conv(SanaDevice *dev, const SanaConv *k, SanaDType dtype, SanaTen
                     size_t *bytes)
 {
     SanaCudaPacked *p = g_new0(SanaCudaPacked, 1);
-    p->dtype = dtype;
+    p->dtype = pack_dtype(k, dtype);
     if (sana_cuda_is_depthwise(k) ? pack_taps(dev, p, k, source, bytes)
                                   : pack_dense(dev, p, k, source, bytes))
         return p;

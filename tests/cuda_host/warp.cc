@@ -35,6 +35,7 @@ struct Product {
     unsigned columns;
     uint64_t a, b;
     bool more;
+    int bytes; /* of a factor */
 };
 
 struct Products {
@@ -68,19 +69,39 @@ half_of(uint32_t pair, unsigned which)
     return __bfloat162float(__nv_bfloat16{(uint16_t)(pair >> (16 * which))});
 }
 
+/* Every E4M3, by its bits. */
+const std::array<float, 256> e4m3 = [] {
+    std::array<float, 256> values;
+    for (unsigned bits = 0; bits < values.size(); bits++)
+        values[bits] = sana_e4m3_to_f32((uint8_t)bits);
+    return values;
+}();
+
+/* A factor of BYTES: of 2 BF16, of 1 E4M3. */
+template <int BYTES>
+float
+factor(const char *at)
+{
+    uint16_t bits;
+    if (BYTES == 1)
+        return e4m3[(uint8_t)*at];
+    memcpy(&bits, at, sizeof bits);
+    return sana_bf16_to_f32(bits);
+}
+
 /* Element (row, k) of an operand: rows of 128 bytes, whose vectors of 16 are exchanged by bits 7 to
  * 9 of their address. */
+template <int BYTES>
 float
 operand(uint64_t descriptor, unsigned row, unsigned k)
 {
     const uintptr_t between = descriptor >> 48 << 4, begin = descriptor & 0xffffffffffff;
-    uintptr_t address = begin + row / 8 * between + row % 8 * 128 + k * 2;
+    uintptr_t address = begin + row / 8 * between + row % 8 * 128 + k * BYTES;
     address ^= (address >> 7 & 7) << 4;
-    __nv_bfloat16 value;
-    memcpy(&value, (const void *)address, sizeof value);
-    return __bfloat162float(value);
+    return factor<BYTES>((const char *)address);
 }
 
+template <int BYTES>
 void
 multiply(const Product &p)
 {
@@ -89,8 +110,25 @@ multiply(const Product &p)
         const unsigned row = 16 * warp + lane / 4 + i % 4 / 2 * 8;
         const unsigned column = i / 4 * 8 + lane % 4 * 2 + i % 2;
         p.d[i] = p.more ? p.d[i] : 0;
-        for (unsigned k = 0; k < 16; k++)
-            p.d[i] += operand(p.a, row, k) * operand(p.b, column, k);
+        for (unsigned k = 0; k < 32 / BYTES; k++)
+            p.d[i] += operand<BYTES>(p.a, row, k) * operand<BYTES>(p.b, column, k);
+    }
+}
+
+/* d += a · b of this lane; what each lane of the warp gave: a, then b. */
+template <int BYTES>
+void
+multiply(float (&d)[4], const uint32_t (*lanes)[6])
+{
+    const unsigned lane = cuda_host_lane(), row = lane / 4, column = lane % 4 * 2;
+    const unsigned each = 4 / BYTES; /* factors in a register; four lanes have a row */
+    for (unsigned e = 0; e < 4; e++) {
+        const unsigned low = e / 2, n = column + e % 2; /* row + 8·low, column n */
+        for (unsigned k = 0; k < 8 * each; k++) {
+            const unsigned from = k / each % 4, half = k / (4 * each), at = k % each * BYTES;
+            d[e] += factor<BYTES>((const char *)&lanes[4 * row + from][low + half * 2] + at) *
+                    factor<BYTES>((const char *)&lanes[4 * n + from][4 + half] + at);
+        }
     }
 }
 
@@ -127,15 +165,9 @@ products_begin(void)
 }
 
 void
-multiply_add_64(float (&d)[64], uint64_t a, uint64_t b, int more)
+cuda_host_multiply_add_64(float *d, int columns, uint64_t a, uint64_t b, int more, int bytes)
 {
-    products[self()].open.push_back({d, 128, a, b, more != 0});
-}
-
-void
-multiply_add_64(float (&d)[128], uint64_t a, uint64_t b, int more)
-{
-    products[self()].open.push_back({d, 256, a, b, more != 0});
+    products[self()].open.push_back({d, (unsigned)columns, a, b, more != 0, bytes});
 }
 
 void
@@ -151,8 +183,12 @@ cuda_host_products_wait(int left)
 {
     auto &groups = products[self()].groups;
     for (; (int)groups.size() > left; groups.pop_front())
-        for (const Product &p : groups.front())
-            multiply(p);
+        for (const Product &p : groups.front()) {
+            if (p.bytes == 1)
+                multiply<1>(p);
+            else
+                multiply<2>(p);
+        }
 }
 
 void
@@ -223,20 +259,15 @@ store_matrices(void *shared, const uint32_t (&r)[4])
 }
 
 void
-multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
+cuda_host_multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, int bytes)
 {
     static Exchange<6> exchange;
-    const unsigned lane = cuda_host_lane(), row = lane / 4, column = lane % 4 * 2;
     const uint32_t mine[6] = {a[0], a[1], a[2], a[3], b0, b1};
     const uint32_t(*lanes)[6] = exchange(mine);
-    for (unsigned e = 0; e < 4; e++) {
-        const unsigned low = e / 2, n = column + e % 2; /* row + 8·low, column n */
-        for (unsigned k = 0; k < 16; k++) {
-            const uint32_t pair = lanes[4 * row + k % 8 / 2][low + k / 8 * 2];
-            const uint32_t down = lanes[4 * n + k % 8 / 2][4 + k / 8];
-            d[e] += half_of(pair, k % 2) * half_of(down, k % 2);
-        }
-    }
+    if (bytes == 1)
+        multiply<1>(d, lanes);
+    else
+        multiply<2>(d, lanes);
 }
 
 uint32_t

@@ -4,6 +4,8 @@
 #define SANA_TESTS_CUDA_HOST_WARP_H
 
 #include <cuda.h>
+#include <cuda_bf16.h>
+#include <cuda_fp8.h>
 #include <cuda_runtime.h>
 
 #define DYNAMIC_SHARED(name) char *const name = cuda_host_dynamic
@@ -82,9 +84,25 @@ products_read(float (&d)[N])
 {
 }
 
-void multiply_add_64(float (&d)[64], uint64_t a, uint64_t b, int more);
-void multiply_add_64(float (&d)[128], uint64_t a, uint64_t b, int more);
-void multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+/* Of elements of so many bytes: 2, BF16; 1, E4M3. */
+void cuda_host_multiply_add_64(float *d, int columns, uint64_t a, uint64_t b, int more, int bytes);
+void cuda_host_multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1,
+                            int bytes);
+
+template <typename T, int N>
+void
+multiply_add_64(float (&d)[N], uint64_t a, uint64_t b, int more)
+{
+    cuda_host_multiply_add_64(d, 2 * N, a, b, more, sizeof(T));
+}
+
+template <typename T = __nv_bfloat16>
+void
+multiply_add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
+{
+    cuda_host_multiply_add(d, a, b0, b1, sizeof(T));
+}
+
 uint32_t relu_pair(uint32_t x);
 float power_of_two(float x);
 float reciprocal(float x);
