@@ -3,10 +3,12 @@
 
 #include "engine/tokenizer_model.h"
 #include "engine/untrusted.h"
+#include "kernels/device.h"
 
 #include <sentencepiece_processor.h>
 
 #include <exception>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -58,14 +60,44 @@ read_model(const char *directory, const char *path, size_t *length, GError **err
     return sana_untrusted_read(path, MAX_BYTES, length, error);
 }
 
+/* The checked bytes of tokenizer.model. */
+static char *
+read_checked(const char *directory, const char *path, size_t *length, GError **error)
+{
+    g_autofree char *model = read_model(directory, path, length, error);
+    if (!model || !sana_tokenizer_model_check(path, model, *length, error) ||
+        !sana_tokenizer_config_check(directory, error))
+        return nullptr;
+    return static_cast<char *>(g_steal_pointer(&model));
+}
+
+/* What the library or its containers throw. */
+static void
+set_thrown(GError **error, const char *what, const std::exception &e)
+{
+    if (dynamic_cast<const std::bad_alloc *>(&e))
+        g_set_error(error, SANA_DEVICE_ERROR, SANA_DEVICE_ERROR_MEMORY,
+                    "out of memory: %s; free memory", what);
+    else
+        g_set_error(error, SANA_FILE_ERROR, SANA_FILE_ERROR_MALFORMED, "%s: %s", what, e.what());
+}
+
+bool
+sana_tokenizer_check(const char *directory, GError **error)
+{
+    size_t length = 0;
+    g_autofree char *path = g_build_filename(directory, "tokenizer.model", nullptr);
+    g_autofree char *model = read_checked(directory, path, &length, error);
+    return model != nullptr;
+}
+
 SanaTokenizer *
 sana_tokenizer_open(const char *directory, GError **error)
 {
     size_t length = 0;
     g_autofree char *path = g_build_filename(directory, "tokenizer.model", nullptr);
-    g_autofree char *model = read_model(directory, path, &length, error);
-    if (!model || !sana_tokenizer_model_check(path, model, length, error) ||
-        !sana_tokenizer_config_check(directory, error))
+    g_autofree char *model = read_checked(directory, path, &length, error);
+    if (!model)
         return nullptr;
     SanaTokenizer *t = nullptr;
     try {
@@ -73,8 +105,8 @@ sana_tokenizer_open(const char *directory, GError **error)
         if (load(t, path, model, length, error))
             return t;
     } catch (const std::exception &e) {
-        g_set_error(error, SANA_FILE_ERROR, SANA_FILE_ERROR_MALFORMED, "%s cannot be loaded: %s",
-                    path, e.what());
+        g_autofree char *what = g_strconcat(path, " cannot be loaded", nullptr);
+        set_thrown(error, what, e);
     }
     delete t;
     return nullptr;
@@ -115,8 +147,7 @@ sana_tokenizer_encode(const SanaTokenizer *t, const char *text, size_t *count, G
         *count = pieces.size() + 1;
         return ids;
     } catch (const std::exception &e) {
-        g_set_error(error, SANA_FILE_ERROR, SANA_FILE_ERROR_MALFORMED,
-                    "the prompt cannot be tokenized: %s", e.what());
+        set_thrown(error, "the prompt cannot be tokenized", e);
         return nullptr;
     }
 }

@@ -11,11 +11,16 @@
 
 #include "engine/safetensors.h" /* SANA_FILE_ERROR */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 G_BEGIN_DECLS
 
 typedef struct SanaTokenizer SanaTokenizer;
+
+/* Whether directory/tokenizer.model and what lies beside it can be one that this runs, as far as a
+ * few milliseconds say. */
+bool sana_tokenizer_check(const char *directory, GError **error);
 
 /* Opens directory/tokenizer.model. */
 SanaTokenizer *sana_tokenizer_open(const char *directory, GError **error);

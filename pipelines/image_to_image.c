@@ -47,11 +47,14 @@ typedef struct {
 static gboolean
 pass_through(SanaSession *s, const SanaParams *params, const Edge *edge, GError **error)
 {
+    const gint64 begin = g_get_monotonic_time();
     if (edge->video)
         sana_video_pass_through(s, edge->video);
     for (int i = 0; i < params->n_images && !edge->video; i++)
         sana_session_copy_image(s, edge->source, &edge->images[i]);
-    return sana_session_finish(s, error);
+    gboolean ok = sana_session_finish(s, error);
+    s->times.total = (double)(g_get_monotonic_time() - begin) * 1e-6;
+    return ok;
 }
 
 static void

@@ -257,6 +257,11 @@ tokenize(SanaSession *s, const char *text, const SanaPromptParams *params, Token
     g_autofree int32_t *chi = NULL;
     if (*instruction && !g_utf8_validate(instruction, -1, NULL))
         return sana_error_settings(error, "the instruction is not UTF-8; give it as UTF-8 text");
+    if (strlen(instruction) > SANA_TEXT_MAX_BYTES)
+        return sana_error_settings(error,
+                                   "the instruction has %zu bytes, and at most %d are read; "
+                                   "shorten it",
+                                   strlen(instruction), SANA_TEXT_MAX_BYTES);
     g_autofree char *whole = g_strconcat(instruction, text, NULL);
     g_autofree int32_t *ids = sana_tokenizer_encode(tokenizer, whole, &n, &cause);
     if (ids && *instruction)

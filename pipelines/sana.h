@@ -99,7 +99,8 @@ typedef struct {
 /*
  * Checks in a few milliseconds what can be checked without loading: the directory, its
  * configurations, that the device exists and has the precision, that every tensor is there in the
- * right shape and that there is memory for all of them.  options NULL: defaults.
+ * right shape, that there is memory for all of them, and a tokenizer of the right kind.  options
+ * NULL: defaults.
  */
 gboolean sana_model_check(const char *path, const SanaModelOptions *options, GError **error);
 
@@ -108,7 +109,8 @@ gboolean sana_model_check(const char *path, const SanaModelOptions *options, GEr
  *
  * The text encoder's files stay mapped, and on the CPU it computes from them: put a new file in the
  * place of an old one rather than write into it while a model that was loaded from it lives.  A
- * prompt encoded after they were written to fails with SANA_ERROR_MALFORMED; cutting them while one
+ * prompt encoded after they were written to, as size or time of change tell, fails with
+ * SANA_ERROR_MALFORMED; cutting them while one
  * is being encoded, or the model loaded, ends the process.
  */
 SanaModel *sana_model_load(const char *path, const SanaModelOptions *options,
@@ -147,7 +149,7 @@ typedef struct _SanaPrompt SanaPrompt;
 /* All zeros are the defaults. */
 typedef struct {
     /* The text put in front of the prompt ("complex human instruction"); NULL: the eight lines
-     * SANA was trained with; "": none. */
+     * SANA was trained with; "": none.  At most 512 KiB. */
     const char *instruction;
     gboolean clean_caption;  /* the reference's long clean-up of web captions; FALSE */
     int max_sequence_length; /* rows of text kept, 1 … 4096; 0: 300 */
@@ -189,8 +191,8 @@ void sana_session_free(SanaSession *session); /* NULL is fine; not while another
 /* Owned by the session. */
 SanaModel *sana_session_get_model(SanaSession *session);
 
-/* From any thread: the call in progress, or else the next one, ends between two layers with
- * SANA_ERROR_CANCELLED, if it does not fail for another reason. */
+/* From any thread: the call in progress, or else the next one that computes, ends between two
+ * layers with SANA_ERROR_CANCELLED, if it does not fail for another reason. */
 void sana_session_cancel(SanaSession *session);
 
 /* Forgets a cancellation that met no call.  The session's thread. */
@@ -214,8 +216,8 @@ gboolean sana_session_get_embeds(SanaSession *session, SanaPrompt *prompt, float
 /*
  * CONTINUOUS  strength is the noise fraction s of the start, t0 = atan2(s, 1 − s), then `steps`
  *             equal angles down to 0.  0 copies the picture through, 1 starts from pure noise.
- * DIFFUSERS   as SanaSprintImg2ImgPipeline: of the `steps` angles the last strength·steps are kept;
- *             0 copies the picture through (there it raises).
+ * DIFFUSERS   as SanaSprintImg2ImgPipeline: of the `steps` angles the last strength·steps, rounded
+ *             up, are kept; 0 copies the picture through (there it raises).
  */
 typedef enum {
     SANA_STRENGTH_CONTINUOUS,
@@ -310,7 +312,7 @@ typedef struct {
     int filler;          /* offset in each pixel of plane 0 of a byte that is no colour, less than
                           * the step of component 0, which has a sample in each of them; or −1.
                           * It is ignored on input, 255 on output.  Other bytes of a row that no
-                          * component has are 0 on output */
+                          * component has are 0 on output, up to its last component's */
     double matrix[3][4]; /* of a source: R, G, B in [−1, 1] = matrix · (levels 0 … 255, 1);
                           * of a target: levels = matrix · (R, G, B in [−1, 1], 1), rounded */
     void *planes[3];

@@ -81,9 +81,14 @@ draw_binned(SanaSession *s, SanaPrompt *prompt, const SanaParams *params, const 
                                 pixels + (size_t)i * row * (size_t)height};
     if (!draw(s, prompt, params, binned, error))
         return FALSE;
-    for (int i = 0; i < params->n_images; i++)
+    const gint64 begin = g_get_monotonic_time();
+    for (int i = 0; i < params->n_images && sana_stream_ok(s->stream); i++)
         unbin(s, &binned[i], scaled, &images[i]);
-    return sana_session_finish(s, error);
+    gboolean ok = sana_session_finish(s, error);
+    const double scaling = (double)(g_get_monotonic_time() - begin) * 1e-6;
+    s->times.decode += scaling;
+    s->times.total += scaling;
+    return ok;
 }
 
 gboolean

@@ -403,6 +403,11 @@ instructions_of_any_kind(Fixture *f, gconstpointer data)
     GError *error = NULL;
     g_assert_null(sana_session_encode(f->session, "a fox", &params, &error));
     tiny_expect(&error, SANA_ERROR_SETTINGS, "instruction", "8192");
+    /* at once: it would be read twice before its tokens were counted */
+    g_autofree char *longer = repeat("a", 524289);
+    g_assert_null(sana_session_encode(f->session, "a fox",
+                                      &(SanaPromptParams){.instruction = longer}, &error));
+    tiny_expect(&error, SANA_ERROR_SETTINGS, "524289 bytes", "shorten");
 }
 
 static void
