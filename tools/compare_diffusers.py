@@ -112,9 +112,10 @@ def judge(ours, peer, reference, precision):
 
 
 def dtype_of(precision):
-    """The type diffusers computes in; it has no int8 of its own."""
+    """The type diffusers computes in; it has no int8 or fp8 of its own."""
     import torch
-    return {"f32": torch.float32, "bf16": torch.bfloat16, "int8": torch.bfloat16}[precision]
+    return {"f32": torch.float32, "bf16": torch.bfloat16, "int8": torch.bfloat16,
+            "fp8": torch.bfloat16}[precision]
 
 
 def peak_rss():
@@ -498,8 +499,8 @@ def parse():
     p.add_argument("--bench", type=pathlib.Path, required=True, help="path of sana-bench")
     p.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of both sides")
     p.add_argument("--size", type=size, default=(512, 512), help="512 (default) or 1280x704")
-    p.add_argument("--precision", choices=("bf16", "f32", "int8"), default="bf16",
-                   help="of both sides; int8: ours, beside diffusers in bf16")
+    p.add_argument("--precision", choices=("bf16", "f32", "int8", "fp8"), default="bf16",
+                   help="of both sides; int8, fp8: ours, beside diffusers in bf16")
     p.add_argument("--steps", type=positive, default=1)
     p.add_argument("--strength", type=fraction, default=0.5, help="above 0 to 1 (default 0.5)")
     p.add_argument("--prompt", default=PROMPT)
