@@ -74,7 +74,8 @@ typedef struct _SanaModel SanaModel;
 
 /* AUTO is the device's fastest type of F32 and BF16.  INT8, of the CPU, and FP8, of CUDA, multiply
  * in 8 bits inside the transformer and the autoencoder: INT8 is faster than BF16, and neither is
- * quite the same picture (docs/speed-log.md, docs/cuda.md).  A type the device lacks is SANA_ERROR_UNSUPPORTED listing those it has. */
+ * quite the same picture (docs/speed-log.md, docs/cuda.md).  A type the device lacks is
+ * SANA_ERROR_UNSUPPORTED listing those it has. */
 typedef enum {
     SANA_PRECISION_AUTO,
     SANA_PRECISION_F32,
