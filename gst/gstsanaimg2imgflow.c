@@ -277,7 +277,7 @@ gst_sana_img2img_src_event (GstPad * pad, GstObject * parent, GstEvent * event)
        * linked now */
       g_mutex_lock (&self->lock);
       if (self->srcresult == GST_FLOW_NOT_LINKED) {
-        self->srcresult = GST_FLOW_OK;
+        self->srcresult = self->broken ? GST_FLOW_ERROR : GST_FLOW_OK;
         gst_pad_start_task (pad, gst_sana_img2img_loop, pad, NULL);
       }
       g_mutex_unlock (&self->lock);

@@ -312,7 +312,8 @@ show_newest (GstSanaImg2img * self, GstSanaFrame * frame)
       return ret;
     while (ret == GST_FLOW_OK && !newest && coming) {
       ret = take_newest (self, TRUE, &newest);
-      coming = begin_next (self, frame);
+      if (!newest)
+        coming = begin_next (self, frame);
     }
   }
   if (ret != GST_FLOW_OK)

@@ -137,8 +137,6 @@ gst_sana_refuse_info (const GstVideoInfo * info, const gchar * name)
   switch (GST_VIDEO_INFO_MULTIVIEW_MODE (info)) {
     case GST_VIDEO_MULTIVIEW_MODE_NONE:
     case GST_VIDEO_MULTIVIEW_MODE_MONO:
-    case GST_VIDEO_MULTIVIEW_MODE_LEFT:
-    case GST_VIDEO_MULTIVIEW_MODE_RIGHT:
       return NULL;
     default:
       return insert_before ("stereoscopic",

@@ -170,6 +170,17 @@ gst_sana_worker_come_after_others (void)
 #endif
 }
 
+/* What came before the model was found to be broken. */
+static void
+discard_warm_up_locked (GstSanaWorker * worker)
+{
+  GstSanaJob *job = g_steal_pointer (&worker->warm);
+
+  g_mutex_unlock (&worker->lock);
+  job->free (job);
+  g_mutex_lock (&worker->lock);
+}
+
 static gpointer
 compute_thread (gpointer data)
 {
@@ -181,7 +192,10 @@ compute_thread (gpointer data)
   g_mutex_lock (&worker->lock);
   while (!worker->stopping) {
     if (worker->warm) {
-      gst_sana_worker_run_warm_up_locked (worker);
+      if (worker->broken)
+        discard_warm_up_locked (worker);
+      else
+        gst_sana_worker_run_warm_up_locked (worker);
       continue;
     }
     job = g_queue_pop_head (&worker->jobs);

@@ -322,6 +322,7 @@ test_refused(void)
         {"interlace-mode=mixed", "insert deinterlace before"},
         {"interlace-mode=fields", "insert deinterlace before"},
         {"width=50000,height=50000", "use smaller video"},
+        {"multiview-mode=left", "insert glviewconvert output-mode-override=mono before"},
         {"multiview-mode=side-by-side", "insert glviewconvert output-mode-override=mono before"},
     };
 

@@ -187,6 +187,20 @@ a_load_that_fails_ends_the_wait_for_the_first(void)
     filter_stop(h);
 }
 
+/* Whose caps come while it loads, and with them what is to be drawn once before. */
+static void
+a_load_that_fails_behind_a_camera(void)
+{
+    Pipe pipe;
+
+    pipe_open(&pipe, "videotestsrc is-live=true ! video/x-raw,width=16,height=16 ! sanaimg2img "
+                     "name=e model-path=fake:load=300,open=memory ! fakesink");
+    gst_element_set_state(pipe.bin, GST_STATE_PLAYING);
+    pipe_assert_error(&pipe, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT, "memory");
+    g_usleep(100000);
+    pipe_close(&pipe);
+}
+
 /* It was there in READY. */
 static void
 a_model_that_vanished(void)
@@ -228,6 +242,7 @@ add_timing_failure_tests(void)
                          "fake:load=20,open=memory", a_load_that_fails_is_an_error_always);
     TEST("a load that fails ends the wait for the first",
          a_load_that_fails_ends_the_wait_for_the_first);
+    TEST("a load that fails behind a camera", a_load_that_fails_behind_a_camera);
     TEST("a model that vanished, and another", a_model_that_vanished);
 #undef TEST
 }

@@ -359,6 +359,22 @@ at_once_may_wait_for_the_first(void)
     filter_stop(h);
 }
 
+/* The one that was waited for is not drawn once more. */
+static void
+at_once_draws_the_first_once(void)
+{
+    GstHarness *h = repeat_start("fake:frame=20", GST_SANA_STARTUP_BLOCK);
+    FakeSanaCounts before, after;
+
+    fake_sana_counts(&before);
+    timing_push(h, timing_flat(200, 0));
+    gst_buffer_unref(timing_pull(h));
+    g_usleep(100000);
+    fake_sana_counts(&after);
+    g_assert_cmpint(after.frames - before.frames, ==, 1);
+    filter_stop(h);
+}
+
 /* How a flat picture of this grey is drawn: half of the way to the prompt's colour. */
 static guint32
 drawn_of(guint8 grey)
@@ -505,6 +521,7 @@ add_timing_pace_tests(void)
     TEST("8 pacing=repeat: no latency", at_once_is_no_latency);
     TEST("8 pacing=repeat: nothing is dropped", at_once_drops_nothing);
     TEST("8 pacing=repeat: may wait for the first", at_once_may_wait_for_the_first);
+    TEST("8 pacing=repeat: draws the first once", at_once_draws_the_first_once);
     TEST("29 slow video is one scene", slow_video_is_one_scene);
     TEST("8 pacing=repeat: flushes and caps", at_once_follows_flushes_and_caps);
     TEST("8 pacing=repeat: no input between scenes", at_once_shows_no_input_between_scenes);
