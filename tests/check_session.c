@@ -507,7 +507,6 @@ strength_zero_copies(Fixture *f, gconstpointer data)
                 for (int i = 0; from == SANA_IMAGE_RGBA64 && i < WIDTH * HEIGHT; i++)
                     ((guint16 *)source.pixels)[i * 4 + 3] = (guint16)(i * 31); /* ignored */
                 restyle(f->session, prompt, &params, &source, &image);
-                g_assert_cmpfloat(sana_session_times(f->session)->total, >, 0);
                 for (int i = 0; to == SANA_IMAGE_RGB_F32 && i < BYTES; i++)
                     g_assert_cmpfloat_with_epsilon(((float *)image.pixels)[i],
                                                    ((float *)expected.pixels)[i], 1e-6);

@@ -261,6 +261,32 @@ the_parts_of_a_frame_are_timed(Fixture *f, gconstpointer data)
     picture_clear(&drawn);
 }
 
+/* Of a picture so large that no clock of microseconds calls its copy nothing. */
+static void
+a_copy_is_timed(Fixture *f, gconstpointer data)
+{
+    enum { LARGE = 1024 };
+    g_autoptr(GError) error = NULL;
+    const SanaContent content = {LARGE, LARGE, 0, 0, LARGE, LARGE};
+    SanaParams params = SANA_PARAMS_DEFAULT;
+    const SanaTimes *t = sana_session_times(f->session);
+    Picture source, copy;
+    params.strength = 0;
+    picture_init(&source, GST_VIDEO_FORMAT_RGB, LARGE, LARGE, 90);
+    picture_init(&copy, GST_VIDEO_FORMAT_RGB, LARGE, LARGE, 0);
+    restyle_within(f, &source, &copy, 0, &content);
+    g_assert_cmpfloat(t->total, >, 0);
+    SanaImage in = tiny_picture(SANA_IMAGE_RGB, LARGE, LARGE);
+    SanaImage out = tiny_image(SANA_IMAGE_RGB_F32, LARGE, LARGE, 0);
+    g_assert_true(sana_session_image_to_image(f->session, f->prompt, &params, &in, &out, &error));
+    g_assert_cmpfloat(t->total, >, 0);
+    g_assert_true(t->encode == 0 && t->transformer == 0 && t->decode == 0);
+    g_free(in.pixels);
+    g_free(out.pixels);
+    picture_clear(&source);
+    picture_clear(&copy);
+}
+
 static void
 strength_zero_copies_one_format(Fixture *f, gconstpointer data)
 {
@@ -531,6 +557,7 @@ main(int argc, char **argv)
     ADD("rgb-is-drawn-as-an-image-is", rgb_is_drawn_as_an_image_is);
     ADD("every-format-is-read-and-written", every_format_is_read_and_written);
     ADD("the-parts-of-a-frame-are-timed", the_parts_of_a_frame_are_timed);
+    ADD("a-copy-is-timed", a_copy_is_timed);
     ADD("strength-zero-copies-one-format", strength_zero_copies_one_format);
     ADD("the-same-bytes-whatever-went-before", the_same_bytes_whatever_went_before);
     ADD("what-was-prepared-is-drawn", what_was_prepared_is_drawn);
