@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Single numbers between f32 and the two half-size storage types, on the host.
+ * Single numbers between f32 and the storage types bf16, f16 and E4M3, on the host.
  *
  * To f32 is exact.  From f32 rounds to nearest, ties to even; what is too large becomes infinity
  * (E4M3, which has none: ±448), a NaN stays a (quiet) NaN of the same sign, subnormals and signed

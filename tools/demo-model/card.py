@@ -41,8 +41,8 @@ without objects or horizon. Which styles and materials it knows is under *What i
 ## Figures
 
 Measured by `tools/demo-model/evaluate` on photographs and wordings kept out of training: {crops}
-crops of {held} photographs, 256 × 256. "Nearest style": how often the nearest of the {count} styles'
-procedural pictures is that of the style asked for. The templates and synonyms that training does not
+crops of {held} photographs, 256 × 256. "Nearest style": how often the nearest of the {count} looks'
+procedural pictures (seventeen styles and the photo as it is) is that of the one asked for. The templates and synonyms that training does not
 draw from were looked at while it was made, and most synonyms are words that it knows put together
 otherwise. The strangers' prompts (`tools/demo-model/strangers.tsv`) were written by who knew no more than
 what the styles are, and first used for these figures.
