@@ -258,6 +258,7 @@ gst_sana_src_do_seek (GstBaseSrc * src, GstSegment * segment)
   segment->time = segment->start;
   gst_sana_timeline_seek (&self->line, segment->position, segment->rate < 0.0);
   self->discont = TRUE;
+  gst_sana_src_forget_failure (self);
   g_mutex_lock (&self->lock);
   self->ending = FALSE;
   g_mutex_unlock (&self->lock);

@@ -98,6 +98,20 @@ forget_pending (GstSanaSrc * self)
   self->pending = NULL;
 }
 
+void
+gst_sana_src_forget_failure (GstSanaSrc * self)
+{
+  gboolean failed;
+
+  g_mutex_lock (&self->lock);
+  failed = self->ready && self->failed;
+  if (failed)
+    self->failed = FALSE;
+  g_mutex_unlock (&self->lock);
+  if (failed)
+    forget_pending (self);
+}
+
 /* Takes the pending picture when it is finished; waits for it when `wait`. */
 static GstFlowReturn
 take_pending (GstSanaSrc * self, gboolean wait, GstSanaPicture ** picture)

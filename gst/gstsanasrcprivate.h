@@ -92,6 +92,9 @@ void gst_sana_src_get_times (GstBaseSrc * src, GstBuffer * buffer,
 /* Streaming thread: gives the next frame its times, and goes on. */
 void gst_sana_src_stamp (GstSanaSrc * self, GstBuffer * buffer);
 
+/* Seek: a picture that failed, unlike a model, is tried again. */
+void gst_sana_src_forget_failure (GstSanaSrc * self);
+
 /* Streaming thread: makes `shown` what the next frame is to show.  repeated: the
  * frame before showed it already. */
 GstFlowReturn gst_sana_src_next_picture (GstSanaSrc * self,

@@ -221,6 +221,32 @@ a_model_that_vanished(void)
     filter_stop(h);
 }
 
+/* Whoever seeks after a picture that failed has it drawn again. */
+static void
+a_source_goes_on_after_a_seek(void)
+{
+    fake_sana_forget();
+    GstHarness *h = gst_harness_new("sanasrc");
+    g_object_set(h->element, "model-path", "fake:fail-frame=1", "prompt", "x", NULL);
+    gst_harness_set_sink_caps_str(h, "video/x-raw,format=RGB,width=16,height=16,framerate=10/1");
+    gst_harness_play(h);
+    gst_buffer_unref(timing_pull(h));
+    for (gboolean end = FALSE; !end;) {
+        GstEvent *event = gst_harness_pull_event(h);
+        end = GST_EVENT_TYPE(event) == GST_EVENT_EOS;
+        gst_event_unref(event);
+    }
+    g_assert_true(gst_harness_push_upstream_event(
+        h, gst_event_new_seek(1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 0,
+                              GST_SEEK_TYPE_NONE, 0)));
+    for (guint n = 0; n < 3; n++) {
+        GstBuffer *buffer = timing_pull(h);
+        g_assert_cmpuint(GST_BUFFER_PTS(buffer), ==, n * 100 * GST_MSECOND);
+        gst_buffer_unref(buffer);
+    }
+    gst_harness_teardown(h);
+}
+
 void
 add_timing_failure_tests(void)
 {
@@ -243,6 +269,7 @@ add_timing_failure_tests(void)
     TEST("a load that fails ends the wait for the first",
          a_load_that_fails_ends_the_wait_for_the_first);
     TEST("a load that fails behind a camera", a_load_that_fails_behind_a_camera);
+    TEST("a source goes on after a seek", a_source_goes_on_after_a_seek);
     TEST("a model that vanished, and another", a_model_that_vanished);
 #undef TEST
 }
