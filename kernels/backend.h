@@ -49,6 +49,17 @@ sana_weight_count(const SanaConv *k)
     return (size_t)k->out * (size_t)(k->in / k->groups) * side * side;
 }
 
+/* FNV-1a over n words, for keys of a GHashTable that are words without padding. */
+static inline guint
+sana_hash_words(gconstpointer key, size_t n)
+{
+    const guint32 *words = (const guint32 *)key;
+    guint32 hash = 2166136261u;
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ words[i]) * 16777619u;
+    return hash;
+}
+
 struct SanaBackend {
     const char *name;
     bool own_memory; /* that the host cannot touch */

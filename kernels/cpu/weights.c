@@ -441,11 +441,7 @@ primitive_new(SanaCpuDevice *dev, SanaCpuPacked *packed, const SanaDnnlShape *sh
 static guint
 key_hash(gconstpointer key)
 {
-    const guint32 *words = key;
-    guint32 hash = 2166136261u;
-    for (size_t i = 0; i < (sizeof(guint) + sizeof(SanaDnnlShape)) / sizeof *words; i++)
-        hash = (hash ^ words[i]) * 16777619u;
-    return hash;
+    return sana_hash_words(key, (sizeof(guint) + sizeof(SanaDnnlShape)) / sizeof(guint32));
 }
 
 static gboolean

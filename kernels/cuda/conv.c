@@ -33,11 +33,7 @@ key_of(const SanaCudaGemm *g)
 static guint
 key_hash(gconstpointer key)
 {
-    const gint32 *shape = key;
-    guint32 hash = 2166136261u;
-    for (size_t i = 0; i < G_N_ELEMENTS(((Choice *)0)->shape); i++)
-        hash = (hash ^ (guint32)shape[i]) * 16777619u;
-    return hash;
+    return sana_hash_words(key, G_N_ELEMENTS(((Choice *)0)->shape));
 }
 
 static gboolean

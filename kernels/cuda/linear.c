@@ -32,11 +32,7 @@ struct SanaCudaPlans {
 static guint
 shape_hash(gconstpointer key)
 {
-    const guint32 *words = key;
-    guint32 hash = 2166136261u;
-    for (size_t i = 0; i < sizeof(Shape) / sizeof *words; i++)
-        hash = (hash ^ words[i]) * 16777619u;
-    return hash;
+    return sana_hash_words(key, sizeof(Shape) / sizeof(guint32));
 }
 
 static gboolean
