@@ -17,9 +17,7 @@ add_step (GstSanaConverter * converter, const GstVideoInfo * in,
 {
   GstStructure *config = gst_structure_new ("convert",
       GST_VIDEO_CONVERTER_OPT_DITHER_METHOD, GST_TYPE_VIDEO_DITHER_METHOD,
-      dither,
-      /* as many as there are cores, for large pictures */
-      GST_VIDEO_CONVERTER_OPT_THREADS, G_TYPE_UINT, 0, NULL);
+      dither, NULL);
   GstVideoInfo in_info = *in, out_info = *out;
   GstVideoConverter *step;
 
