@@ -52,7 +52,9 @@ agrees(const SanaCudaGemmKernel *kernel, SanaDevice *dev, SanaCudaGemm g)
     g.w = random_numbers(pool, (size_t)(g.out * g.kernel * g.kernel * g.in / g.groups), g.dtype);
     if (g.dtype == SANA_E4M3) {
         g.scales = random_numbers(pool, (size_t)g.out, SANA_F32);
-        g.x_scale = random_numbers(pool, 1, SANA_F32);
+        float *scale = random_numbers(pool, 1, SANA_F32);
+        sana_cuda_set_host_value(scale, SANA_F32, 0, (float)g_test_rand_double_range(0.5, 1));
+        g.x_scale = scale;
     }
     if (g.bias != UNBIASED)
         g.bias = random_numbers(pool, (size_t)g.out, SANA_F32);
@@ -365,39 +367,48 @@ eight_bits_are_for_gpus_that_multiply_them(void)
     }
 }
 
-/* Rows of one number but for the last, which is the largest and sets the scale; a map of zeros. */
+/* A map of threes, but for one number; what comes of it is exact. */
+static void
+expect_rounded_by(SanaDevice *dev, int most, int at)
+{
+    enum { ROWS = 700, IN = 64, OUT = 64 };
+    g_autofree float *x = g_new(float, ROWS *IN), *w = g_new(float, OUT *IN);
+    g_autofree float *y = g_new(float, ROWS *OUT);
+    SanaPool *pool = sana_pool_new(dev);
+    SanaStream *s = sana_stream_new(dev, NULL);
+    SanaLinear l = {.in = IN, .out = OUT};
+    for (int i = 0; i < ROWS * IN; i++)
+        x[i] = most ? 3 : 0;
+    x[at] = (float)most;
+    for (int i = 0; i < OUT * IN; i++) /* two channels, OUT times */
+        w[i] = i % IN == 0 || i % IN == at % IN ? (float)(i / IN) : 0;
+    SanaTensor weights = sana_tensor(w, SANA_F32, 1, OUT, IN);
+    g_assert_true(sana_pool_linear(pool, &l, SANA_E4M3, &weights, 1));
+    SanaTensor rows = sana_pool_upload(pool, sana_tensor(x, SANA_F32, 1, ROWS, IN), SANA_BF16);
+    SanaTensor result = sana_pool_tensor(pool, SANA_F32, 1, ROWS, OUT);
+    sana_linear(s, result, rows, &l, SANA_ACT_NONE, SANA_NONE);
+    sana_download(s, y, result);
+    g_assert_true(sana_stream_finish(s, NULL));
+    for (int i = 0; i < ROWS * OUT; i++) {
+        const int other = i / OUT == at / IN ? most : most ? 3 : 0;
+        const int sum = (most ? 3 : 0) + other;
+        g_assert_cmpfloat_with_epsilon(y[i], (float)(sum * (i % OUT)), 1e-3);
+    }
+    sana_stream_free(s);
+    sana_pool_free(pool);
+}
+
+/* Wherever it is, and whatever its sign. */
 static void
 rows_are_rounded_by_the_largest_of_a_map(void)
 {
-    enum { ROWS = 700, IN = 64, OUT = 64 };
-    float *x = g_new(float, ROWS *IN), *w = g_new(float, OUT *IN), *y = g_new(float, ROWS *OUT);
+    static const int places[] = {1, 300 * 64 + 10, 700 * 64 - 1};
     cuda_host_reset();
     SanaDevice *dev = cuda_host_open("", NULL);
-    for (int most = 0; most <= 448; most += 224) {
-        SanaPool *pool = sana_pool_new(dev);
-        SanaStream *s = sana_stream_new(dev, NULL);
-        SanaLinear l = {.in = IN, .out = OUT};
-        for (int i = 0; i < ROWS * IN; i++)
-            x[i] = most ? 3 : 0;
-        x[ROWS * IN - 1] = (float)most;
-        for (int i = 0; i < OUT * IN; i++)
-            w[i] = i % IN == 0 ? (float)(i / IN) : 0; /* the first channel, OUT times */
-        SanaTensor weights = sana_tensor(w, SANA_F32, 1, OUT, IN);
-        g_assert_true(sana_pool_linear(pool, &l, SANA_E4M3, &weights, 1));
-        SanaTensor rows = sana_pool_upload(pool, sana_tensor(x, SANA_F32, 1, ROWS, IN), SANA_BF16);
-        SanaTensor result = sana_pool_tensor(pool, SANA_F32, 1, ROWS, OUT);
-        sana_linear(s, result, rows, &l, SANA_ACT_NONE, SANA_NONE);
-        sana_download(s, y, result);
-        g_assert_true(sana_stream_finish(s, NULL));
-        for (int i = 0; i < ROWS * OUT; i++)
-            g_assert_cmpfloat_with_epsilon(y[i], most ? 3 * (i % OUT) : 0, 1e-3);
-        sana_stream_free(s);
-        sana_pool_free(pool);
-    }
+    for (size_t i = 0; i < G_N_ELEMENTS(places); i++)
+        for (int most = -448; most <= 448; most += 224)
+            expect_rounded_by(dev, most, places[i]);
     sana_device_unref(dev);
-    g_free(x);
-    g_free(w);
-    g_free(y);
 }
 
 int

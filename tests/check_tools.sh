@@ -34,6 +34,13 @@ for type in bf16 f32; do
         grep -qE '\"commit\" : \"[0-9a-f]{12,40}(-dirty)?\"' $type.json"
     ok "one request is one picture" sh -c "[ \$(grep -c '\"differing_frames\" : 0' $type.json) = 2 ]"
 done
+# shellcheck disable=SC2086
+ok "a picture is compared with itself" sh -c "$bench --size=64 --write-output=drawn 'a bf16 model' &&
+    $bench --size=64 --compare-with=drawn 'a bf16 model' | grep -q '^  200.0 dB from the picture'"
+head -c 49152 /dev/zero | tr '\0' '\377' >no-numbers
+# shellcheck disable=SC2086
+ok "a picture of no numbers is not compared" sh -c "$bench --size=64 --compare-with=no-numbers \
+    'a bf16 model' 2>&1 | grep 'no-numbers, is not finite'"
 # a directory where a file was: the last of the weights cannot be written
 rm "a f32 model/text_encoder/model.safetensors"
 mkdir "a f32 model/text_encoder/model.safetensors"

@@ -69,6 +69,8 @@ check_linear(Runner *r)
     }
     check_linear_forms(r, linear(13, 40, 24));
     check_linear_forms(r, linear(1, 17, 33));
+    check_linear_forms(r, linear(13, 128, 72)); /* wide enough for eight bits, */
+    check_linear_forms(r, linear(1, 64, 128));
 
     Case again = linear(300, 64, 128); /* another kernel, where no vector fits */
     again.act = SANA_ACT_SILU;
@@ -81,6 +83,9 @@ check_linear(Runner *r)
     stacked.bias = true;
     r->run(r, &stacked);
     stacked.source = FIXED_BF16;
+    r->run(r, &stacked);
+    stacked = linear(200, 128, 192);
+    stacked.parts = 3;
     r->run(r, &stacked);
 
     /* more than is converted at a time; the last rows are no whole block */
@@ -204,6 +209,9 @@ check_conv_dense(Runner *r)
     run_conv(r, 9, 10, (SanaConv){.in = 72, .out = 136, .kernel = 3});
     run_conv(r, 19, 16, (SanaConv){.in = 64, .out = 128, .kernel = 3, .upsample = 2});
     run_conv(r, 33, 71, (SanaConv){.in = 80, .out = 64, .kernel = 3, .stride = 2});
+    run_conv(r, 13, 10, (SanaConv){.in = 128, .out = 136, .kernel = 3}); /* and for a GPU's */
+    run_conv(r, 6, 5, (SanaConv){.in = 128, .out = 128, .kernel = 3, .upsample = 2});
+    run_conv(r, 17, 9, (SanaConv){.in = 144, .out = 128, .kernel = 3, .stride = 2});
     run_conv(r, 5, 4, (SanaConv){.in = 40, .out = 520, .kernel = 1});
     run_conv(r, 5, 4, (SanaConv){.in = 270, .out = 300, .kernel = 3});
     run_conv(r, 4, 6, (SanaConv){.in = 3, .out = 40, .kernel = 3, .stride = 2});
@@ -314,17 +322,18 @@ bench_conv_norm_add(Runner *r)
 void
 ops_cases_many_tiles(Runner *r)
 {
+    const int in = r->weights == SANA_E4M3 ? 128 : 64; /* Hopper's step */
     Case c = linear(40001, 256, 648);
     c.bias = true;
     c.act = SANA_ACT_SILU; /* what the library does not do */
     r->run(r, &c);
-    run_conv(r, 509, 515, (SanaConv){.in = 64, .out = 128, .kernel = 3});
-    run_conv(r, 253, 261, (SanaConv){.in = 64, .out = 256, .kernel = 3});
-    run_conv(r, 253, 261, (SanaConv){.in = 64, .out = 128, .kernel = 3, .upsample = 2});
-    run_conv(r, 509, 515, (SanaConv){.in = 64, .out = 128, .kernel = 3, .stride = 2});
-    c = conv_norm_add(509, 515, 64, 128, 3);
+    run_conv(r, 509, 515, (SanaConv){.in = in, .out = 128, .kernel = 3});
+    run_conv(r, 253, 261, (SanaConv){.in = in, .out = 256, .kernel = 3});
+    run_conv(r, 253, 261, (SanaConv){.in = in, .out = 128, .kernel = 3, .upsample = 2});
+    run_conv(r, 509, 515, (SanaConv){.in = in, .out = 128, .kernel = 3, .stride = 2});
+    c = conv_norm_add(509, 515, in, 128, 3);
     r->run(r, &c);
-    c = conv_norm_add(253, 261, 64, 256, 3);
+    c = conv_norm_add(253, 261, in, 256, 3);
     r->run(r, &c);
 }
 

@@ -77,13 +77,19 @@ compare_kernels(Runner *r, const Case *c)
 }
 
 static void
-test_many_tiles(gconstpointer name)
+test_many_tiles(gconstpointer weights)
 {
-    Runner r = {.run = compare_kernels, .dtype = SANA_BF16, .weights = SANA_BF16};
+    Runner r = {.run = compare_kernels, .dtype = SANA_BF16};
     g_autofree char *before = g_strdup(g_getenv(KERNEL));
-    r.device = ops_device_or_skip(name);
+    r.device = ops_device_or_skip("cuda");
     if (!r.device)
         return;
+    r.weights = (SanaDType)GPOINTER_TO_INT(weights);
+    if (!sana_device_supports(r.device, r.weights)) {
+        g_test_skip("does not compute in it");
+        sana_device_unref(r.device);
+        return;
+    }
     r.random = (guint32)g_test_rand_int();
     ops_cases_many_tiles(&r);
     choose(before);
@@ -93,5 +99,6 @@ test_many_tiles(gconstpointer name)
 void
 ops_many_tiles_register(void)
 {
-    g_test_add_data_func("/ops/cuda/many-tiles", "cuda", test_many_tiles);
+    g_test_add_data_func("/ops/cuda/many-tiles/bf16", GINT_TO_POINTER(SANA_BF16), test_many_tiles);
+    g_test_add_data_func("/ops/cuda/many-tiles/e4m3", GINT_TO_POINTER(SANA_E4M3), test_many_tiles);
 }

@@ -320,6 +320,7 @@ bench_size(SanaModel *model, const Options *o, BenchSize *r, gboolean last, GErr
         goto done;
     r->released_rss = resident();
     ok = !last || keep_output(s, prompt, o, &c.params, &c.source, &r->db, error);
+    r->compared = ok && last && o->other;
 done:
     if (prompt)
         sana_prompt_unref(prompt);

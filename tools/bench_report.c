@@ -144,7 +144,7 @@ bench_print_size(const BenchReport *r, const BenchSize *s)
             "released\n",
             1 / bench_series_median(s->frame), (double)s->cost.buffer_bytes / (1 << 30),
             s->peak_rss, s->released_rss);
-    if (s->db > 0)
+    if (s->compared)
         g_print("  %.1f dB from the picture it was compared with\n", s->db);
     g_print("  first picture after %.2f s, %.2f ms of the processor for each later one\n", s->first,
             s->host * 1e3);
@@ -272,7 +272,7 @@ add_size(JsonBuilder *b, const BenchSize *s)
     add_double(b, "decode_flop", s->cost.decode_flop);
     add_double(b, "buffer_bytes", (double)s->cost.buffer_bytes);
     add_double(b, "differing_frames", s->differing);
-    if (s->db > 0)
+    if (s->compared)
         add_double(b, "compared_db", s->db);
     add_double(b, "first_s", s->first);
     add_double(b, "host_s", s->host);
@@ -330,6 +330,11 @@ bench_compare(const float *pixels, gsize bytes, const char *path, double *db, GE
     for (gsize i = 0; i < n; i++) {
         double off = (double)pixels[i] - (double)((const float *)(void *)other)[i];
         sum += off * off;
+    }
+    if (!isfinite(sum)) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+                    "the picture, or that of %s, is not finite", path);
+        return FALSE;
     }
     *db = MIN(10 * log10(4 * (double)n / sum), BENCH_SAME_DB);
     return TRUE;

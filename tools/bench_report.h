@@ -25,7 +25,8 @@ typedef struct {
     BenchSeries *prompted; /* as frame, while another thread encodes a prompt, */
     BenchSeries *prompt;   /* which takes so long meanwhile */
     SanaCost cost;
-    double db;           /* of the last picture to the one it was compared with; 0: with none */
+    gboolean compared;   /* the last picture, with another; */
+    double db;           /* their PSNR */
     int differing;       /* pictures that are not, bit by bit, what the first of the series was */
     double first;        /* seconds of the first picture of a session, and its prompt */
     double host;         /* seconds of this machine's processor a picture, all threads together */
@@ -51,7 +52,8 @@ GPtrArray *bench_sizes_new(void);
 BenchSize *bench_sizes_add(GPtrArray *sizes);
 void bench_report_clear(BenchReport *report);
 
-/* PSNR of a picture, −1 … 1, to one of as many bytes in a file, in dB, at most so many. */
+/* PSNR of a picture, −1 … 1, to one of as many bytes in a file, in dB, at most so many.  FALSE where
+ * there is no such file, or either picture is not finite. */
 #define BENCH_SAME_DB 200.0
 gboolean bench_compare(const float *pixels, gsize bytes, const char *path, double *db,
                        GError **error);

@@ -168,6 +168,10 @@ fastest(SanaStream *s, const SanaCudaGemmKernel *const *list, const SanaCudaGemm
                 sana_dtype_name(g->dtype), g->x_h, g->x_w, g->in, g->y_h, g->y_w, g->out, g->kernel,
                 g->stride, g->act, g->folded ? ", folded" : "", list[i]->name, (double)ms * 1e3,
                 right ? "" : ", and differs");
+        if (!right)
+            g_warning("%s differs from %s and is not used: %d×%d×%d to %d×%d×%d in %s",
+                      list[i]->name, list[0]->name, g->x_h, g->x_w, g->in, g->y_h, g->y_w, g->out,
+                      sana_dtype_name(g->dtype));
         if (right && (!best || ms < least)) {
             best = list[i];
             least = ms;

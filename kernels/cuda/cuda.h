@@ -65,6 +65,10 @@ typedef struct {
 typedef struct SanaCudaCopies SanaCudaCopies; /* stream.c */
 typedef struct SanaCudaPlans SanaCudaPlans;   /* linear.c */
 
+/* Bytes a stream begins with, and all that cuBLASLt may use, whatever else ran before: what its
+ * fastest algorithms ask for; others rarely ask for more. */
+#define SANA_CUDA_WORKSPACE ((size_t)32 << 20)
+
 typedef struct {
     SanaStream base;
     cudaStream_t stream;

@@ -26,7 +26,6 @@ typedef struct {
 
 struct SanaCudaPlans {
     GHashTable *table; /* of Plan, by Shape */
-    size_t workspace;  /* bytes an algorithm may use */
 };
 
 static guint
@@ -143,7 +142,6 @@ plan_for(SanaStream *base, const Shape *shape)
     if (!s->plans) {
         s->plans = g_new0(SanaCudaPlans, 1);
         s->plans->table = g_hash_table_new_full(shape_hash, shape_equal, NULL, plan_free);
-        s->plans->workspace = s->workspace_bytes;
     }
     Plan *p = g_hash_table_lookup(s->plans->table, shape);
     if (p)
@@ -152,7 +150,7 @@ plan_for(SanaStream *base, const Shape *shape)
     p->shape = *shape;
     cublasStatus_t status = describe(p, shape);
     if (status == CUBLAS_STATUS_SUCCESS)
-        status = advise(sana_cuda_device(base)->blas, p, shape, s->plans->workspace);
+        status = advise(sana_cuda_device(base)->blas, p, shape, SANA_CUDA_WORKSPACE);
     if (status != CUBLAS_STATUS_SUCCESS && status != CUBLAS_STATUS_NOT_SUPPORTED) {
         library_failed(base, shape, status);
         plan_free(p);
@@ -225,8 +223,7 @@ product_by_library(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *
     if (!p || !p->usable)
         return p == NULL;
     float one = 1, kept = add ? 1 : 0;
-    size_t workspace_bytes = ((SanaCudaStream *)s)->plans->workspace;
-    void *workspace = sana_cuda_workspace(s, workspace_bytes);
+    void *workspace = sana_cuda_workspace(s, SANA_CUDA_WORKSPACE);
     cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
     if (bias)
         SET(status, cublasLtMatmulDesc, p->how, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias_data);
@@ -234,7 +231,7 @@ product_by_library(SanaStream *s, SanaTensor y, SanaTensor x, const SanaLinear *
         status =
             cublasLtMatmul(sana_cuda_device(s)->blas, p->how, &one, packed->weights, p->w, x.data,
                            p->x, &kept, add ? residual.data : y.data, p->residual, y.data, p->y,
-                           &p->algorithm, workspace, workspace_bytes, sana_cuda_stream(s));
+                           &p->algorithm, workspace, SANA_CUDA_WORKSPACE, sana_cuda_stream(s));
     if (status != CUBLAS_STATUS_SUCCESS)
         library_failed(s, &shape, status);
     return true;

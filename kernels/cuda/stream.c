@@ -6,9 +6,6 @@
 
 #include "kernels/convert.h"
 
-/* What cuBLASLt's fastest algorithms ask for; others rarely ask for more. */
-#define WORKSPACE_BYTES ((size_t)32 << 20)
-
 /* Copies pass through slots of pinned memory, taken in turn.  A frame takes about ten: the host
  * waits for a slot only where it is more than a frame ahead. */
 #define SLOTS 16
@@ -125,13 +122,13 @@ sana_cuda_stream_open(SanaDevice *base, char **why)
     SanaCudaStream *s = g_new0(SanaCudaStream, 1);
     s->base.device = base;
     s->workspaces = g_ptr_array_new();
-    s->strip_bytes = WORKSPACE_BYTES;
+    s->strip_bytes = SANA_CUDA_WORKSPACE;
     cudaError_t status = cudaSetDevice(dev->ordinal);
     if (status == cudaSuccess)
         status = cudaStreamCreateWithFlags(&s->stream, cudaStreamNonBlocking);
     if (status == cudaSuccess)
         s->copies = copies_new(&status);
-    if (status == cudaSuccess && sana_cuda_workspace(&s->base, WORKSPACE_BYTES))
+    if (status == cudaSuccess && sana_cuda_workspace(&s->base, SANA_CUDA_WORKSPACE))
         return &s->base;
     cudaGetLastError();
     *why = s->base.error ? g_strdup(s->base.error->message) : g_strdup(cudaGetErrorString(status));
