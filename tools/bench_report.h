@@ -52,8 +52,8 @@ GPtrArray *bench_sizes_new(void);
 BenchSize *bench_sizes_add(GPtrArray *sizes);
 void bench_report_clear(BenchReport *report);
 
-/* PSNR of a picture, −1 … 1, to one of as many bytes in a file, in dB, at most so many.  FALSE where
- * there is no such file, or either picture is not finite. */
+/* PSNR of a picture, −1 … 1, to one of as many bytes in a file, in dB, at most so many.  FALSE
+ * where there is no such file, or either picture is not finite. */
 #define BENCH_SAME_DB 200.0
 gboolean bench_compare(const float *pixels, gsize bytes, const char *path, double *db,
                        GError **error);
