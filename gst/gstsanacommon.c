@@ -544,18 +544,24 @@ gst_sana_common_snapshot (GstSanaCommon * common, GstSanaSettings * snapshot)
 /* --- model ---------------------------------------------------------------- */
 
 gboolean
-gst_sana_check_model (GstElement * element, const GstSanaSettings * settings)
+gst_sana_common_check_model (GstSanaCommon * common, GstElement * element)
 {
-  SanaModelOptions options = gst_sana_settings_model_options (settings);
-  gchar *path = gst_sana_find_model (settings->model_path);
+  GstSanaSettings settings;
+  SanaModelOptions options;
   GError *error = NULL;
-  gboolean ok = sana_model_check (path, &options, &error);
+  gchar *path;
+  gboolean ok;
 
-  GST_INFO_OBJECT (element, "model %s on %s: %s", path, settings->device,
+  gst_sana_common_snapshot (common, &settings);
+  options = gst_sana_settings_model_options (&settings);
+  path = gst_sana_find_model (settings.model_path);
+  ok = sana_model_check (path, &options, &error);
+  GST_INFO_OBJECT (element, "model %s on %s: %s", path, settings.device,
       ok ? "found" : error->message);
   if (!ok)
     gst_sana_post_error (element, GST_SANA_DOING_OPEN, error);
   g_clear_error (&error);
   g_free (path);
+  gst_sana_settings_clear (&settings);
   return ok;
 }

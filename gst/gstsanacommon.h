@@ -157,8 +157,8 @@ void gst_sana_common_snapshot (GstSanaCommon * common,
 
 /* NULL to READY: what can be said without loading.  FALSE: an ERROR message
  * was posted.  Call with no lock held. */
-gboolean gst_sana_check_model (GstElement * element,
-    const GstSanaSettings * settings);
+gboolean gst_sana_common_check_model (GstSanaCommon * common,
+    GstElement * element);
 
 G_END_DECLS
 

@@ -34,7 +34,6 @@
 #include "gstsanaimg2img.h"
 #include "gstsanacolour.h"
 #include "gstsanacuda.h"
-#include "gstsananegotiate.h"
 #include "gstsanapreset.h"
 #include "gstsanatextpad.h"
 
@@ -201,16 +200,11 @@ static GstStateChangeReturn
 gst_sana_img2img_change_state (GstElement * element, GstStateChange transition)
 {
   GstSanaImg2img *self = GST_SANA_IMG2IMG (element);
-  GstSanaSettings settings = { 0 };
   GstStateChangeReturn ret;
-  gboolean ok;
 
   switch (transition) {
     case GST_STATE_CHANGE_NULL_TO_READY:
-      gst_sana_common_snapshot (&self->common, &settings);
-      ok = gst_sana_check_model (element, &settings);
-      gst_sana_settings_clear (&settings);
-      if (!ok)
+      if (!gst_sana_common_check_model (&self->common, element))
         return GST_STATE_CHANGE_FAILURE;
       break;
     case GST_STATE_CHANGE_READY_TO_PAUSED:

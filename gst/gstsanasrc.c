@@ -429,20 +429,16 @@ static GstStateChangeReturn
 gst_sana_src_change_state (GstElement * element, GstStateChange transition)
 {
   GstSanaSrc *self = GST_SANA_SRC (element);
-  GstSanaSettings settings;
-  gboolean ok;
+  gboolean live;
 
   if (transition == GST_STATE_CHANGE_NULL_TO_READY) {
-    gst_sana_common_snapshot (&self->common, &settings);
-    ok = gst_sana_check_model (element, &settings);
-    gst_sana_settings_clear (&settings);
-    if (!ok)
+    if (!gst_sana_common_check_model (&self->common, element))
       return GST_STATE_CHANGE_FAILURE;
   } else if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
     g_mutex_lock (&self->common.lock);
-    ok = self->values.is_live;
+    live = self->values.is_live;
     g_mutex_unlock (&self->common.lock);
-    gst_base_src_set_live (GST_BASE_SRC (self), ok);
+    gst_base_src_set_live (GST_BASE_SRC (self), live);
   } else if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING) {
     gst_sana_src_set_playing (self, TRUE);
   } else if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED) {

@@ -49,6 +49,20 @@ sana_weight_count(const SanaConv *k)
     return (size_t)k->out * (size_t)(k->in / k->groups) * side * side;
 }
 
+/*
+ * Sums of the taps that meet the same input when a map is enlarged twice and convolved by 3×3: a
+ * window (p, q) of 2×2 inputs gives the four outputs (2p − a, 2q − b), channel o of which is
+ * channel (2a + b)·out + o of a 2×2 convolution of the map itself.  From tap t of 3×3 to (a, b)
+ * and the tap of 2×2 that it falls on.
+ */
+static inline void
+sana_fold_taps(float to[4], const float w[9], size_t a, size_t b)
+{
+    to[0] = to[1] = to[2] = to[3] = 0;
+    for (size_t t = 0; t < 9; t++)
+        to[(t / 3 + 1 - a) / 2 * 2 + (t % 3 + 1 - b) / 2] += w[t];
+}
+
 /* FNV-1a over n words, for keys of a GHashTable that are words without padding. */
 static inline guint
 sana_hash_words(gconstpointer key, size_t n)

@@ -9,7 +9,6 @@
  */
 #include "pipelines/internal.h"
 
-#include "kernels/convert.h"
 #include "pipelines/text.h"
 
 #include <string.h>
@@ -177,8 +176,7 @@ cache_holds(const SanaTextCache *cache, const int32_t *ids, int count)
 typedef struct {
     SanaSession *session;
     TextArgs text;
-    SanaTensor keep; /* rows of text.y to copy, */
-    SanaTensor into; /* to here */
+    SanaTensor into; /* where the rows from `from` on go, or SANA_NONE */
     int from;
 } EncodeArgs;
 

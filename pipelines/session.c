@@ -450,21 +450,14 @@ sana_session_decode_image(SanaSession *s, int i, const SanaImage *image)
 
 /* --- per frame: latents ----------------------------------------------------------------------- */
 
-/* The reference's order is channels first, ours channels last. */
+/* The reference's order is channels first, ours channels last.  (rows, columns) of out ←
+ * (columns, rows) of in. */
 static void
-to_channels_last(const float *in, int n, int c, float *out)
+transpose(const float *in, int rows, int columns, float *out)
 {
-    for (int i = 0; i < n; i++)
-        for (int k = 0; k < c; k++)
-            out[(size_t)i * (size_t)c + (size_t)k] = in[(size_t)k * (size_t)n + (size_t)i];
-}
-
-static void
-to_channels_first(const float *in, int n, int c, float *out)
-{
-    for (int k = 0; k < c; k++)
-        for (int i = 0; i < n; i++)
-            out[(size_t)k * (size_t)n + (size_t)i] = in[(size_t)i * (size_t)c + (size_t)k];
+    for (int i = 0; i < rows; i++)
+        for (int k = 0; k < columns; k++)
+            out[(size_t)i * (size_t)columns + (size_t)k] = in[(size_t)k * (size_t)rows + (size_t)i];
 }
 
 static size_t
@@ -487,7 +480,7 @@ void
 sana_session_upload_noise(SanaSession *s, int i)
 {
     SanaFrame *f = &s->frame;
-    to_channels_last(f->host + (size_t)i * latent_size(f), f->h * f->w, f->x.c, f->turned);
+    transpose(f->host + (size_t)i * latent_size(f), f->h * f->w, f->x.c, f->turned);
     sana_upload(s->stream, f->noise, f->turned);
 }
 
@@ -501,7 +494,7 @@ sana_session_read_latents(SanaSession *s, int n_images, float *out)
         sana_download(s->stream, f->turned, sana_frame_slice(f, f->x0, i));
         for (size_t k = 0; k < size; k++)
             f->turned[k] *= scale;
-        to_channels_first(f->turned, f->h * f->w, f->x.c, out + (size_t)i * size);
+        transpose(f->turned, f->x.c, f->h * f->w, out + (size_t)i * size);
     }
 }
 

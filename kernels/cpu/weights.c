@@ -319,12 +319,7 @@ sana_cpu_packed_points(SanaCpuDevice *dev, const SanaConv *k, SanaDType dtype, S
     return p;
 }
 
-/*
- * A 3×3 convolution of a map enlarged twice, as one of 2×2 on the map itself: a window of two by
- * two positions determines the four output positions between their centres, whose nine taps fall
- * on only four inputs and are summed here.  Output channel (2a + b)·out + o of window (p, q) is
- * channel o of position (2p − a, 2q − b).
- */
+/* A 3×3 convolution of a map enlarged twice, as one of 2×2 on the map itself: sana_fold_taps(). */
 SanaCpuPacked *
 sana_cpu_packed_folded(SanaCpuDevice *dev, const SanaConv *k, const SanaDnnlShape *shape,
                        SanaTensor source, size_t *bytes)
@@ -336,11 +331,9 @@ sana_cpu_packed_folded(SanaCpuDevice *dev, const SanaConv *k, const SanaDnnlShap
         return NULL;
     for (size_t i = 0; i < 4 * out * in; i++) {
         size_t a = i / (2 * out * in), b = i / (out * in) % 2;
-        float w[9], *to = folded + 4 * i;
+        float w[9];
         sana_cpu_source_to_f32(w, source, i % (out * in) * 9, 9);
-        memset(to, 0, 4 * sizeof *to);
-        for (size_t t = 0; t < 9; t++)
-            to[(t / 3 + 1 - a) / 2 * 2 + (t % 3 + 1 - b) / 2] += w[t];
+        sana_fold_taps(folded + 4 * i, w, a, b);
     }
     SanaTensor plain = sana_tensor(folded, SANA_F32, 1, 4 * k->out, 4 * k->in);
     p = sana_cpu_packed_new(dev, shape, &plain, 1, bytes);

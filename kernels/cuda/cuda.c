@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/convert.h"
-
 #define MIN_CAPABILITY 80
 
 /* --- which GPU -------------------------------------------------------------------------------- */

@@ -251,19 +251,6 @@ pack_taps(SanaDevice *dev, SanaCudaPacked *p, const SanaConv *k, SanaTensor sour
     return p->taps != NULL;
 }
 
-/*
- * Sums of the taps that meet the same input when an enlarged map is convolved: window (p, q) of
- * 2×2 inputs gives the four outputs (2p − a, 2q − b), channel o of which is channel
- * (2a + b)·out + o here.  From tap t of 3×3 to (a, b) and the tap of 2×2 it falls on.
- */
-static void
-fold(float to[4], const float w[9], size_t a, size_t b)
-{
-    memset(to, 0, 4 * sizeof *to);
-    for (size_t t = 0; t < 9; t++)
-        to[(t / 3 + 1 - a) / 2 * 2 + (t % 3 + 1 - b) / 2] += w[t];
-}
-
 /* Values of one output's weights, (taps, in/groups). */
 static size_t
 dense_row(const SanaConv *k, SanaDType dtype)
@@ -300,7 +287,7 @@ pack_dense(SanaDevice *dev, SanaCudaPacked *p, const SanaConv *k, SanaTensor sou
             for (size_t t = 0; t < from; t++)
                 w[t] = sana_host_value(source, (o % out * in + c) * from + t);
             if (folded)
-                fold(sums, w, o / out / 2, o / out % 2);
+                sana_fold_taps(sums, w, o / out / 2, o / out % 2);
             for (size_t t = 0; t < taps; t++)
                 values[t * in + c] = folded ? sums[t] : w[t];
         }
