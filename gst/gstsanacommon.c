@@ -8,6 +8,7 @@
 #include "gstsanacommon.h"
 #include "gstsanamessages.h"
 #include "gstsanamodel.h"
+#include "gstsanavalues.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_sana_common_debug);
 #define GST_CAT_DEFAULT gst_sana_category ()
@@ -59,10 +60,7 @@ gst_sana_precision_get_type (void)
     {0, NULL, NULL}
   };
 
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type,
-        g_enum_register_static ("GstSanaPrecision", values));
-  return type;
+  return gst_sana_enum_register (&type, "GstSanaPrecision", values);
 }
 
 /* --- settings ------------------------------------------------------------- */

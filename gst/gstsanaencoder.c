@@ -5,6 +5,8 @@
 
 #include "gstsanaencoder.h"
 
+#include "gstsanavalues.h"
+
 GST_DEBUG_CATEGORY_STATIC (gst_sana_encoder_debug);
 #define GST_CAT_DEFAULT gst_sana_encoder_debug
 
@@ -60,10 +62,7 @@ gst_sana_text_encoder_memory_get_type (void)
     {0, NULL, NULL}
   };
 
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type,
-        g_enum_register_static ("GstSanaTextEncoderMemory", values));
-  return type;
+  return gst_sana_enum_register (&type, "GstSanaTextEncoderMemory", values);
 }
 
 /* On a GPU a prompt's last reference waits for what runs there, once for each of

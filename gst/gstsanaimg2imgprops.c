@@ -33,10 +33,7 @@ gst_sana_strength_mode_get_type (void)
     {0, NULL, NULL}
   };
 
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type,
-        g_enum_register_static ("GstSanaStrengthMode", values));
-  return type;
+  return gst_sana_enum_register (&type, "GstSanaStrengthMode", values);
 }
 
 GType
@@ -50,10 +47,7 @@ gst_sana_noise_mode_get_type (void)
     {0, NULL, NULL}
   };
 
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type,
-        g_enum_register_static ("GstSanaNoiseMode", values));
-  return type;
+  return gst_sana_enum_register (&type, "GstSanaNoiseMode", values);
 }
 
 GType
@@ -68,9 +62,7 @@ gst_sana_fit_get_type (void)
     {0, NULL, NULL}
   };
 
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type, g_enum_register_static ("GstSanaFit", values));
-  return type;
+  return gst_sana_enum_register (&type, "GstSanaFit", values);
 }
 
 /* --- the table ------------------------------------------------------------ */

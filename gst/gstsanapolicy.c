@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsanapolicy.h"
 
-static GType
-register_once (gsize * type, const gchar * name, const GEnumValue * values)
-{
-  if (g_once_init_enter (type))
-    g_once_init_leave (type, g_enum_register_static (name, values));
-  return *type;
-}
+#include "gstsanavalues.h"
 
 GType
 gst_sana_leaky_get_type (void)
@@ -23,7 +17,7 @@ gst_sana_leaky_get_type (void)
     {0, NULL, NULL}
   };
 
-  return register_once (&type, "GstSanaLeaky", values);
+  return gst_sana_enum_register (&type, "GstSanaLeaky", values);
 }
 
 GType
@@ -37,7 +31,7 @@ gst_sana_pacing_get_type (void)
     {0, NULL, NULL}
   };
 
-  return register_once (&type, "GstSanaPacing", values);
+  return gst_sana_enum_register (&type, "GstSanaPacing", values);
 }
 
 GType
@@ -53,7 +47,7 @@ gst_sana_startup_get_type (void)
     {0, NULL, NULL}
   };
 
-  return register_once (&type, "GstSanaStartupMode", values);
+  return gst_sana_enum_register (&type, "GstSanaStartupMode", values);
 }
 
 GType
@@ -68,7 +62,7 @@ gst_sana_on_error_get_type (void)
     {0, NULL, NULL}
   };
 
-  return register_once (&type, "GstSanaOnError", values);
+  return gst_sana_enum_register (&type, "GstSanaOnError", values);
 }
 
 GstSanaLeaky

@@ -21,10 +21,7 @@ gst_sana_seed_mode_get_type (void)
     {0, NULL, NULL}
   };
 
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type,
-        g_enum_register_static ("GstSanaSeedMode", values));
-  return type;
+  return gst_sana_enum_register (&type, "GstSanaSeedMode", values);
 }
 
 GType
@@ -39,10 +36,7 @@ gst_sana_src_startup_get_type (void)
     {0, NULL, NULL}
   };
 
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type,
-        g_enum_register_static ("GstSanaSrcStartupMode", values));
-  return type;
+  return gst_sana_enum_register (&type, "GstSanaSrcStartupMode", values);
 }
 
 #define PLAYING (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | \

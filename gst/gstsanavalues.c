@@ -2,6 +2,15 @@
 #include "gstsanacommon.h"
 #include "gstsanavalues.h"
 
+GType
+gst_sana_enum_register (gsize * type, const gchar * name,
+    const GEnumValue * values)
+{
+  if (g_once_init_enter (type))
+    g_once_init_leave (type, g_enum_register_static (name, values));
+  return *type;
+}
+
 /* Where the value of a property is; NULL: nowhere. */
 static gpointer
 place (gconstpointer values, gsize size, guint id)

@@ -12,6 +12,11 @@
 
 G_BEGIN_DECLS
 
+/* The type of an enum whose values have their blurb as a name; *type is 0 until
+ * the first call.  Any thread. */
+GType gst_sana_enum_register (gsize * type, const gchar * name,
+    const GEnumValue * values);
+
 /* The defaults of the properties installed in klass. */
 void gst_sana_values_init (gpointer values, gsize size, GObjectClass * klass);
 
