@@ -327,6 +327,8 @@ ops_cases_many_tiles(Runner *r)
     c.bias = true;
     c.act = SANA_ACT_SILU; /* what the library does not do */
     r->run(r, &c);
+    c = linear(5001, 9216, 256); /* as long sums as any */
+    r->run(r, &c);
     run_conv(r, 509, 515, (SanaConv){.in = in, .out = 128, .kernel = 3});
     run_conv(r, 253, 261, (SanaConv){.in = in, .out = 256, .kernel = 3});
     run_conv(r, 253, 261, (SanaConv){.in = in, .out = 128, .kernel = 3, .upsample = 2});

@@ -31,8 +31,9 @@
  *   - takes memory from sana_cuda_workspace() only.  It neither allocates nor waits for the device,
  *     and what changes from frame to frame is read from device memory, never passed as an argument:
  *     the launches are captured into a graph and repeated as they were
- *   - computes in f32 with round to nearest; --use_fast_math is off, TF32 is never used.  Sums over
- *     many elements are split and added in the same order each time: no floating-point atomics
+ *   - computes in f32 with round to nearest, but adds products of E4M3 as tensor cores do;
+ *     --use_fast_math is off, TF32 is never used.  Sums over many elements are split and added in
+ *     the same order each time: no floating-point atomics
  */
 #ifndef SANA_KERNELS_CUDA_CUDA_H
 #define SANA_KERNELS_CUDA_CUDA_H
