@@ -109,8 +109,8 @@ typedef struct {
 
 /* sana_device_open(), or one of the test program's own: "cuda-host", or "cpu-" and the name of
  * loops that this processor can run.  NULL, and the test skipped, where this machine or this build
- * has no "cuda"; the others are everywhere. */
-SanaDevice *ops_device_or_skip(const char *name);
+ * has no "cuda" (the others are everywhere), or the device does not compute in `dtype`. */
+SanaDevice *ops_device_or_skip(const char *name, SanaDType dtype);
 
 SanaDType ops_arg_dtype(const Arg *a, SanaDType dtype);
 Values ops_values_new(const Case *c, SanaDType dtype, guint32 *random);

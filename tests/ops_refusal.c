@@ -13,7 +13,7 @@ typedef struct {
 static bool
 bench_open(Bench *b, const char *device)
 {
-    b->device = ops_device_or_skip(device);
+    b->device = ops_device_or_skip(device, SANA_F32);
     if (!b->device)
         return false;
     b->pool = sana_pool_new(b->device);

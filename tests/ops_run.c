@@ -135,7 +135,7 @@ device_open(const char *name, GError **error)
 }
 
 SanaDevice *
-ops_device_or_skip(const char *name)
+ops_device_or_skip(const char *name, SanaDType dtype)
 {
     GError *error = NULL;
     SanaDevice *device = device_open(name, &error);
@@ -146,6 +146,12 @@ ops_device_or_skip(const char *name)
         return NULL;
     }
     g_assert_no_error(error);
+    if (!sana_device_supports(device, dtype)) {
+        g_autofree char *why =
+            g_strdup_printf("%s does not compute in %s", name, sana_dtype_name(dtype));
+        g_test_skip(why);
+        g_clear_pointer(&device, sana_device_unref);
+    }
     return device;
 }
 

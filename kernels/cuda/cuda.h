@@ -64,7 +64,6 @@ typedef struct {
 } SanaCudaDevice;
 
 typedef struct SanaCudaCopies SanaCudaCopies; /* stream.c */
-typedef struct SanaCudaPlans SanaCudaPlans;   /* linear.c */
 
 /* Bytes a stream begins with, and all that cuBLASLt may use, whatever else ran before: what its
  * fastest algorithms ask for; others rarely ask for more. */
@@ -77,7 +76,7 @@ typedef struct {
     size_t workspace_bytes;
     size_t strip_bytes; /* of gathered rows at a time; the same for every stream, but in tests */
     SanaCudaCopies *copies;
-    SanaCudaPlans *plans;
+    GHashTable *plans; /* of products, by shape; linear.c */
     bool capturing;
 } SanaCudaStream;
 
@@ -176,7 +175,6 @@ void sana_cuda_free(SanaDevice *dev, void *p);
 GHashTable *sana_cuda_choices_new(void);
 
 /* linear.c; plans may be NULL. */
-void sana_cuda_plans_free(SanaCudaPlans *plans);
 
 /* gemm_tiled.cu: success, or why the kernels of this build do not run on the current GPU; *made_for
  * is the compute capability whose instructions they were compiled to, 10·major + minor. */

@@ -17,16 +17,12 @@ typedef struct {
 } Shape;
 
 typedef struct {
-    Shape shape; /* the key */
+    Shape shape; /* the key in a stream's plans */
     bool usable; /* false: it has nothing */
     cublasLtMatmulDesc_t how;
     cublasLtMatrixLayout_t w, x, residual, y;
     cublasLtMatmulAlgo_t algorithm;
 } Plan;
-
-struct SanaCudaPlans {
-    GHashTable *table; /* of Plan, by Shape */
-};
 
 static guint
 shape_hash(gconstpointer key)
@@ -51,14 +47,6 @@ plan_free(void *data)
         if (layouts[i])
             cublasLtMatrixLayoutDestroy(layouts[i]);
     g_free(p);
-}
-
-void
-sana_cuda_plans_free(SanaCudaPlans *plans)
-{
-    if (plans)
-        g_hash_table_unref(plans->table);
-    g_free(plans);
 }
 
 #define SET(status, what, handle, attribute, value)                                    \
@@ -139,11 +127,9 @@ static const Plan *
 plan_for(SanaStream *base, const Shape *shape)
 {
     SanaCudaStream *s = (SanaCudaStream *)base;
-    if (!s->plans) {
-        s->plans = g_new0(SanaCudaPlans, 1);
-        s->plans->table = g_hash_table_new_full(shape_hash, shape_equal, NULL, plan_free);
-    }
-    Plan *p = g_hash_table_lookup(s->plans->table, shape);
+    if (!s->plans)
+        s->plans = g_hash_table_new_full(shape_hash, shape_equal, NULL, plan_free);
+    Plan *p = g_hash_table_lookup(s->plans, shape);
     if (p)
         return p;
     p = g_new0(Plan, 1);
@@ -156,7 +142,7 @@ plan_for(SanaStream *base, const Shape *shape)
         plan_free(p);
         return NULL;
     }
-    g_hash_table_add(s->plans->table, p);
+    g_hash_table_add(s->plans, p);
     return p;
 }
 

@@ -144,7 +144,7 @@ sana_cuda_stream_close(SanaStream *base)
     cudaSetDevice(((SanaCudaDevice *)base->device)->ordinal);
     if (s->stream)
         cudaStreamSynchronize(s->stream);
-    sana_cuda_plans_free(s->plans);
+    g_clear_pointer(&s->plans, g_hash_table_unref);
     copies_free(s->copies);
     for (guint i = 0; i < s->workspaces->len; i++)
         cudaFree(s->workspaces->pdata[i]);
